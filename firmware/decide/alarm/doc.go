@@ -1,0 +1,15 @@
+// Package alarm keeps the life of each alarm: raised, escalated, eased,
+// subsided, acknowledged, released.
+//
+// An alarm begins with the first level above calm of its hazard and keeps one id
+// (its cause, which every order, receipt and journal record carries) until a
+// named person releases it. Measurements alone never release: when they fall
+// below their clearing thresholds the alarm has subsided, its sounding ends, and
+// it waits for 解除 by a named person. When they rise again before that, it is
+// the same alarm.
+//
+// Blindness is told beside the level and never changes it.
+//
+// After a power cut Restore brings the alarms back under the same ids. The
+// package waits for nothing; time comes in with what it is told.
+package alarm

@@ -1,0 +1,320 @@
+package alarm
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+// State is where an alarm is in its life.
+type State string
+
+// The states.
+const (
+	// Raised: a level stands and nobody has taken it in hand.
+	Raised State = "raised"
+	// Acknowledged: a named person has.
+	Acknowledged State = "acknowledged"
+	// Subsided: the measurements have fallen; the all-clear was not given.
+	Subsided State = "subsided"
+	// Released: a named person gave the all-clear. The end.
+	Released State = "released"
+)
+
+// ByHand is the hazard of alarms that a person raised.
+const ByHand = "by-hand"
+
+// Who is a person or thing with a name, and the way by which the act came.
+type Who struct {
+	Name string `json:"name"`
+	Via  string `json:"via"`
+}
+
+// Alarm is one alarm.
+type Alarm struct {
+	ID      string           `json:"id"`
+	Hazard  string           `json:"hazard"`
+	Level   point.Level      `json:"level"`
+	Peak    point.Level      `json:"peak"`
+	State   State            `json:"state"`
+	Blind   bool             `json:"blind"`
+	Because []phrase.Message `json:"because"`
+	Raised  clock.Stamp      `json:"raised"`
+	Changed clock.Stamp      `json:"changed"`
+	By      *Who             `json:"by,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
+}
+
+// Stands tells whether the alarm still holds a level above calm.
+func (a Alarm) Stands() bool {
+	return a.Level > point.Calm && (a.State == Raised || a.State == Acknowledged)
+}
+
+// Kind is what happened to an alarm.
+type Kind string
+
+// What happens.
+const (
+	EventRaised       Kind = "alarm.raised"
+	EventEscalated    Kind = "alarm.escalated"
+	EventEased        Kind = "alarm.eased"
+	EventSubsided     Kind = "alarm.subsided"
+	EventAgain        Kind = "alarm.again"
+	EventAcknowledged Kind = "alarm.acknowledged"
+	EventReleased     Kind = "alarm.released"
+	EventBlind        Kind = "hazard.blind"
+	EventSighted      Kind = "hazard.sighted"
+)
+
+// Event is one change. Alarm is a copy as it is after the change; for Blind and
+// Sighted without an alarm only its Hazard is set.
+type Event struct {
+	Kind  Kind
+	Alarm Alarm
+	At    clock.Stamp
+}
+
+// Machine holds the alarms of the box, one for each hazard at most. It is used
+// by one goroutine.
+type Machine struct {
+	open  map[string]*Alarm // by hazard
+	blind map[string]bool
+	ended []Alarm
+	newID func() string
+}
+
+// keepEnded bounds the alarms that are kept for showing after their end.
+const keepEnded = 64
+
+// New makes a machine without alarms.
+func New() *Machine {
+	return &Machine{open: map[string]*Alarm{}, blind: map[string]bool{}, newID: randomID}
+}
+
+func randomID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand, Go 1.24)
+	return "a" + hex.EncodeToString(b[:])
+}
+
+// Apply takes a verdict and gives what changed by it.
+func (m *Machine) Apply(v rule.Verdict) []Event {
+	var ev []Event
+	a := m.open[v.Hazard]
+	if v.Blind != m.blind[v.Hazard] {
+		m.blind[v.Hazard] = v.Blind
+		k, shown := EventBlind, Alarm{Hazard: v.Hazard, Blind: v.Blind}
+		if !v.Blind {
+			k = EventSighted
+		}
+		if a != nil {
+			a.Blind = v.Blind
+			shown = *a
+		}
+		ev = append(ev, Event{k, shown, v.At})
+	}
+	switch {
+	case a == nil && v.Level > point.Calm:
+		a = &Alarm{ID: m.newID(), Hazard: v.Hazard, Level: v.Level, Peak: v.Level, State: Raised, Blind: v.Blind,
+			Because: v.Because, Raised: v.At, Changed: v.At}
+		m.open[v.Hazard] = a
+		ev = append(ev, Event{EventRaised, a.copy(), v.At})
+	case a == nil:
+	case a.State == Subsided && v.Level > point.Calm:
+		a.Level, a.State, a.By = v.Level, Raised, nil
+		a.Peak = max(a.Peak, v.Level)
+		ev = append(ev, a.change(EventAgain, v.Because, v.At))
+	case v.Level > a.Level:
+		a.Level, a.State, a.By = v.Level, Raised, nil
+		a.Peak = max(a.Peak, v.Level)
+		ev = append(ev, a.change(EventEscalated, v.Because, v.At))
+	case v.Level < a.Level && a.Hazard != ByHand && a.State != Subsided:
+		a.Level = v.Level
+		k := EventEased
+		if v.Level == point.Calm {
+			a.State, k = Subsided, EventSubsided
+		}
+		ev = append(ev, a.change(k, v.Because, v.At))
+	case v.Level == a.Level && len(v.Because) > 0:
+		a.Because = v.Because
+	}
+	return ev
+}
+
+func (a *Alarm) copy() Alarm {
+	c := *a
+	c.Because = slices.Clone(a.Because)
+	return c
+}
+
+func (a *Alarm) change(k Kind, because []phrase.Message, at clock.Stamp) Event {
+	a.Changed = at
+	if len(because) > 0 {
+		a.Because = because
+	}
+	return Event{k, a.copy(), at}
+}
+
+func (m *Machine) byID(id string) (*Alarm, error) {
+	for _, a := range m.open {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	return nil, phrase.E("alarm.no_such", "id", id)
+}
+
+// Acknowledge says that a named person has taken the alarm in hand.
+func (m *Machine) Acknowledge(id string, who Who, at clock.Stamp) (Event, error) {
+	if strings.TrimSpace(who.Name) == "" {
+		return Event{}, phrase.E("alarm.needs_name")
+	}
+	a, err := m.byID(id)
+	if err != nil {
+		return Event{}, err
+	}
+	if a.State != Raised {
+		return Event{}, phrase.E("alarm.not_raised", "id", id, "state", phrase.Message{Code: "alarm.state_" + string(a.State)})
+	}
+	a.State, a.By = Acknowledged, &who
+	return a.change(EventAcknowledged, nil, at), nil
+}
+
+// Release gives the all-clear by a named person. While measurements still hold
+// the level it is refused, unless the alarm was raised by hand: a person cannot
+// talk a river down.
+func (m *Machine) Release(id string, who Who, reason string, at clock.Stamp) (Event, error) {
+	if strings.TrimSpace(who.Name) == "" {
+		return Event{}, phrase.E("alarm.needs_name")
+	}
+	a, err := m.byID(id)
+	if err != nil {
+		return Event{}, err
+	}
+	if a.Stands() && a.Hazard != ByHand {
+		return Event{}, phrase.E("alarm.still_stands", "id", id)
+	}
+	a.State, a.Level, a.By, a.Reason = Released, point.Calm, &who, reason
+	e := a.change(EventReleased, nil, at)
+	delete(m.open, a.Hazard)
+	m.ended = append(m.ended, e.Alarm)
+	if len(m.ended) > keepEnded {
+		m.ended = slices.Delete(m.ended, 0, len(m.ended)-keepEnded)
+	}
+	return e, nil
+}
+
+// RaiseByHand raises a level by a person on the spot (key, page). It is its own
+// hazard, is held until it is released, and only ever rises before that.
+func (m *Machine) RaiseByHand(l point.Level, who Who, reason string, at clock.Stamp) (Event, error) {
+	if l == point.Calm {
+		return Event{}, phrase.E("alarm.no_level")
+	}
+	if a := m.open[ByHand]; a != nil && a.Level >= l {
+		return Event{}, phrase.E("alarm.already", "id", a.ID)
+	}
+	v := rule.Verdict{Hazard: ByHand, Level: l, At: at,
+		Because: []phrase.Message{phrase.M("alarm.by_hand", "who", who.Name, "via", phrase.Message{Code: "via." + who.Via}, "reason", reason)}}
+	ev := m.Apply(v)
+	a := m.open[ByHand]
+	a.By = &who
+	e := ev[len(ev)-1]
+	e.Alarm.By = &who
+	return e, nil
+}
+
+// Open gives the alarms that are not released, worst and oldest first.
+func (m *Machine) Open() []Alarm {
+	out := make([]Alarm, 0, len(m.open))
+	for _, a := range m.open {
+		out = append(out, a.copy())
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Level != out[j].Level {
+			return out[i].Level > out[j].Level
+		}
+		return out[i].ID < out[j].ID
+	})
+	return out
+}
+
+// Ended gives the released alarms that are still remembered, newest first.
+func (m *Machine) Ended() []Alarm {
+	out := slices.Clone(m.ended)
+	slices.Reverse(out)
+	return out
+}
+
+// Worst gives the highest level that stands.
+func (m *Machine) Worst() point.Level {
+	l := point.Calm
+	for _, a := range m.open {
+		if a.Stands() {
+			l = max(l, a.Level)
+		}
+	}
+	return l
+}
+
+// AnyBlind tells whether some hazard has no good gauge.
+func (m *Machine) AnyBlind() bool {
+	for _, b := range m.blind {
+		if b {
+			return true
+		}
+	}
+	return false
+}
+
+type saved struct {
+	Version int     `json:"version"`
+	Open    []Alarm `json:"open"`
+	Ended   []Alarm `json:"ended"`
+}
+
+// Snapshot gives the alarms for the journal: version 1.
+func (m *Machine) Snapshot() ([]byte, error) {
+	return json.Marshal(saved{1, m.Open(), m.ended})
+}
+
+// Restore brings alarms back after a restart, under their ids and in their
+// states. What the rules say now then raises or eases them as if nothing had
+// happened. now re-dates nothing: an alarm keeps the time it was raised.
+func (m *Machine) Restore(b []byte) ([]Alarm, error) {
+	var s saved
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("the alarms' memory: %w", err)
+	}
+	if s.Version != 1 {
+		return nil, fmt.Errorf("the alarms' memory has version %d", s.Version)
+	}
+	for _, a := range s.Open {
+		if a.ID == "" || a.Hazard == "" || m.open[a.Hazard] != nil {
+			continue
+		}
+		m.open[a.Hazard] = &a
+	}
+	if n := len(s.Ended); n > keepEnded {
+		s.Ended = s.Ended[n-keepEnded:]
+	}
+	m.ended = s.Ended
+	return m.Open(), nil
+}
+
+// Prune forgets ended alarms that are older than a day.
+func (m *Machine) Prune(now clock.Stamp) {
+	m.ended = slices.DeleteFunc(m.ended, func(a Alarm) bool {
+		d, _ := now.Since(a.Changed)
+		return d > 24*time.Hour
+	})
+}
