@@ -197,12 +197,9 @@ func Of(err error) Message {
 }
 
 var catalogue = sync.OnceValue(func() map[string]Text {
-	all, err := load(files)
-	if err != nil {
-		// The catalogue is compiled in and held by a test; a fault here
-		// cannot reach a box. Speak codes rather than stop an alarm.
-		return map[string]Text{}
-	}
+	// The catalogue is compiled in and held by a test; a fault here cannot
+	// reach a box. What could be read speaks, the rest speaks by its codes.
+	all, _ := load(files)
 	return all
 })
 
@@ -213,23 +210,24 @@ func load(f fs.FS) (map[string]Text, error) {
 	}
 	sort.Strings(names)
 	all := map[string]Text{}
+	var faults []error
 	for _, name := range names {
 		b, err := fs.ReadFile(f, name)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		one := map[string]Text{}
 		if err := yaml.UnmarshalWithOptions(b, &one, yaml.Strict()); err != nil {
-			return nil, fmt.Errorf("%s: %w", path.Base(name), err)
+			faults = append(faults, fmt.Errorf("%s: %w", path.Base(name), err))
 		}
 		for code, t := range one {
 			if _, twice := all[code]; twice {
-				return nil, fmt.Errorf("%s: %s is defined twice", path.Base(name), code)
+				faults = append(faults, fmt.Errorf("%s: %s is defined twice", path.Base(name), code))
 			}
 			all[code] = t
 		}
 	}
-	return all, nil
+	return all, errors.Join(faults...)
 }
 
 // Codes lists every code of the catalogue, sorted.

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+// Site is a site's document, version 1.
+type Site struct {
+	Version int               `yaml:"version"`
+	Site    Place             `yaml:"site"`
+	Lines   map[string]Line   `yaml:"lines"`
+	Devices map[string]Device `yaml:"devices"`
+	Outputs map[string]Output `yaml:"outputs"`
+	Inputs  map[string]Input  `yaml:"inputs"`
+	Rules   map[string]Rule   `yaml:"rules"`
+	// Plan is the plan of every hazard whose rule names none of its own.
+	Plan string `yaml:"plan"`
+	Page Page   `yaml:"page"`
+}
+
+// Place says what and where the site is.
+type Place struct {
+	// ID is the 12-digit division code (GB/T 2260 and its extension).
+	ID   string      `yaml:"id"`
+	Name phrase.Text `yaml:"name"`
+	// At is latitude and longitude, WGS-84, degrees.
+	At []float64 `yaml:"at"`
+	// Datum is the datum of the water levels that the rules name.
+	Datum point.Datum `yaml:"datum"`
+	// Languages are spoken in this order: cmn, yue.
+	Languages []string `yaml:"languages"`
+	// Soil is how wet the ground is taken to be: dry, medium, wet. Conditions
+	// that name another soil do not count. Without it: wet, the cautious one.
+	Soil string `yaml:"soil"`
+}
+
+// Line is a bus: a serial port or a TCP address.
+type Line struct {
+	Port string `yaml:"port"`
+	TCP  string `yaml:"tcp"`
+	Baud int    `yaml:"baud"`
+	// Format is data bits, parity, stop bits: 8N1, 8E1, 8O1, 8N2.
+	Format string `yaml:"format"`
+	// Timeout is how long a unit may take to begin its answer.
+	Timeout Span `yaml:"timeout"`
+	// Turnaround is a unit's usual time to answer, for planning.
+	Turnaround Span `yaml:"turnaround"`
+}
+
+// Device is a unit on a line, or a sensor with a port of its own.
+type Device struct {
+	Profile string `yaml:"profile"`
+	Line    string `yaml:"line"`
+	Unit    int    `yaml:"unit"`
+	// Zero is added to the device's water levels: the gauge's zero above the
+	// site's datum.
+	Zero *Amount `yaml:"zero"`
+	// Every overrides the profile's period for all points of the device.
+	Every *Span `yaml:"every"`
+}
+
+// Output is something that people hear or see.
+type Output struct {
+	// Kind: electronic, motor, loudspeaker, strobe.
+	Kind string `yaml:"kind"`
+	// Relay is "<device>.<write>" of a relay board, GPIO a line of the board.
+	Relay string `yaml:"relay"`
+	GPIO  string `yaml:"gpio"`
+	// SensedBy is an input that follows the load, independent of the relay:
+	// "<device>.<point>"; Sense says what it measures: input or current.
+	SensedBy string `yaml:"sensed_by"`
+	Sense    string `yaml:"sense"`
+	// CutBy is a relay whose contactor, when energised, opens the load's feed.
+	CutBy string `yaml:"cut_by"`
+	// FailSafe is how long the device itself keeps the relay on without word
+	// from the box.
+	FailSafe Span `yaml:"fail_safe"`
+	MinOn    Span `yaml:"min_on"`
+	MinOff   Span `yaml:"min_off"`
+	// Next takes over when this output fails.
+	Next string `yaml:"next"`
+	// Card is a sound card (its id or number), File a folder that a sound is
+	// written to instead: a bench listens there.
+	Card   string   `yaml:"card"`
+	File   string   `yaml:"file"`
+	Volume *int     `yaml:"volume"`
+	Zones  []string `yaml:"zones"`
+}
+
+// Input is a key or button that people use with everything else dead.
+type Input struct {
+	// Input is "<device>.<point>" of a board's input, GPIO a line of the board.
+	Input string `yaml:"input"`
+	GPIO  string `yaml:"gpio"`
+	// Means is a level's code, stop, or answer (acknowledge).
+	Means string `yaml:"means"`
+	// Name is who may hold the key: it is written into the journal.
+	Name string `yaml:"name"`
+	// ActiveLow: the contact closes to ground.
+	ActiveLow bool `yaml:"active_low"`
+	// Hold is how long it must be held before it counts (default 200 ms; keys
+	// for levels 1 s, so that a knock is none).
+	Hold Span `yaml:"hold"`
+}
+
+// Rule is a hazard's rule.
+type Rule struct {
+	// SetBy says who set the thresholds and when; without it the rule does not
+	// arm.
+	SetBy *SetBy `yaml:"set_by"`
+	// AnyOf are the conditions, any of which suffices. Each names a point, how
+	// it is compared (over: a sum; rises with over: a rise; neither: the value),
+	// and a threshold for each level.
+	AnyOf []map[string]any `yaml:"any_of"`
+	// OnLoss says what happens when no gauge of the hazard is good any more.
+	OnLoss *OnLoss `yaml:"on_loss"`
+	Plan   string  `yaml:"plan"`
+}
+
+// SetBy says who answers for thresholds.
+type SetBy struct {
+	Name string `yaml:"name"`
+	Date string `yaml:"date"`
+}
+
+// OnLoss is what to do when blind.
+type OnLoss struct {
+	After Span `yaml:"after"`
+	// Act: call (the loss is shown and called) or raise (the level To, the
+	// lowest by default, is raised).
+	Act string `yaml:"act"`
+	To  string `yaml:"to"`
+}
+
+// Page is the LAN page.
+type Page struct {
+	// Listen is the address, ":8080" by default; "off" for none.
+	Listen string `yaml:"listen"`
+	// Hosts are names beside addresses by which browsers may call the box.
+	Hosts []string `yaml:"hosts"`
+}
