@@ -1,0 +1,178 @@
+package order
+
+import (
+	"path"
+	"slices"
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+// Bounds is what each source may order: data of the site (configs), proved by
+// Validate.
+type Bounds struct {
+	// Sources by who asks. A source that is not named may only silence.
+	Sources map[Source]Scope `yaml:"sources"`
+	// Marked holds the kinds that must be told apart by ear: drill, test.
+	Marked map[Kind]Mark `yaml:"marked"`
+	// Reserved holds the tones that are kept for the government.
+	Reserved Reserved `yaml:"reserved"`
+	// AllClearTones are the tones that may say 解除; never a steady one.
+	AllClearTones []string `yaml:"all_clear_tones"`
+	// Known names every output of the site. It comes from the site's own list,
+	// not from this document; empty means that it is not checked.
+	Known []string `yaml:"-"`
+}
+
+// Scope is what one source may ask.
+type Scope struct {
+	Kinds   []Kind   `yaml:"kinds"`
+	Actions []Action `yaml:"actions"`
+	// Levels from Least to Most, both included.
+	Least point.Level `yaml:"least"`
+	Most  point.Level `yaml:"most"`
+	// Outputs are names or patterns as of path.Match: "*", "siren-*".
+	Outputs []string `yaml:"outputs"`
+	// Longest is how long one order may sound.
+	Longest point.Span `yaml:"longest"`
+	// Rest is the least pause of a standing level's duty cycle.
+	Rest point.Span `yaml:"rest"`
+	Rate Rate       `yaml:"rate"`
+}
+
+// Rate is so many new soundings in a sliding window, counted for each level by
+// itself.
+type Rate struct {
+	Orders int        `yaml:"orders"`
+	Within point.Span `yaml:"within"`
+}
+
+// Mark is what tells a kind apart from the real thing by ear.
+type Mark struct {
+	// Tones and Clips that the kind may use, as patterns. Nothing else of the
+	// bank is heard in it.
+	Tones []string `yaml:"tones"`
+	Clips []string `yaml:"clips"`
+	// First is the clip that must be spoken first, where any is spoken.
+	First string `yaml:"first"`
+	// Words must begin with this in each language that they have.
+	Words phrase.Text `yaml:"words"`
+}
+
+// Reserved are the civil-defence patterns.
+type Reserved struct {
+	// Tones, as patterns.
+	Tones []string `yaml:"tones"`
+	// Unlocked says that the office that owns the patterns allowed this site to
+	// use them; even then only Sources may, and only for the real thing.
+	Unlocked bool     `yaml:"unlocked"`
+	Sources  []Source `yaml:"sources"`
+}
+
+const (
+	mostOrders  = 1000
+	mostLongest = time.Hour
+	mostWithin  = 24 * time.Hour
+	slowestRate = 10 * time.Minute
+)
+
+// Validate proves the bounds and names thing, place and mend.
+func (b Bounds) Validate() error {
+	for _, s := range sorted(b.Sources) {
+		if err := b.Sources[s].validate(s); err != nil {
+			return err
+		}
+	}
+	for _, k := range sorted(b.Marked) {
+		if k != Drill && k != Test {
+			return phrase.E("sound.bounds_marked_kind", "kind", k.String())
+		}
+		m := b.Marked[k]
+		place := "marked." + k.String()
+		for _, p := range slices.Concat(m.Tones, m.Clips) {
+			if err := goodPattern(place, p); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(b.Reserved.Tones, func(r string) bool { return matches(m.Tones, r) }) {
+				return phrase.E("sound.bounds_marked_reserved", "place", place)
+			}
+		}
+		if len(m.Clips) > 0 && m.First == "" {
+			return phrase.E("sound.bounds_no_mark", "place", place)
+		}
+	}
+	for _, p := range b.Reserved.Tones {
+		if err := goodPattern("reserved.tones", p); err != nil {
+			return err
+		}
+	}
+	for _, t := range b.AllClearTones {
+		if matches(b.Reserved.Tones, t) {
+			return phrase.E("sound.bounds_clear_reserved", "tone", t)
+		}
+	}
+	return nil
+}
+
+func (s Scope) validate(src Source) error {
+	place := "sources." + src.String()
+	if src == 0 {
+		return phrase.E("sound.bounds_source")
+	}
+	if len(s.Kinds) == 0 || len(s.Actions) == 0 {
+		return phrase.E("sound.bounds_empty", "place", place)
+	}
+	if src == Rehearsal && slices.Contains(s.Kinds, Real) {
+		return phrase.E("sound.bounds_drill_real", "place", place)
+	}
+	if slices.Contains(s.Actions, AllClear) && !mayClear(src) {
+		return phrase.E("sound.bounds_clear", "place", place)
+	}
+	if s.Least > s.Most {
+		return phrase.E("sound.bounds_levels", "place", place, "least", int(s.Least), "most", int(s.Most))
+	}
+	for _, p := range s.Outputs {
+		if err := goodPattern(place+".outputs", p); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(s.Actions, []Action{Silence}) {
+		return nil
+	}
+	if d := s.Longest.Duration(); d <= 0 || d > mostLongest {
+		return phrase.E("sound.bounds_longest", "place", place, "longest", s.Longest.String(), "most", point.Span(mostLongest).String())
+	}
+	w := s.Rate.Within.Duration()
+	if s.Rate.Orders < 1 || s.Rate.Orders > mostOrders || w <= 0 || w > mostWithin {
+		return phrase.E("sound.bounds_rate", "place", place)
+	}
+	// A level that nobody acknowledged must be able to sound again in ten
+	// minutes, whatever the rate.
+	if slices.Contains(s.Kinds, Real) && w/time.Duration(s.Rate.Orders) > slowestRate {
+		return phrase.E("sound.bounds_rate_slow", "place", place, "most", point.Span(slowestRate).String())
+	}
+	return nil
+}
+
+func mayClear(s Source) bool { return s == Alert || s == Command || s == Operator || s == Hand }
+
+func goodPattern(place, p string) error {
+	if _, err := path.Match(p, ""); err != nil || p == "" {
+		return phrase.E("sound.bounds_pattern", "place", place, "pattern", p)
+	}
+	return nil
+}
+
+func matches(patterns []string, s string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { ok, _ := path.Match(p, s); return ok })
+}
+
+func sorted[K ~uint8, V any](m map[K]V) []K {
+	var keys []K
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
