@@ -1,0 +1,78 @@
+# Tocsin. Every target sets up what it needs: it checks Go, installs Debian
+# packages where it may (root or sudo without a password), and says in one line
+# what is missing where it may not.
+
+SHELL   := /bin/bash
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STAMP   ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+LDFLAGS := -s -w -X tocsin/firmware/station.Version=$(VERSION) -X tocsin/firmware/station.BuildUnix=$(STAMP)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+OUT     := out
+
+# What the tests' peers need, as Debian packages.
+PEERS   := python3-pymodbus libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs
+BROWSER := chromium fonts-noto-cjk
+
+.PHONY: help demo test build cross figures lint clips go peers browser test-quick test-race test-peers test-browser fuzz-short
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
+
+go:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go $$(sed -n 's/^go //p' go.mod) or newer (https://go.dev/dl)"; exit 1; }
+	@want=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) env GOVERSION | sed 's/^go//'); \
+	 [ "$$(printf '%s\n%s\n' "$$want" "$$have" | sort -V | head -1)" = "$$want" ] || { echo "Go $$want or newer is needed, this is $$have"; exit 1; }
+
+peers:
+	@.ci/packages $(PEERS)
+
+browser:
+	@.ci/packages $(BROWSER)
+
+build: go ## build edged and village for this machine into out/bin
+	@$(GO) test -count=1 -run 'EveryCode' ./firmware/phrase >/dev/null || { $(GO) test -count=1 -run 'EveryCode' ./firmware/phrase; exit 1; }
+	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/village
+
+cross: go ## build static edged for linux amd64, arm64 and armv7, without cgo
+	GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/edged-linux-amd64 ./cmd/edged
+	GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/edged-linux-arm64 ./cmd/edged
+	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/edged-linux-armv7 ./cmd/edged
+	@for f in $(OUT)/cross/edged-linux-*; do file -b $$f 2>/dev/null | grep -q 'dynamically' && { echo "$$f is not static"; exit 1; }; done; ls -l $(OUT)/cross
+
+demo: build ## run the storm: make demo, or make demo FOR=90s unattended
+	$(OUT)/bin/village --edged $(OUT)/bin/edged --out $(OUT)/demo $(if $(FOR),--for $(FOR))
+
+test: test-quick test-race test-peers test-browser ## everything that must hold, quick things first
+	@echo "all stages passed"
+
+test-quick: go lint
+	$(GO) test ./...
+
+test-race: go
+	$(GO) test -race -short $$($(GO) list ./firmware/... ./drivers/... ./cmd/...)
+
+test-peers: go peers build
+	$(GO) test -count=1 -tags peers -timeout 15m ./drivers/... ./firmware/... ./hwtest/... ./cmd/...
+
+test-browser: go browser
+	$(GO) test -count=1 -tags browser -timeout 5m ./firmware/serve/...
+
+lint: go ## gofmt, vet, staticcheck
+	@bad=$$(gofmt -l cmd configs drivers firmware hwtest); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags peers,browser ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+figures: build ## measure: make figures, ONLY=alarm, LONG=1
+	$(GO) build -o $(OUT)/bin/ ./cmd/figures
+	$(OUT)/bin/figures --edged $(OUT)/bin/edged $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
+
+clips: go ## make the clip set anew with espeak-ng
+	@.ci/packages espeak-ng
+	$(GO) run ./cmd/makeclips
+
+fuzz-short: go ## each fuzz target for ten seconds
+	@for p in $$(grep -rlE '^func Fuzz' --include=*_test.go firmware drivers hwtest | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$p/*_test.go | awk '{print $$2}'); do \
+	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s ./$$p || exit 1; done; done

@@ -1,0 +1,196 @@
+package station
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows is the literal table of which room may import which (of ours). A room
+// that is not here may import nothing of ours; a trailing slash allows all below.
+var arrows = map[string][]string{
+	"drivers":                 {},
+	"drivers/serial":          {"drivers"},
+	"drivers/modbus":          {"drivers"},
+	"drivers/text":            {"drivers"},
+	"drivers/gpio":            {"drivers"},
+	"drivers/audio":           {"drivers"},
+	"drivers/drivertest":      {"drivers"},
+	"configs":                 {},
+	"firmware/phrase":         {},
+	"firmware/clock":          {},
+	"firmware/point":          {"firmware/clock", "firmware/phrase"},
+	"firmware/guard":          {"firmware/clock", "firmware/phrase"},
+	"firmware/sense/profile":  {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/sense/line":     {"drivers", "firmware/sense/profile", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/decide/rule":    {"firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/decide/alarm":   {"firmware/decide/rule", "firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/decide/plan":    {"firmware/point", "firmware/phrase"},
+	"firmware/sound/order":    {"firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/sound/speech":   {"drivers", "firmware/point", "firmware/phrase"},
+	"firmware/sound/output":   {"drivers", "firmware/sound/order", "firmware/sound/speech", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/sound/announce": {"firmware/sound/order", "firmware/sound/output", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/keep/journal":   {"firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/keep/config":    {"firmware/point", "firmware/phrase"},
+	"firmware/serve/access":   {"firmware/clock", "firmware/phrase"},
+	"firmware/serve/api":      {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/serve/page":     {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/station":        {"firmware/", "drivers", "drivers/", "configs"},
+	"cmd/edged":               {"firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/makeclips":           {"firmware/sound/speech"},
+	"cmd/village":             {"hwtest/"},
+	"cmd/figures":             {"hwtest/"},
+	"hwtest/line":             {},
+	"hwtest/gauge":            {"hwtest/"},
+	"hwtest/ear":              {},
+	"hwtest/storm":            {"hwtest/"},
+	"hwtest/powercut":         {},
+	"hwtest/village":          {"hwtest/"},
+}
+
+func allowed(from, to string) bool {
+	for _, a := range arrows[from] {
+		if a == to || strings.HasSuffix(a, "/") && strings.HasPrefix(to, a) {
+			return true
+		}
+	}
+	return false
+}
+
+// eachFile visits every Go file of the repository.
+func eachFile(t *testing.T, mode parser.Mode, visit func(dir, path string, f *ast.File, fset *token.FileSet)) {
+	t.Helper()
+	root := "../.."
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if n := d.Name(); strings.HasPrefix(n, ".") && p != root || n == "out" || n == "testdata" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, p, nil, mode)
+		if err != nil {
+			return err
+		}
+		dir, _ := filepath.Rel(root, filepath.Dir(p))
+		visit(filepath.ToSlash(dir), p, f, fset)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryImportFollowsTheArrows(t *testing.T) {
+	seen := map[string]bool{}
+	eachFile(t, parser.ImportsOnly, func(dir, path string, f *ast.File, _ *token.FileSet) {
+		seen[dir] = true
+		if _, ok := arrows[dir]; !ok {
+			t.Errorf("%s: the room %s is not in the table", path, dir)
+		}
+		for _, im := range f.Imports {
+			to, _ := strconv.Unquote(im.Path.Value)
+			to, ours := strings.CutPrefix(to, "tocsin/")
+			if !ours || to == dir {
+				continue
+			}
+			// A test may use the bench and the drivers' conformance; nothing
+			// that runs in a box may.
+			if strings.HasSuffix(path, "_test.go") && (strings.HasPrefix(to, "hwtest") || to == "drivers/drivertest" || to == "configs" || to == "firmware/guard" || to == "drivers") && !strings.HasPrefix(dir, "hwtest") {
+				continue
+			}
+			if !allowed(dir, to) {
+				t.Errorf("%s: %s may not import %s", path, dir, to)
+			}
+		}
+	})
+	for room := range arrows {
+		if !seen[room] {
+			t.Errorf("the table has %s, which is not there", room)
+		}
+	}
+}
+
+// TestOnlyTheirOwnersNameThePackagesThatTheUserFixed holds tarm/serial,
+// goburrow and periph behind one room each (T11, G12 of the domain note).
+func TestOnlyTheirOwnersNameThePackagesThatTheUserFixed(t *testing.T) {
+	owner := map[string]string{
+		"github.com/tarm/serial":     "drivers/serial",
+		"github.com/goburrow/modbus": "drivers/modbus",
+		"github.com/goburrow/serial": "",
+		"periph.io/x/conn":           "drivers/gpio",
+		"periph.io/x/host":           "drivers/gpio",
+	}
+	eachFile(t, parser.ImportsOnly, func(dir, path string, f *ast.File, _ *token.FileSet) {
+		for _, im := range f.Imports {
+			to, _ := strconv.Unquote(im.Path.Value)
+			for pkg, room := range owner {
+				if strings.HasPrefix(to, pkg) && dir != room {
+					t.Errorf("%s imports %s, which belongs to %s", path, to, room)
+				}
+			}
+			if to == "C" {
+				t.Errorf("%s uses cgo", path)
+			}
+		}
+	})
+}
+
+// TestGoroutinesAreStartedOnlyByTheGuard finds bare go statements.
+func TestGoroutinesAreStartedOnlyByTheGuard(t *testing.T) {
+	eachFile(t, 0, func(dir, path string, f *ast.File, fset *token.FileSet) {
+		if dir == "firmware/guard" || strings.HasSuffix(path, "_test.go") || !strings.HasPrefix(dir, "firmware") && !strings.HasPrefix(dir, "drivers/") || dir == "drivers/drivertest" {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if g, ok := n.(*ast.GoStmt); ok {
+				t.Errorf("%s: a bare go statement; use guard.Go, or Opts.Start in a driver", fset.Position(g.Pos()))
+			}
+			return true
+		})
+	})
+}
+
+// TestNothingRegistersItself finds init functions.
+func TestNothingRegistersItself(t *testing.T) {
+	eachFile(t, 0, func(dir, path string, f *ast.File, fset *token.FileSet) {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s: init()", fset.Position(fn.Pos()))
+			}
+		}
+	})
+}
+
+// TestOnlyTheOutputRoomHoldsOutputs finds who names the capabilities that make
+// noise. sense/line makes them (a coil is written through its line's owner) and
+// station hands them over; neither may call Set or Open on one.
+func TestOnlyTheOutputRoomHoldsOutputs(t *testing.T) {
+	may := []string{"firmware/sound/output", "firmware/station", "firmware/sense/line"}
+	eachFile(t, 0, func(dir, path string, f *ast.File, fset *token.FileSet) {
+		if !strings.HasPrefix(dir, "firmware/") || slices.Contains(may, dir) || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "drivers" && slices.Contains([]string{"Output", "Timed", "Player", "Stream"}, s.Sel.Name) {
+					t.Errorf("%s: %s names drivers.%s; only sound/output may", fset.Position(s.Pos()), dir, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	})
+}

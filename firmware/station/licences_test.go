@@ -1,0 +1,63 @@
+package station
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// licences that allow a product which is sold, by a phrase that each text has.
+var licences = map[string]*regexp.Regexp{
+	"Apache-2.0":    regexp.MustCompile(`(?i)Apache License\s+Version 2\.0`),
+	"MIT":           regexp.MustCompile(`(?i)Permission is hereby granted, free of charge`),
+	"BSD":           regexp.MustCompile(`(?i)Redistribution and use in source and binary forms`),
+	"ISC":           regexp.MustCompile(`(?i)Permission to use, copy, modify, and(/or)? distribute this software`),
+	"public domain": regexp.MustCompile(`(?i)This is free and unencumbered software`),
+}
+
+var forbidden = regexp.MustCompile(`(?i)GNU (AFFERO |LESSER )?GENERAL PUBLIC LICENSE\s+Version`)
+
+// TestLinkedModulesAllowASoldProduct reads the licence text of every module that
+// is linked into the box's programs.
+func TestLinkedModulesAllowASoldProduct(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}", "tocsin/cmd/edged").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]string{}
+	for _, l := range strings.Split(string(out), "\n") {
+		if path, dir, ok := strings.Cut(l, "\t"); ok {
+			seen[path] = dir
+		}
+	}
+	if len(seen) < 5 {
+		t.Fatalf("only %d modules: the list is wrong", len(seen))
+	}
+	found := map[string]string{}
+	for path, dir := range seen {
+		files, _ := filepath.Glob(filepath.Join(dir, "[LlCU][IiOoN][CcPpL]*"))
+		text := ""
+		for _, f := range files {
+			if b, err := os.ReadFile(f); err == nil {
+				text += string(b)
+			}
+		}
+		if forbidden.MatchString(text) {
+			t.Errorf("%s: its licence is not for linking into a sold product", path)
+		}
+		for name, re := range licences {
+			if re.MatchString(text) {
+				found[path] = name
+			}
+		}
+		if found[path] == "" {
+			t.Errorf("%s: no licence on the list was recognised in %s", path, dir)
+		}
+	}
+	b, _ := json.Marshal(found)
+	t.Logf("%s", b)
+}
