@@ -1,0 +1,354 @@
+// Package profile turns a device's YAML description into a checked table of
+// points and writes, a read plan, and values with their quality.
+//
+// A profile is data only: no templates, no expressions beyond scale, offset and
+// tables of states. It carries its own proof: recorded frames and the values
+// that they must give. A profile without a proof is refused.
+//
+// The package never talks to a device (that is sense/line), keeps no state but
+// a Judge's, and never makes a number out of what is none: absent values, NaN,
+// unknown states and faults that the device reports have their own quality.
+//
+// Sources: Modbus Application Protocol v1.1b3, sections 4.3 and 6 (tables,
+// limits, frames); Modbus over Serial Line v1.02, section 2.5.1 (CRC, silences).
+package profile
+
+import (
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+// Via says how a device is reached.
+type Via string
+
+// The ways to a device.
+const (
+	Modbus Via = "modbus"
+	Text   Via = "text" // lines of text that the device sends
+	GPIO   Via = "gpio" // pins of the board
+)
+
+// Profile describes one kind of device. It is not changed after Parse.
+type Profile struct {
+	// Name is the file's name without .yaml: maker-model, or generic-….
+	Name  string
+	Title phrase.Text
+	// Manual is where the register table comes from: page, revision.
+	Manual string
+	Via    Via
+	Line   Line
+	// Record is how a line of text is cut; only where Via is Text.
+	Record *Record
+	Points []Point
+	Writes []Write
+	// Holes are never read across: the device answers with an exception.
+	Holes       []Hole
+	Fingerprint *Fingerprint
+	Proof       []Proof
+}
+
+// Line is what the device's maker says of its line, as default for a site.
+type Line struct {
+	Baud   int    // bits a second; 9600 unless told
+	Format string // data bits, parity, stop bits: "8N1"
+	// Turnaround is how long the device usually takes to begin its answer;
+	// 20 ms unless told.
+	Turnaround time.Duration
+	// Gap is a silence the device wants before each request, beyond the
+	// standard's 3.5 characters.
+	Gap time.Duration
+	// Timeout is how long the device may take to begin its answer; 0 leaves
+	// it to the line.
+	Timeout time.Duration
+	// MaxRegisters is the most registers that one read may ask for; 32 unless
+	// told, at most 125. Reads of bits may ask for 16 times as many, at most
+	// 2000.
+	MaxRegisters int
+}
+
+// Record says how a line of text is cut into fields.
+type Record struct {
+	// Start is what a line begins with, e.g. "$RAIN"; other lines are not for
+	// this device.
+	Start string
+	// Separator stands between fields, e.g. ",".
+	Separator string
+	// Checksum is "xor" ("*hh" at the end: two hex digits, XOR of all between
+	// the first character and the star, as in NMEA 0183), "sum" ("*hh": sum
+	// modulo 256) or "none".
+	Checksum string
+	// Fields is how many fields a good line has after Start.
+	Fields int
+}
+
+// Type is how bytes become a number.
+type Type string
+
+// The types. Bool is one bit; Bits and Enum are 16-bit words of states.
+const (
+	Bool    Type = "bool"
+	Bits    Type = "bits"
+	Enum    Type = "enum"
+	Int16   Type = "int16"
+	Uint16  Type = "uint16"
+	Int32   Type = "int32"
+	Uint32  Type = "uint32"
+	Int64   Type = "int64"
+	Uint64  Type = "uint64"
+	Float32 Type = "float32"
+	Float64 Type = "float64"
+	// Number is the type of a text field.
+	Number Type = "number"
+)
+
+// Order is the order of bytes in a value of more than one register, A the
+// most significant pair's first byte.
+type Order string
+
+// The orders. For 64 bits each applies to the four words in the same sense:
+// ABCD big endian, CDAB words reversed, BADC bytes swapped in each word, DCBA
+// little endian.
+const (
+	ABCD Order = "ABCD"
+	DCBA Order = "DCBA"
+	BADC Order = "BADC"
+	CDAB Order = "CDAB"
+)
+
+// Point is one quantity that a device measures.
+type Point struct {
+	ID   string
+	Name phrase.Text
+
+	// Table and Addr say where it is read (Modbus; 0-based).
+	Table drivers.Table
+	Addr  uint16
+	// Bit is the bit of a register for Bool in a holding or input register,
+	// else -1.
+	Bit int
+	// Field is the field of a text line, 1 for the first after Start.
+	Field int
+	// Pin is the pin's place in a GPIO device, 0 for the first.
+	Pin int
+
+	Type  Type
+	Order Order
+	// Scale and Offset: value = raw × Scale + Offset, in Unit.
+	Scale, Offset float64
+	Unit          point.Unit
+	// Range is what the sensor can measure, in Unit; outside it the quality is
+	// OutOfRange.
+	Range *Range
+	// Rate is the fastest possible change; beyond it the quality is Suspect.
+	Rate *Rate
+	// Stuck: unchanged to the last bit for longer is Suspect; 0 is never.
+	Stuck time.Duration
+	// Absent are raw values that mean "no value".
+	Absent []uint64
+	// States are the words of an Enum (code) or of Bits (bit number).
+	States []State
+	// StatusOf are the points that this one's states speak for; where empty, a
+	// state speaks for the point itself.
+	StatusOf []string
+	// Every is the period of reading; 0 is as fast as the line allows.
+	Every time.Duration
+	// Alarm: read before points that are not.
+	Alarm bool
+	// Counter is set where the value is a running total.
+	Counter *Counter
+
+	line, col int
+}
+
+// Range is a closed range in the point's unit.
+type Range struct{ Min, Max float64 }
+
+// Rate is a change of Most (in the point's unit) in Per.
+type Rate struct {
+	Most float64
+	Per  time.Duration
+}
+
+// State is one word of a status. A state whose Makes is Good is normal.
+type State struct {
+	Code  uint16
+	Name  phrase.Text
+	Makes point.Quality
+}
+
+// Counter says how a running total behaves, so that whoever takes differences
+// tells rain from a roll-over, a restart and a fault.
+type Counter struct {
+	// Wrap is where the total begins again at zero, in the point's unit (raw
+	// wrap × scale); 0 where it never does.
+	Wrap float64
+	// Resets: the total begins again at zero when the device restarts.
+	Resets bool
+	// Tip is the smallest step, in the point's unit: one tip of the bucket.
+	Tip float64
+	// Rate is the largest plausible gain; nil where the profile says none.
+	Rate *Rate
+}
+
+// Gain gives what was added between two totals and how: "" for a plain gain,
+// "wrap", "reset", or "fault" where no reading of the two totals is plausible
+// over the time between them (gain is 0 then).
+func (c *Counter) Gain(before, after float64, over time.Duration) (gain float64, how string) {
+	plausible := func(g float64) bool {
+		return c.Rate == nil || g <= c.Rate.Most*max(1, float64(over)/float64(c.Rate.Per))+c.Tip/2
+	}
+	d := after - before
+	if d >= -c.Tip/2 {
+		if d = max(0, d); plausible(d) {
+			return d, ""
+		}
+		return 0, "fault"
+	}
+	if c.Wrap > 0 {
+		// Where the device also restarts, a wrap must be the likelier reading: only
+		// a total in the last tenth of its range wraps.
+		if g := c.Wrap + d; g >= 0 && plausible(g) && (!c.Resets || c.Rate != nil && before > 0.9*c.Wrap) {
+			return g, "wrap"
+		}
+	}
+	if c.Resets && plausible(after) {
+		return max(0, after), "reset"
+	}
+	return 0, "fault"
+}
+
+// Write is one thing of a device that can be switched.
+type Write struct {
+	ID    string
+	Name  phrase.Text
+	Table drivers.Table // Coil
+	Addr  uint16
+	// Confirm is read after each write; nil where the echo must do.
+	Confirm *Confirm
+	// Timed is the device's own "on for a while"; nil where it has none.
+	Timed *Timed
+
+	line, col int
+}
+
+// Confirm reads a coil or input back.
+type Confirm struct {
+	Table  drivers.Table
+	Addr   uint16
+	Within time.Duration
+	Retry  int
+}
+
+// Timed is a write that the device ends by itself: to Table at Addr, the value
+// being the time in units of Unit, at most Longest.
+type Timed struct {
+	Table   drivers.Table
+	Addr    uint16
+	Unit    time.Duration
+	Longest time.Duration
+}
+
+// Hole is a range of one table, both ends included. Table 0 stands for every
+// table.
+type Hole struct {
+	Table    drivers.Table
+	From, To uint16
+}
+
+// Fingerprint tells this device from others on a scan.
+type Fingerprint struct {
+	Table drivers.Table
+	Addr  uint16
+	Is    uint16
+}
+
+// Proof is a recorded exchange.
+type Proof struct {
+	// Sent and Heard are whole frames with their CRC (Modbus).
+	Sent, Heard []byte
+	// Text is a whole line (text).
+	Text string
+	// Level is the pin's level (gpio).
+	Level *bool
+	// Gives are the values it must give by point: a number (in the unit), or a
+	// quality's code.
+	Gives map[string]Given
+	// Does is set for a write.
+	Does *Does
+
+	line, col int
+}
+
+// Given is what a proof expects of a point: a value of quality Good, or
+// another quality.
+type Given struct {
+	Value   float64
+	Quality point.Quality
+}
+
+// Does is the write whose frame a proof shows.
+type Does struct {
+	Write string
+	On    bool
+	For   time.Duration
+}
+
+// Request is one read that gives one or more points.
+type Request struct {
+	Table       drivers.Table
+	Addr, Count uint16
+	// Every is the period; 0 is as fast as the line allows.
+	Every time.Duration
+	Alarm bool
+	// Points are indexes of Profile.Points, in order of address.
+	Points []int
+}
+
+// Value is what one answer gives for one point.
+type Value struct {
+	Point string
+	// Index is the point's place in Profile.Points.
+	Index int
+	// Value is in the point's unit; NaN where there is none.
+	Value   float64
+	Quality point.Quality
+	Why     phrase.Message
+}
+
+// Problem is a fault of a profile's text, with its place and the mend.
+type Problem struct {
+	File      string
+	Line, Col int
+	Message   phrase.Message
+}
+
+// In renders the problem as file:line:col: message.
+func (p Problem) In(l phrase.Lang) string {
+	return place(p.File, p.Line, p.Col) + p.Message.In(l)
+}
+
+// Error renders in English, for logs.
+func (p Problem) Error() string { return p.In(phrase.EN) }
+
+// Point gives a point by its id.
+func (p *Profile) Point(id string) (*Point, bool) {
+	for i := range p.Points {
+		if p.Points[i].ID == id {
+			return &p.Points[i], true
+		}
+	}
+	return nil, false
+}
+
+// Write gives a write by its id.
+func (p *Profile) Write(id string) (*Write, bool) {
+	for i := range p.Writes {
+		if p.Writes[i].ID == id {
+			return &p.Writes[i], true
+		}
+	}
+	return nil, false
+}
