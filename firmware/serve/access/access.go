@@ -1,0 +1,82 @@
+// Package access says who may do what on the served surface: roles, and the
+// stop token that lets somebody on the local network silence a sounding.
+//
+// There is no default password and nothing to log in with from factory. The
+// token is made at the first start, printed once in the log, kept in a file
+// that only the service reads, and held in RAM where the disk is dead. It
+// opens one door only: STOP, which silences sound and never the level.
+//
+// The package never sees a request; serve/api and serve/page bring it what they
+// were given. Source of the requirements: ETSI EN 303 645 5.1 (no universal
+// default passwords), IEC 62443-4-2 CR 1.1 (authentication must not impede
+// emergency action) and CR 1.11 (unsuccessful attempts).
+package access
+
+import "fmt"
+
+// Role is what somebody may do; a higher role may all that a lower one may.
+// The zero Role may nothing, so that what was forgotten is refused.
+type Role uint8
+
+// The roles.
+const (
+	// Nobody may do nothing.
+	Nobody Role = iota
+	// Viewer sees readings, alarms, faults and the journal.
+	Viewer
+	// Operator stops, acknowledges, releases and raises.
+	Operator
+	// Technician changes the configuration.
+	Technician
+	// Owner changes users and keys.
+	Owner
+)
+
+var roleNames = [...]string{"nobody", "viewer", "operator", "technician", "owner"}
+
+// Roles lists every role, least first.
+var Roles = []Role{Nobody, Viewer, Operator, Technician, Owner}
+
+// String gives the role's code.
+func (r Role) String() string {
+	if int(r) < len(roleNames) {
+		return roleNames[r]
+	}
+	return fmt.Sprintf("role(%d)", uint8(r))
+}
+
+// ParseRole reads a role's code.
+func ParseRole(s string) (Role, error) {
+	for i, n := range roleNames {
+		if n == s {
+			return Role(i), nil
+		}
+	}
+	return Nobody, fmt.Errorf("no role is named %q", s)
+}
+
+// Allows tells whether r may do what needs at least the role need. What needs
+// no role at all was forgotten, and is refused.
+func (r Role) Allows(need Role) bool {
+	return need > Nobody && need <= Owner && r >= need && r <= Owner
+}
+
+// MarshalText writes the code.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads a code.
+func (r *Role) UnmarshalText(b []byte) error {
+	v, err := ParseRole(string(b))
+	if err == nil {
+		*r = v
+	}
+	return err
+}
+
+// Grant is what one caller has been found to be: the role, the way it came
+// ("page", "socket") and its address, which stands for it where it gave no name.
+type Grant struct {
+	Role Role
+	Via  string
+	Addr string
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
+)
+
+type grantKey struct{}
+
+// WithGrant says who calls in a context; the listeners put it on each
+// connection.
+func WithGrant(ctx context.Context, g access.Grant) context.Context {
+	return context.WithValue(ctx, grantKey{}, g)
+}
+
+// GrantOf tells who calls; Nobody where nothing was said.
+func GrantOf(ctx context.Context) access.Grant {
+	g, _ := ctx.Value(grantKey{}).(access.Grant)
+	return g
+}
+
+// The ways of a caller.
+const (
+	ViaPage   = "page"
+	ViaSocket = "socket"
+)
+
+// gate is what every request passes first, on both listeners.
+func (s *Server) gate(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.cross_origin")))
+	}))
+	next = cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		g := GrantOf(r.Context())
+		if g.Role == access.Nobody {
+			writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.nobody")))
+			return
+		}
+		if g.Via != ViaSocket && !s.hostAllowed(r.Host) {
+			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, s.o.Limits.Body)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostAllowed holds the Host header to what the box is really called, so that a
+// name somewhere in the world that is pointed at the box's address (DNS
+// rebinding) gets nothing.
+func (s *Server) hostAllowed(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if ip, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(ip, "]")
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Zone() == ""
+	}
+	return s.names[host]
+}
+
+// What an operation says of itself in the OpenAPI document: the least role, and
+// whether the stop token does in its place.
+const (
+	roleExt  = "x-role"
+	tokenExt = "x-stop-token"
+)
+
+// authorize holds every operation to its declared role. An operation that
+// declares none is refused to everybody.
+func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
+	op, g := ctx.Operation(), GrantOf(ctx.Context())
+	code, _ := op.Extensions[roleExt].(string)
+	need, err := access.ParseRole(code)
+	if err == nil && g.Role.Allows(need) {
+		next(ctx)
+		return
+	}
+	if open, _ := op.Extensions[tokenExt].(bool); err == nil && open && g.Role.Allows(access.Viewer) {
+		given, ok := bearer(ctx.Header("Authorization"))
+		switch {
+		case !ok:
+			ctx.SetHeader("WWW-Authenticate", `Bearer realm="stop"`)
+			s.refuse(ctx, problem(http.StatusUnauthorized, phrase.M("serve.needs_token")))
+			return
+		case s.o.Token != nil && s.o.Token.Verify(ctx.Context(), g.Addr, given):
+			next(ctx)
+			return
+		}
+		ctx.SetHeader("WWW-Authenticate", `Bearer realm="stop", error="invalid_token"`)
+		s.refuse(ctx, problem(http.StatusUnauthorized, phrase.M("serve.wrong_token")))
+		return
+	}
+	s.refuse(ctx, problem(http.StatusForbidden, phrase.M("serve.forbidden")))
+}
+
+func bearer(h string) (string, bool) {
+	kind, t, ok := strings.Cut(h, " ")
+	t = strings.TrimSpace(t)
+	return t, ok && strings.EqualFold(kind, "bearer") && t != ""
+}
+
+func (s *Server) refuse(ctx huma.Context, p *Problem) {
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	json.NewEncoder(ctx.BodyWriter()).Encode(p)
+}
+
+func (s *Server) viewersOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !GrantOf(r.Context()).Role.Allows(access.Viewer) {
+			writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.forbidden")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p)
+}

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
+)
+
+// Verifier compares a stop token, after the wait that the address has earned.
+// *access.Token is one.
+type Verifier interface {
+	Verify(ctx context.Context, addr, given string) bool
+}
+
+// Opts configure a Server. Guard is needed to serve; the rest has defaults.
+type Opts struct {
+	// Guard owns the listeners' goroutines.
+	Guard *guard.Guard
+	// Log, nil for slog.Default.
+	Log *slog.Logger
+	// Token verifies the stop token; nil means that nobody on the network may
+	// stop.
+	Token Verifier
+	// Names are host names that the box may be called by on the network,
+	// beside IP literals and localhost.
+	Names []string
+	// Pages answers whatever is not of the API on the network listener, such as
+	// serve/page. It gets only requests that have passed the gate; see GrantOf.
+	Pages http.Handler
+	// Report is told what is wrong with a listener, and the zero Message when
+	// it is well again. It must not block.
+	Report func(thing string, why phrase.Message)
+	// Version is written into the OpenAPI document.
+	Version string
+	// Limits, where zero, are DefaultLimits.
+	Limits Limits
+}
+
+// Limits bound what callers may take. Zero fields take the default.
+type Limits struct {
+	// Conns and ConnsPerAddr bound open connections on the network listener.
+	Conns, ConnsPerAddr int
+	// SocketConns bounds open connections on the Unix socket.
+	SocketConns int
+	// Streams bounds open streams on the network, SocketStreams on the socket.
+	Streams, SocketStreams int
+	// Sounds bounds how many sounds are rendered at once.
+	Sounds int
+	// Body and Header bound a request, in bytes.
+	Body   int64
+	Header int
+	// Read bounds how long a request may take to arrive, Write how long an
+	// answer (of a stream: one line) may take to be taken.
+	Read, Write, Idle time.Duration
+	// Retry is the pause between attempts to take a busy port.
+	Retry time.Duration
+}
+
+// DefaultLimits are for a board with 512 MiB.
+var DefaultLimits = Limits{
+	Conns: 64, ConnsPerAddr: 12, SocketConns: 64, Streams: 8, SocketStreams: 16, Sounds: 2,
+	Body: 4 << 10, Header: 16 << 10, Read: 10 * time.Second, Write: 10 * time.Second, Idle: time.Minute,
+	Retry: 5 * time.Second,
+}
+
+// Server is the served surface. Use New.
+type Server struct {
+	box   Box
+	o     Opts
+	log   *slog.Logger
+	api   huma.API
+	root  http.Handler
+	names map[string]bool
+
+	streams, socketStreams, sounds chan struct{}
+
+	mu   sync.Mutex
+	lan  string
+	busy bool
+}
+
+// New makes the server; it listens nowhere yet. A nil box serves to write the
+// OpenAPI document only.
+func New(box Box, o Opts) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Report == nil {
+		o.Report = func(string, phrase.Message) {}
+	}
+	fillLimits(&o.Limits)
+	s := &Server{
+		box: box, o: o, log: o.Log, names: map[string]bool{"localhost": true},
+		streams:       make(chan struct{}, o.Limits.Streams),
+		socketStreams: make(chan struct{}, o.Limits.SocketStreams),
+		sounds:        make(chan struct{}, o.Limits.Sounds),
+	}
+	for _, n := range o.Names {
+		n = strings.ToLower(strings.TrimSuffix(n, "."))
+		if n == "" || strings.ContainsAny(n, "*/:@ ") {
+			return nil, phrase.E("serve.bad_name", "name", n)
+		}
+		s.names[n] = true
+	}
+	mux := http.NewServeMux()
+	s.api = humago.New(mux, s.config())
+	s.api.UseMiddleware(s.authorize)
+	s.register()
+	metrics, err := s.metrics()
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /metrics", s.viewersOnly(metrics))
+	if o.Pages != nil {
+		mux.Handle("/", s.viewersOnly(o.Pages))
+	} else {
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+			writeProblem(w, problem(http.StatusNotFound, phrase.M("serve.no_path")))
+		})
+	}
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusNotFound, phrase.M("serve.no_path")))
+	})
+	s.root = s.gate(mux)
+	return s, nil
+}
+
+func fillLimits(l *Limits) {
+	v, d := reflect.ValueOf(l).Elem(), reflect.ValueOf(DefaultLimits)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			v.Field(i).Set(d.Field(i))
+		}
+	}
+}
+
+func (s *Server) config() huma.Config {
+	c := huma.DefaultConfig("Tocsin box", s.o.Version)
+	c.Info.Description = "What one box sees, sounds and remembers. Every text comes in Chinese and English."
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t == reflect.TypeFor[phrase.Text]() {
+			return "Name"
+		}
+		return huma.DefaultSchemaNamer(t, hint)
+	})
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"stopToken": {Type: "http", Scheme: "bearer", Description: "the stop token printed at the first start"},
+	}
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = prefix+"/openapi", "", ""
+	c.CreateHooks = nil
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = []huma.Transformer{speak}
+	return c
+}
+
+// Handler gives the whole surface without a listener; without one every caller
+// is nobody. Tests use it with WithGrant.
+func (s *Server) Handler() http.Handler { return s.root }
+
+// OpenAPI writes the document of the API as indented JSON.
+func OpenAPI(version string) ([]byte, error) {
+	s, err := New(nil, Opts{Version: version})
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+	return append(b, '\n'), err
+}
+
+var errNoGuard = errors.New("api: serving needs Opts.Guard")
