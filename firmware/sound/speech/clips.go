@@ -1,0 +1,90 @@
+package speech
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
+
+	"tocsin/firmware/phrase"
+)
+
+// Lang is a language that is spoken aloud, as in a clip's file name.
+type Lang string
+
+// The languages of the clips that come with the box.
+const (
+	Mandarin  Lang = "cmn"
+	Cantonese Lang = "yue"
+)
+
+// The clips that the box itself needs by name.
+const (
+	DrillWords = "drill" // before and after every repetition of a drill
+	TestWords  = "test"  // the same of a test
+)
+
+// Script is what the clips of a folder say: clips.yaml.
+type Script struct {
+	Version  int             `yaml:"version"`
+	Loudness Loudness        `yaml:"loudness"`
+	Clips    map[string]Line `yaml:"clips"`
+}
+
+// Line is the text of one clip.
+type Line struct {
+	ZH string `yaml:"zh" json:"zh"`
+	// Pinyin with tone numbers is what the Mandarin voice is given: characters
+	// have readings that it would guess wrong, and it drops decimal points.
+	Pinyin string `yaml:"pinyin" json:"pinyin,omitempty"`
+	Yue    string `yaml:"yue" json:"yue,omitempty"`
+	EN     string `yaml:"en" json:"en"`
+}
+
+// LoadScript reads clips.yaml. Errors are *phrase.Error with file, line and
+// column.
+func LoadScript(fsys fs.FS, name string) (Script, error) {
+	var s Script
+	b, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return s, phrase.Wrap(err, "speech.tones.unreadable", "file", name)
+	}
+	file := path.Base(name)
+	if len(b) > maxTonesFile {
+		return s, phrase.E("speech.tones.long", "file", file, "kib", maxTonesFile>>10)
+	}
+	tree, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return s, yamlError(err, file)
+	}
+	if at := aliased(tree); at != "" {
+		return s, phrase.E("speech.tones.alias", "at", file+at)
+	}
+	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
+		return Script{}, yamlError(err, file)
+	}
+	c := checker{file: file, tree: tree}
+	if s.Version != 1 {
+		c.add(phrase.E("speech.tones.version", "at", c.at("version"), "version", s.Version))
+	}
+	if s.Loudness == (Loudness{}) {
+		s.Loudness = DefaultLoudness
+	}
+	c.between(c.at("loudness"), "rms", s.Loudness.RMS, -40, -6)
+	c.between(c.at("loudness"), "peak", s.Loudness.Peak, -20, -0.5)
+	for _, id := range slices.Sorted(maps.Keys(s.Clips)) {
+		if l := s.Clips[id]; !plain(id) {
+			c.add(phrase.E("speech.tones.name", "at", c.at("clips"), "tone", id))
+		} else if l.ZH == "" || l.EN == "" {
+			c.add(phrase.E("speech.tones.title", "at", c.at("clips.%s", id)))
+		}
+	}
+	if len(c.errs) > 0 {
+		return Script{}, errors.Join(c.errs...)
+	}
+	return s, nil
+}

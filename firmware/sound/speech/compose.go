@@ -1,0 +1,207 @@
+package speech
+
+import (
+	"slices"
+	"time"
+
+	"tocsin/firmware/phrase"
+)
+
+// Kind is why something sounds. Real, drill and test are told apart by ear.
+type Kind string
+
+// The kinds.
+const (
+	Real  Kind = "real"
+	Drill Kind = "drill"
+	Test  Kind = "test"
+)
+
+// Content is what a sounding says.
+type Content struct {
+	// Tone is the name of the attention tone.
+	Tone string
+	// Clips are said in this order, in each language before the next one.
+	Clips []string
+	// Langs are the languages of the site, in the order in which they speak.
+	// Empty: every language that the bank has for the first clip.
+	Langs []Lang
+	// Repeat is how often all of it is played; 0 means until it is stopped.
+	Repeat int
+	// Kind is Real where empty.
+	Kind Kind
+}
+
+// Composer makes programmes of the clips and tones of one configuration.
+type Composer struct {
+	Bank  *Bank
+	Tones *Tones
+}
+
+// lastResort sounds where even the tone is missing: the configuration is
+// broken and people must still be warned.
+var lastResort = &Tone{
+	Name: "last-resort", ZH: "备用提示音", EN: "stand-in tone", Level: -6, Lead: 6 * time.Second,
+	Segments: []Segment{
+		{Hz: []float64{800}, On: 400 * time.Millisecond},
+		{Hz: []float64{1000}, On: 400 * time.Millisecond, Off: 200 * time.Millisecond},
+	},
+	Relay: Relay{
+		Electronic: []Pulse{{On: 2 * time.Second, Off: 2 * time.Second}},
+		Motor:      []Pulse{{On: 18 * time.Second, Off: 10 * time.Second}},
+	},
+}
+
+var lastPauses = Pauses{Words: 400 * time.Millisecond, Languages: 600 * time.Millisecond, Repeats: 1500 * time.Millisecond}
+
+// Compose makes a programme: in each repetition the attention tone, then the
+// clips in one language after the other; a drill or a test says that it is
+// one before the tone and again at the end of each repetition.
+//
+// A real sounding is never refused: what is missing is replaced (by the words
+// that the tone stands for, then by the tone alone; an unknown or locked tone
+// by "attention") and listed by Programme.Problems. The error, a *phrase.Error,
+// is only for a drill or test whose words are missing in every language, and
+// for a Kind that is none.
+func (c Composer) Compose(k Content) (*Programme, error) {
+	bank := c.Bank
+	if bank == nil {
+		bank = &Bank{rate: BankRate}
+	}
+	p := &Programme{rate: bank.rate, repeat: max(0, k.Repeat)}
+	tone, pauses := c.tone(k.Tone, p)
+	p.tone = tone
+
+	var words string
+	switch k.Kind {
+	case Real, "":
+	case Drill:
+		words = DrillWords
+	case Test:
+		words = TestWords
+	default:
+		return nil, phrase.E("speech.kind", "kind", string(k.Kind))
+	}
+	var frame []*clip
+	if words != "" {
+		var missing []Lang
+		if frame, missing = bank.find(words, k.langs(bank, words)); len(frame) == 0 {
+			return nil, phrase.E("speech.drill.mute", "clip", words)
+		}
+		p.lack(words, missing)
+	}
+
+	say := func(clips []*clip) {
+		for i, s := range clips {
+			if i > 0 && clips[i-1].lang != s.lang {
+				p.add(part{pause: pauses.Languages})
+			} else if i > 0 {
+				p.add(part{pause: pauses.Words})
+			}
+			p.add(part{clip: s})
+		}
+	}
+	if frame != nil {
+		say(frame)
+		p.add(part{pause: pauses.Words})
+	}
+	p.add(part{tone: p.tone})
+	if body := c.body(bank, k, words, p); len(body) > 0 {
+		p.add(part{pause: pauses.Words})
+		say(body)
+	}
+	if frame != nil {
+		p.add(part{pause: pauses.Words})
+		say(frame)
+	}
+	p.add(part{pause: pauses.Repeats})
+	return p, nil
+}
+
+func (c Composer) tone(name string, p *Programme) (*Tone, Pauses) {
+	if c.Tones == nil {
+		p.problems = append(p.problems, phrase.E("speech.tone.unknown", "tone", name))
+		return lastResort, lastPauses
+	}
+	t, err := c.Tones.Get(name)
+	if err != nil {
+		p.problems = append(p.problems, err)
+		if t, err = c.Tones.Get("attention"); err != nil {
+			t = lastResort
+		}
+	}
+	return t, c.Tones.pause
+}
+
+// body gives the clips of one repetition, all of a language before the next.
+func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []*clip {
+	var said [][]*clip
+	for _, id := range k.Clips {
+		if id == frame {
+			continue
+		}
+		found, missing := bank.find(id, k.langs(bank, id))
+		p.lack(id, missing)
+		if len(found) == 0 {
+			found = c.instead(bank, k, id, p)
+		}
+		// The same words once, where two clips were replaced by them.
+		if len(found) > 0 && !slices.ContainsFunc(said, func(s []*clip) bool { return s[0].id == found[0].id }) {
+			said = append(said, found)
+		}
+	}
+	var langs []Lang
+	for _, s := range said {
+		for _, c := range s {
+			if !slices.Contains(langs, c.lang) {
+				langs = append(langs, c.lang)
+			}
+		}
+	}
+	slices.SortStableFunc(langs, func(a, b Lang) int { return order(k.Langs, a) - order(k.Langs, b) })
+	var out []*clip
+	for _, l := range langs {
+		for _, s := range said {
+			for _, c := range s {
+				if c.lang == l {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// order gives a language's place in the site's order, the last where it has none.
+func order(langs []Lang, l Lang) int {
+	if i := slices.Index(langs, l); i >= 0 {
+		return i
+	}
+	return len(langs)
+}
+
+// instead gives the words that the tone stands for.
+func (c Composer) instead(bank *Bank, k Content, id string, p *Programme) []*clip {
+	for _, w := range p.tone.Words {
+		if found, _ := bank.find(w, k.langs(bank, w)); len(found) > 0 {
+			p.problems = append(p.problems, phrase.E("speech.clip.replaced", "clip", id, "by", w))
+			return found
+		}
+	}
+	p.problems = append(p.problems, phrase.E("speech.clip.tone_only", "clip", id, "tone", p.tone.Name))
+	return nil
+}
+
+func (k Content) langs(b *Bank, id string) []Lang {
+	if len(k.Langs) > 0 {
+		return k.Langs
+	}
+	var all []Lang
+	for key := range b.clips {
+		if key.id == id {
+			all = append(all, key.lang)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
