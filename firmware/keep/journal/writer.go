@@ -1,0 +1,342 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tocsin/firmware/phrase"
+)
+
+// look is how often the writer makes sure, with nothing to write, that its file
+// still is in its place.
+const look = 2 * time.Second
+
+// linger is how long the writer still takes what the other rooms say while they
+// end, after the guard's context has ended and before it closes by itself.
+const linger = 2 * time.Second
+
+// write owns the file. It ends with ctx, after what waits was tried once more.
+func (j *Journal) write(ctx context.Context) error {
+	if j.over() {
+		<-ctx.Done() // closed earlier; a Restart goroutine ends with its context
+		return ctx.Err()
+	}
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	ending := ctx.Done()
+	var end <-chan time.Time
+	pause := time.Duration(0)
+	for last := false; ; {
+		err := j.turn()
+		j.started()
+		if last {
+			break
+		}
+		var again <-chan time.Time
+		wake := j.wake
+		if err != nil {
+			pause = min(max(2*pause, j.o.Retry), j.o.RetryMax)
+			again, wake = time.After(pause), nil
+		} else {
+			pause = 0
+		}
+		select {
+		case <-wake:
+		case <-again:
+		case <-tick.C:
+			if again != nil {
+				continue
+			}
+		case <-j.suspect:
+			j.examine(ctx)
+		case <-ending:
+			ending, end = nil, time.After(linger)
+		case <-end:
+			last = true
+		case <-j.closing:
+			last = true
+		}
+	}
+	j.drop()
+	j.finish()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (j *Journal) over() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (j *Journal) started() {
+	select {
+	case <-j.loaded:
+	default:
+		close(j.loaded)
+	}
+}
+
+func (j *Journal) finish() {
+	j.settle(false, phrase.M("journal.closed"))
+	close(j.done)
+}
+
+// turn brings the file to work and makes durable all that waits. Its error means
+// that it should be tried again after a pause.
+func (j *Journal) turn() error {
+	err := j.attempt()
+	for range 2 { // a corrupt or vanished file is replaced at once, by a new one
+		switch classify(err) {
+		case corrupt, newer:
+			if e := j.setAside(err); e != nil {
+				err = errors.Join(err, e)
+				j.fail(err)
+				return err
+			}
+		case gone:
+			j.lost()
+		case none:
+			return nil
+		default:
+			j.fail(err)
+			return err
+		}
+		err = j.attempt()
+	}
+	if err != nil {
+		j.fail(err)
+	}
+	return err
+}
+
+func (j *Journal) fail(err error) {
+	j.drop()
+	j.mu.Lock()
+	j.stats.Failures++
+	j.mu.Unlock()
+	j.settle(false, explain(j.dir, err))
+}
+
+// drop closes the file.
+func (j *Journal) drop() {
+	j.fmu.Lock()
+	f := j.file
+	j.file = nil
+	j.fmu.Unlock()
+	if f != nil {
+		f.close()
+	}
+}
+
+// attempt opens the file where it is not open and commits until nothing waits.
+func (j *Journal) attempt() error {
+	if j.file == nil {
+		if err := j.reopen(); err != nil {
+			return err
+		}
+	} else if err := j.file.there(); err != nil {
+		return err
+	}
+	for {
+		records, state, any := j.fetch()
+		if !any {
+			break
+		}
+		began := time.Now()
+		slow := time.AfterFunc(j.o.Slow, j.stall)
+		err := j.reserve(records)
+		if err == nil {
+			err = j.file.commit(records, state)
+		}
+		slow.Stop()
+		if err != nil {
+			j.mu.Lock()
+			j.stalled = false
+			j.mu.Unlock()
+			if !errors.As(err, new(errUnsure)) && classify(err) != gone {
+				j.unfetch()
+			}
+			return err
+		}
+		j.land(records, time.Since(began))
+	}
+	j.settle(true, phrase.Message{})
+	j.confess()
+	if n, err := j.file.prune(j.o.MaxRows, j.o.MaxBytes, j.o.Hold()); err != nil {
+		return err
+	} else if n > 0 {
+		j.o.Log.Info("journal pruned", "records", n)
+	}
+	return nil
+}
+
+// reopen opens the file, takes over what it holds, settles whether the batch that
+// was under way is durable, and brings over what RAM holds to a new file.
+func (j *Journal) reopen() error {
+	keep := 0
+	j.mu.Lock()
+	if len(j.recent) == 0 {
+		keep = j.o.Recent
+	}
+	first := int64(0)
+	if len(j.flight.records) > 0 {
+		first = j.flight.records[0].Seq
+	}
+	j.mu.Unlock()
+	f, l, err := openFile(j.dir, keep)
+	if err != nil {
+		j.rescue(err)
+		return err
+	}
+	// A flight of values alone is written again: that changes nothing.
+	landed := !f.fresh && first > 0 && l.next > first
+	if landed {
+		// A sync that failed may have left pages marked clean that never reached the
+		// disk; writing them to their place and syncing that is certain.
+		if err := f.checkpoint(); err != nil {
+			f.close()
+			return err
+		}
+	}
+	if f.fresh {
+		if n := readFloor(j.dir); n > l.next {
+			l.next = n
+		}
+	}
+	j.adopt(l)
+	j.knows = true
+	if f.fresh || j.bring {
+		if err := j.carry(f); err != nil {
+			f.close()
+			return err
+		}
+		j.bring = false
+	}
+	j.fmu.Lock()
+	j.file = f
+	j.fmu.Unlock()
+	if landed {
+		j.land(j.flight.records, 0)
+	} else {
+		j.unfetch()
+	}
+	return nil
+}
+
+// carry writes to a new file what RAM holds of the old one.
+func (j *Journal) carry(f *file) error {
+	j.mu.Lock()
+	recent := append([]Record(nil), j.recent...)
+	j.mu.Unlock()
+	state := j.whole()
+	if len(recent) == 0 && len(state) == 0 {
+		return nil
+	}
+	if err := j.reserve(recent); err != nil {
+		return err
+	}
+	return f.commit(recent, state)
+}
+
+// fetch takes what waits and numbers it.
+func (j *Journal) fetch() (records []Record, state map[string][]byte, any bool) {
+	j.mu.Lock()
+	if !j.flight.full {
+		if j.waiting.len() == 0 && len(j.dirty) == 0 {
+			j.durable = max(j.durable, j.taken)
+			j.mu.Unlock()
+			return nil, nil, false
+		}
+		q := j.waiting
+		j.waiting = queue{ticket: q.ticket}
+		j.flight = flight{queue: q, state: j.dirty, upto: j.taken, full: true}
+		j.dirty = map[string][]byte{}
+		next := j.next
+		j.mu.Unlock()
+		list := q.list()
+		for i := range list {
+			list[i].Seq = next + int64(i)
+		}
+		j.mu.Lock()
+		j.flight.records = list
+		j.next = next + int64(len(list))
+	}
+	defer j.mu.Unlock()
+	return j.flight.records, j.flight.state, true
+}
+
+// unfetch puts back what certainly is not durable. Its numbers are given again,
+// since nobody has seen them.
+func (j *Journal) unfetch() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.flight.full {
+		return
+	}
+	if n := len(j.flight.records); n > 0 && j.next == j.flight.records[0].Seq+int64(n) {
+		j.next = j.flight.records[0].Seq
+	}
+	for k, v := range j.flight.state {
+		if _, newer := j.dirty[k]; !newer {
+			j.dirty[k] = v
+		}
+	}
+	lost := j.waiting.putBack(j.flight.queue, j.o.Waiting, j.o.WaitingBytes)
+	for i, n := range lost {
+		j.stats.Dropped[i] += n
+	}
+	j.flight = flight{}
+}
+
+// land counts the batch that was under way as durable and tells who waits.
+func (j *Journal) land(records []Record, took time.Duration) {
+	j.mu.Lock()
+	j.durable = max(j.durable, j.flight.upto)
+	j.flight = flight{}
+	j.stalled = false
+	j.recent = append(j.recent, records...)
+	if n := len(j.recent); n > 2*j.o.Recent {
+		kept := make([]Record, j.o.Recent, 2*j.o.Recent)
+		copy(kept, j.recent[n-j.o.Recent:])
+		j.recent = kept
+	}
+	j.stats.Records += int64(len(records))
+	j.stats.Commits++
+	j.stats.LongestCommit = max(j.stats.LongestCommit, took)
+	j.mu.Unlock()
+	j.ring()
+}
+
+// stall is called when a commit takes longer than it may.
+func (j *Journal) stall() {
+	j.mu.Lock()
+	was := j.stalled || !j.ok
+	j.stalled = true
+	j.mu.Unlock()
+	if !was {
+		j.ring()
+		j.o.Report(false, phrase.M("journal.slow"))
+	}
+}
+
+// confess writes down how many records were lost while the disk was away, once it
+// is back.
+func (j *Journal) confess() {
+	j.mu.Lock()
+	lost := j.stats.Dropped
+	for i := range lost {
+		lost[i] -= j.confessed[i]
+	}
+	j.confessed = j.stats.Dropped
+	j.mu.Unlock()
+	if lost == [weights]int64{} {
+		return
+	}
+	j.Append(Record{Kind: "journal.dropped", Message: phrase.M("journal.dropped",
+		"n", lost[Low]+lost[Middle]+lost[High], "important", lost[High])})
+}
