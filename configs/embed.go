@@ -1,0 +1,11 @@
+// Package configs holds the data that the firmware ships with: profiles, plans,
+// levels, tones, clips, bounds, example sites. A file of the same name beside a
+// site's document comes before the one in here.
+package configs
+
+import "embed"
+
+// FS is everything that is compiled in.
+//
+//go:embed *.yaml plans/*.yaml
+var FS embed.FS

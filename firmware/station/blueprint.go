@@ -1,0 +1,125 @@
+package station
+
+import (
+	"io/fs"
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/firmware/decide/plan"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sense/profile"
+	"tocsin/firmware/sound/order"
+	"tocsin/firmware/sound/output"
+	"tocsin/firmware/sound/speech"
+)
+
+// Blueprint is a proved site: everything that the house is built from, with no
+// port opened yet.
+type Blueprint struct {
+	Doc     *config.Doc
+	FS      fs.FS
+	Levels  *plan.Levels
+	Plans   map[string]*plan.Plan
+	PlanOf  map[string]*plan.Plan // by hazard
+	Default *plan.Plan            // for what a person raises
+	Tones   *speech.Tones
+	Langs   []speech.Lang
+	Bounds  order.Bounds
+
+	Lines   []LinePlan
+	Points  []PointInfo
+	Rules   []rule.Spec
+	Sources map[point.ID]rule.Source
+	Outputs []OutputPlan
+	Inputs  []InputPlan
+}
+
+// LinePlan is one bus with its units.
+type LinePlan struct {
+	Name   string
+	Config config.Line
+	Format string // of characters: 8N1
+	Baud   int
+	Units  []UnitPlan
+}
+
+// Text tells whether the line carries lines of text instead of registers.
+func (l LinePlan) Text() bool { return len(l.Units) == 1 && l.Units[0].Profile.Via == profile.Text }
+
+// UnitPlan is one device on a line.
+type UnitPlan struct {
+	Device  string
+	Unit    uint8
+	Profile *profile.Profile
+	Every   *time.Duration
+	Offset  map[string]float64 // by point, in its unit
+}
+
+// PointInfo is what is known of a point.
+type PointInfo struct {
+	ID      point.ID
+	Name    phrase.Text
+	Unit    point.Unit
+	Type    profile.Type
+	Every   time.Duration
+	Limit   time.Duration // age at which it is stale
+	Counter *rule.Counter
+	Line    string
+	Used    bool // by a rule
+}
+
+// OutputPlan is one output.
+type OutputPlan struct {
+	Name   string
+	Kind   output.Kind
+	Config config.Output
+	Relay  Ref
+	Sensed Ref
+	Cut    Ref
+}
+
+// InputPlan is one key or button.
+type InputPlan struct {
+	Name   string
+	Config config.Input
+	Input  Ref
+	Hold   time.Duration
+	Level  point.Level // where it raises one
+}
+
+// Ref points to one write or point of a device on a line, or to a GPIO line.
+type Ref struct {
+	Device string
+	Part   string
+	GPIO   string
+	// Line is the device's line; Timed tells that the device can count a time by
+	// itself.
+	Line  string
+	Timed bool
+}
+
+// None tells whether the reference names nothing.
+func (r Ref) None() bool { return r.Device == "" && r.GPIO == "" }
+
+// longest gives how long the longest request of a line may hold it.
+func (l LinePlan) longest() time.Duration {
+	var most time.Duration
+	for _, u := range l.Units {
+		for _, r := range u.Profile.Plan() {
+			most = max(most, l.cost(u.Profile, r.Table, r.Count))
+		}
+	}
+	return most
+}
+
+// cost is a read's time on this line at this line's rate.
+func (l LinePlan) cost(p *profile.Profile, t drivers.Table, n uint16) time.Duration {
+	q := *p
+	if l.Baud > 0 {
+		q.Line.Baud = l.Baud
+	}
+	return q.Cost(t, n)
+}

@@ -1,0 +1,396 @@
+package station
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/configs"
+	"tocsin/drivers"
+	"tocsin/firmware/decide/plan"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sense/profile"
+	"tocsin/firmware/sound/order"
+	"tocsin/firmware/sound/output"
+	"tocsin/firmware/sound/speech"
+)
+
+// Load loads and proves a site's file. The blueprint is nil where a problem is
+// more than a warning.
+func Load(file string) (*Blueprint, []config.Problem) {
+	doc, ps := config.Load(file)
+	if doc == nil {
+		return nil, ps
+	}
+	bp, more := Prove(doc)
+	ps = append(ps, more...)
+	config.Sort(ps)
+	return bp, ps
+}
+
+// Prove holds a document against profiles, plans, levels and bounds. Profiles
+// and plans beside the site's file (profiles/, plans/, tones.yaml, …) come before
+// those that are compiled in.
+func Prove(doc *config.Doc) (*Blueprint, []config.Problem) {
+	p := &prover{
+		doc: doc, site: doc.Site,
+		fsys:    overlay{os.DirFS(filepath.Dir(doc.File)), configs.FS},
+		points:  map[point.ID]*PointInfo{},
+		devices: map[string]*UnitPlan{},
+		onLine:  map[string]string{},
+	}
+	p.bp = &Blueprint{Doc: doc, FS: p.fsys, Plans: map[string]*plan.Plan{}, PlanOf: map[string]*plan.Plan{}, Sources: map[point.ID]rule.Source{}}
+	p.all()
+	if config.Fatal(p.problems) {
+		return nil, p.problems
+	}
+	return p.bp, p.problems
+}
+
+// overlay looks in one file system after the other.
+type overlay []fs.FS
+
+// Open opens the first that is there.
+func (o overlay) Open(name string) (fs.File, error) {
+	var first error
+	for _, f := range o {
+		file, err := f.Open(name)
+		if err == nil {
+			return file, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+type prover struct {
+	doc      *config.Doc
+	site     config.Site
+	fsys     fs.FS
+	bp       *Blueprint
+	problems []config.Problem
+	points   map[point.ID]*PointInfo
+	devices  map[string]*UnitPlan
+	onLine   map[string]string // device → line
+}
+
+func (p *prover) problem(m phrase.Message, path ...any) {
+	p.problems = append(p.problems, p.doc.At(m, path...))
+}
+
+func (p *prover) warn(m phrase.Message, path ...any) {
+	p.problems = append(p.problems, p.doc.Warn(m, path...))
+}
+
+func (p *prover) all() {
+	levels, err := plan.LoadLevels(p.fsys, "levels.yaml")
+	if err != nil {
+		p.problem(phrase.M("site.bad_levels", "detail", err))
+		return
+	}
+	p.bp.Levels = levels
+	if p.bp.Tones, err = speech.LoadTones(p.fsys, "tones.yaml", false); err != nil {
+		p.problem(phrase.M("site.bad_tones", "detail", err))
+	}
+	p.place()
+	for _, name := range slices.Sorted(maps.Keys(p.site.Lines)) {
+		p.line(name, p.site.Lines[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.site.Devices)) {
+		p.device(name, p.site.Devices[name])
+	}
+	p.linesDone()
+	for _, name := range slices.Sorted(maps.Keys(p.site.Outputs)) {
+		p.output(name, p.site.Outputs[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.site.Inputs)) {
+		p.input(name, p.site.Inputs[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.site.Rules)) {
+		p.hazard(name, p.site.Rules[name])
+	}
+	p.crossed()
+}
+
+var (
+	divisionCode = regexp.MustCompile(`^[0-9]{12}$`)
+	charFormat   = regexp.MustCompile(`^[78][NEO][12]$`)
+	plainName    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+)
+
+func (p *prover) place() {
+	s := p.site.Site
+	if !divisionCode.MatchString(s.ID) {
+		p.problem(phrase.M("site.id", "id", s.ID), "site", "id")
+	}
+	if s.Name.ZH == "" {
+		p.problem(phrase.M("site.name"), "site", "name")
+	}
+	if len(s.At) != 0 && (len(s.At) != 2 || math.Abs(s.At[0]) > 90 || math.Abs(s.At[1]) > 180) {
+		p.problem(phrase.M("site.at"), "site", "at")
+	}
+	if s.Datum != "" && !slices.Contains([]point.Datum{point.Datum1985, point.DatumPearlRiver, point.DatumLocal}, s.Datum) {
+		p.problem(phrase.M("site.datum", "datum", string(s.Datum)), "site", "datum")
+	}
+	if len(s.Languages) == 0 {
+		s.Languages = []string{"cmn"}
+	}
+	for i, l := range s.Languages {
+		if !slices.Contains([]string{"cmn", "yue", "en"}, l) {
+			p.problem(phrase.M("site.language", "language", l), "site", "languages", i)
+			continue
+		}
+		p.bp.Langs = append(p.bp.Langs, speech.Lang(l))
+	}
+}
+
+func (p *prover) named(kind, name string) {
+	if !plainName.MatchString(name) {
+		p.problem(phrase.M("site.bad_name", "name", name), kind, name)
+	}
+}
+
+func (p *prover) line(name string, l config.Line) {
+	p.named("lines", name)
+	if (l.Port == "") == (l.TCP == "") {
+		p.problem(phrase.M("site.line_way", "line", name), "lines", name)
+	}
+	if l.TCP != "" && !strings.Contains(l.TCP, ":") {
+		p.problem(phrase.M("site.line_tcp", "tcp", l.TCP), "lines", name, "tcp")
+	}
+	if l.Baud < 0 || l.Baud > 4_000_000 || l.Baud > 0 && l.Baud < 300 {
+		p.problem(phrase.M("site.line_baud", "baud", l.Baud), "lines", name, "baud")
+	}
+	if l.Format != "" && !charFormat.MatchString(l.Format) {
+		p.problem(phrase.M("site.line_format", "format", l.Format), "lines", name, "format")
+	}
+	for other, o := range p.site.Lines {
+		if other < name && (l.Port != "" && o.Port == l.Port || l.TCP != "" && o.TCP == l.TCP) {
+			p.problem(phrase.M("site.line_twice", "line", name, "other", other), "lines", name)
+		}
+	}
+	p.bp.Lines = append(p.bp.Lines, LinePlan{Name: name, Config: l, Format: l.Format, Baud: l.Baud})
+}
+
+func (p *prover) device(name string, d config.Device) {
+	p.named("devices", name)
+	prof, ps := profile.Load(p.fsys, d.Profile)
+	if prof == nil {
+		if len(ps) == 0 || strings.ContainsAny(d.Profile, "/.") {
+			p.problem(phrase.M("site.no_profile", "profile", d.Profile), "devices", name, "profile")
+		}
+		for _, q := range ps {
+			p.problem(phrase.M("site.bad_profile", "profile", d.Profile, "detail", q), "devices", name, "profile")
+		}
+		return
+	}
+	i := slices.IndexFunc(p.bp.Lines, func(l LinePlan) bool { return l.Name == d.Line })
+	if i < 0 {
+		p.problem(phrase.M("site.no_line", "line", d.Line, "lines", strings.Join(slices.Sorted(maps.Keys(p.site.Lines)), "、")), "devices", name, "line")
+		return
+	}
+	l := &p.bp.Lines[i]
+	if prof.Via == profile.Modbus && (d.Unit < 1 || d.Unit > 247) {
+		p.problem(phrase.M("site.unit", "unit", d.Unit), "devices", name, "unit")
+		return
+	}
+	for _, u := range l.Units {
+		if u.Profile.Via != prof.Via || prof.Via == profile.Text {
+			p.problem(phrase.M("site.line_shared", "line", d.Line, "device", name, "other", u.Device), "devices", name, "line")
+		} else if int(u.Unit) == d.Unit {
+			p.problem(phrase.M("site.unit_twice", "unit", d.Unit, "line", d.Line, "other", u.Device), "devices", name, "unit")
+		}
+	}
+	u := UnitPlan{Device: name, Unit: uint8(d.Unit), Profile: prof, Offset: map[string]float64{}}
+	if d.Every != nil {
+		e := d.Every.Duration()
+		u.Every = &e
+	}
+	p.pointsOf(name, d, prof, &u)
+	l.Units = append(l.Units, u)
+	p.devices[name], p.onLine[name] = &u, d.Line
+}
+
+func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u *UnitPlan) {
+	took := false
+	for i := range prof.Points {
+		pt := &prof.Points[i]
+		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pt.Name, Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line}
+		if u.Every != nil {
+			info.Every = *u.Every
+		}
+		info.Limit = max(3*info.Every+2*time.Second, 5*time.Second)
+		if c := pt.Counter; c != nil {
+			info.Counter = &rule.Counter{Wrap: c.Wrap, Burst: 2 * c.Tip}
+			if c.Rate != nil && c.Rate.Per > 0 {
+				info.Counter.Most = c.Rate.Most / c.Rate.Per.Seconds()
+			}
+		}
+		if d.Zero != nil && pt.Unit.Quantity() == point.Unit("m").Quantity() && pt.Counter == nil {
+			off, err := d.Zero.In(pt.Unit)
+			if err != nil {
+				p.problem(phrase.M("site.zero", "value", d.Zero.String()), "devices", name, "zero")
+				continue
+			}
+			u.Offset[pt.ID], took = off, true
+		}
+		p.points[info.ID] = info
+		p.bp.Points = append(p.bp.Points, *info)
+		p.bp.Sources[info.ID] = rule.Source{Limit: info.Limit, Counter: info.Counter}
+	}
+	if d.Zero != nil && !took {
+		p.problem(phrase.M("site.zero_nothing", "device", name), "devices", name, "zero")
+	}
+	if d.Zero != nil && p.site.Site.Datum == "" {
+		p.problem(phrase.M("site.datum_missing"), "devices", name, "zero")
+	}
+}
+
+// linesDone settles what a line's units want of it.
+func (p *prover) linesDone() {
+	for i := range p.bp.Lines {
+		l := &p.bp.Lines[i]
+		if len(l.Units) == 0 {
+			p.warn(phrase.M("site.line_empty", "line", l.Name), "lines", l.Name)
+			continue
+		}
+		for _, u := range l.Units {
+			if l.Baud == 0 {
+				l.Baud = u.Profile.Line.Baud
+			}
+			if l.Format == "" {
+				l.Format = u.Profile.Line.Format
+			}
+			if l.Config.Port != "" && u.Profile.Line.Baud != 0 && u.Profile.Line.Baud != l.Baud {
+				p.warn(phrase.M("site.baud_differs", "device", u.Device, "wants", u.Profile.Line.Baud, "line", l.Name, "has", l.Baud), "lines", l.Name)
+			}
+		}
+		if l.Baud == 0 {
+			l.Baud = 9600
+		}
+		if l.Format == "" {
+			l.Format = "8N1"
+		}
+	}
+}
+
+func (p *prover) noPoint(id string) phrase.Message {
+	dev, part, _ := strings.Cut(id, ".")
+	u := p.devices[dev]
+	if u == nil {
+		return phrase.M("site.no_device", "device", dev, "devices", strings.Join(slices.Sorted(maps.Keys(p.site.Devices)), "、"))
+	}
+	var have []string
+	for _, q := range u.Profile.Points {
+		have = append(have, q.ID)
+	}
+	return phrase.M("site.no_point", "device", dev, "profile", u.Profile.Name, "part", part, "have", strings.Join(have, "、"))
+}
+
+// write finds "<device>.<write>".
+func (p *prover) write(ref string, path ...any) Ref {
+	dev, part, _ := strings.Cut(ref, ".")
+	u := p.devices[dev]
+	if u == nil {
+		p.problem(phrase.M("site.no_device", "device", dev, "devices", strings.Join(slices.Sorted(maps.Keys(p.site.Devices)), "、")), path...)
+		return Ref{}
+	}
+	w, ok := u.Profile.Write(part)
+	if !ok {
+		var have []string
+		for _, x := range u.Profile.Writes {
+			have = append(have, x.ID)
+		}
+		p.problem(phrase.M("site.no_write", "device", dev, "profile", u.Profile.Name, "part", part, "have", strings.Join(have, "、")), path...)
+		return Ref{}
+	}
+	return Ref{Device: dev, Part: part, Line: p.onLine[dev], Timed: w.Timed != nil}
+}
+
+// contact finds "<device>.<point>" that is a single bit.
+func (p *prover) contact(ref string, path ...any) Ref {
+	info, ok := p.points[point.ID(ref)]
+	if !ok {
+		p.problem(p.noPoint(ref), path...)
+		return Ref{}
+	}
+	if info.Type != profile.Bool {
+		p.problem(phrase.M("site.not_contact", "point", ref), path...)
+		return Ref{}
+	}
+	dev, part, _ := strings.Cut(ref, ".")
+	return Ref{Device: dev, Part: part, Line: p.onLine[dev]}
+}
+
+// crossed proves what concerns the whole.
+func (p *prover) crossed() {
+	if len(p.bp.Outputs) == 0 {
+		p.warn(phrase.M("site.no_outputs"))
+	}
+	if len(p.bp.Rules) == 0 {
+		p.warn(phrase.M("site.no_rules"))
+	}
+	if p.site.Plan != "" || len(p.bp.Inputs) > 0 {
+		p.bp.Default = p.plan(p.site.Plan, "plan")
+	}
+	for _, pl := range p.bp.Plans {
+		p.planFits(pl)
+	}
+	for i := range p.bp.Points {
+		for _, r := range p.bp.Rules {
+			for _, c := range r.AnyOf {
+				p.bp.Points[i].Used = p.bp.Points[i].Used || c.Point == p.bp.Points[i].ID
+			}
+		}
+	}
+	p.bounds()
+}
+
+// planFits holds a plan's tones, clips and outputs against what there is.
+func (p *prover) planFits(pl *plan.Plan) {
+	steps := maps.Clone(pl.Levels)
+	steps["all_clear"], steps["test"] = pl.AllClear, pl.Test
+	for _, at := range slices.Sorted(maps.Keys(steps)) {
+		s := steps[at]
+		if s.Tone != "" && p.bp.Tones != nil {
+			if _, err := p.bp.Tones.Get(s.Tone); err != nil {
+				p.problem(phrase.M("site.plan_tone", "plan", pl.Plan, "step", at, "detail", err), "plan")
+			}
+		}
+		for _, id := range s.Clips {
+			for _, lang := range p.bp.Langs {
+				if _, err := fs.Stat(p.fsys, fmt.Sprintf("clips/%s.%s.wav", id, lang)); err != nil {
+					p.warn(phrase.M("site.plan_clip", "plan", pl.Plan, "step", at, "clip", id, "lang", string(lang)), "plan")
+				}
+			}
+		}
+		for _, o := range s.Outputs {
+			if _, ok := p.site.Outputs[o]; !ok {
+				p.problem(phrase.M("site.plan_output", "plan", pl.Plan, "step", at, "output", o), "plan")
+			}
+		}
+	}
+}
+
+func (p *prover) bounds() {
+	b, err := loadBounds(p.fsys, p.bp.Levels)
+	if err != nil {
+		p.problem(phrase.M("site.bad_bounds", "detail", err))
+		return
+	}
+	b.Known = slices.Sorted(maps.Keys(p.site.Outputs))
+	p.bp.Bounds = b
+}
+
