@@ -1,0 +1,215 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+// ask asks one read, again at once where that may help, and hands on what came
+// of it. A probe is a read of a quarantined unit: short, and given up as soon
+// as somebody wants the line.
+func (l *Line) ask(ctx context.Context, j *job, probe bool) {
+	began := time.Now()
+	var ans drivers.Answer
+	var err error
+	for attempt := 0; ; attempt++ {
+		var a drivers.Answer
+		var e error
+		a, e = l.read(ctx, j, probe)
+		if ctx.Err() != nil {
+			return
+		}
+		var f *drivers.Fault
+		if errors.As(e, &f) && f.Kind == drivers.FaultOwed {
+			j.notBefore = later(f.Until, time.Now().Add(10*time.Millisecond))
+			if attempt == 0 {
+				// Not asked at all: its time comes when nothing is owed any more.
+				l.count(j.u, e, 0)
+				if probe {
+					j.u.probeAt = j.notBefore
+				}
+				return
+			}
+			break // the first failure stands
+		}
+		ans, err = a, e
+		if err == nil || probe || attempt >= max(0, l.cfg.Retries) || !again(err) || j.u.timeouts > 0 || len(l.acts) > 0 {
+			break
+		}
+		l.count(j.u, err, 0)
+	}
+	now := time.Now()
+	if errors.Is(err, errWoken) {
+		// Given up for an actuation, not failed: try when the line is idle again.
+		j.u.probeAt = now.Add(time.Second)
+		return
+	}
+	took := now.Sub(began)
+	l.count(j.u, err, took)
+	if drivers.KindOf(err) == drivers.FaultGone {
+		l.askedOnce(j)
+		l.portGone(err, now)
+		return
+	}
+	l.portBack()
+	j.schedule(now)
+	if err != nil {
+		j.failing = true
+		// The points first, the unit's own state after: a sink that sees the
+		// unit quarantined has seen why.
+		l.emit(l.failed(j, err, now))
+		l.noAnswer(j.u, err, took, probe, now)
+	} else {
+		j.failing = false
+		l.answered(j.u, took, now)
+		l.emit(l.decoded(j, ans))
+	}
+	l.askedOnce(j)
+}
+
+// errWoken: a probe was given up for an actuation.
+var errWoken = errors.New("given up for an actuation")
+
+func (l *Line) read(ctx context.Context, j *job, probe bool) (drivers.Answer, error) {
+	limit := l.cfg.Timeout
+	sub, done := ctx, func() {}
+	if j.u.timeouts > 0 || probe {
+		limit = l.patience(j.u, j.req.Table, j.req.Count)
+	}
+	if probe {
+		sub, done = l.wakeable(ctx)
+	}
+	bounded, cancel := context.WithTimeout(sub, limit)
+	defer cancel()
+	a, err := l.bus.Read(bounded, j.u.Unit.Unit, j.req.Table, j.req.Addr, j.req.Count)
+	woken := sub.Err() != nil && ctx.Err() == nil
+	done()
+	if err == nil {
+		return a, nil
+	}
+	switch k := drivers.KindOf(err); {
+	case k != drivers.FaultCancelled && k != drivers.FaultOther:
+	case woken:
+		return a, errWoken
+	case bounded.Err() != nil && ctx.Err() == nil:
+		err = &drivers.Fault{Kind: drivers.FaultTimeout, Err: err}
+	}
+	return a, err
+}
+
+// again tells whether asking once more at once may help.
+func again(err error) bool {
+	switch drivers.KindOf(err) {
+	case drivers.FaultTimeout, drivers.FaultGarbled, drivers.FaultForeign:
+		return true
+	}
+	return false
+}
+
+func (l *Line) askedOnce(j *job) {
+	if !j.asked {
+		j.asked = true
+		if l.toAsk--; l.toAsk == 0 {
+			close(l.first)
+		}
+	}
+}
+
+// decoded gives the readings of an answer.
+func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
+	at := a.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	stamp := l.o.Clock.StampAt(at)
+	vs := j.u.Profile.Decode(j.req, a.Data)
+	out := make([]point.Reading, 0, len(vs))
+	for _, v := range vs {
+		ps := &j.u.points[v.Index]
+		if a.Doubt && v.Quality == point.Good {
+			v.Quality, v.Why = point.Suspect, phrase.M("line.doubt")
+		}
+		v = ps.judge.Look(v, stamp)
+		if v.Quality == point.Good {
+			ps.lastGood = at
+		}
+		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
+			Quality: v.Quality, Why: v.Why, At: stamp})
+	}
+	return out
+}
+
+// failed gives the points of a read as CommFault.
+func (l *Line) failed(j *job, err error, now time.Time) []point.Reading {
+	return l.faulty(j, l.why(j.u, err), now)
+}
+
+func (l *Line) faulty(j *job, why phrase.Message, now time.Time) []point.Reading {
+	stamp := l.o.Clock.StampAt(now)
+	out := make([]point.Reading, 0, len(j.req.Points))
+	for _, i := range j.req.Points {
+		out = append(out, point.Reading{Point: j.u.points[i].id, Value: math.NaN(), Unit: j.u.Profile.Points[i].Unit,
+			Quality: point.CommFault, Why: why, At: stamp})
+	}
+	return out
+}
+
+// emit remembers readings and hands them on.
+func (l *Line) emit(rs []point.Reading) {
+	if len(rs) == 0 {
+		return
+	}
+	l.mu.Lock()
+	for _, r := range rs {
+		l.snap.Readings[r.Point] = r
+	}
+	l.mu.Unlock()
+	for _, r := range rs {
+		if u := l.byID[r.Point.Device()]; u != nil {
+			for i := range u.points {
+				if u.points[i].id == r.Point {
+					u.points[i].quality = r.Quality
+				}
+			}
+		}
+	}
+	l.o.Sink(rs)
+}
+
+// age turns good values stale whose limit has passed.
+func (l *Line) age(now time.Time) {
+	if now.Before(l.staleScan) {
+		return
+	}
+	l.staleScan = now.Add(200 * time.Millisecond)
+	for _, u := range l.units {
+		var out []point.Reading
+		for i := range u.points {
+			ps := &u.points[i]
+			if r, ok := stale(ps, now, l.o.Clock); ok {
+				r.Unit = u.Profile.Points[i].Unit
+				l.mu.Lock()
+				r.Value = l.snap.Readings[ps.id].Value
+				l.mu.Unlock()
+				out = append(out, r)
+			}
+		}
+		l.emit(out)
+	}
+}
+
+// stale gives the reading that says that a good value has grown too old.
+func stale(ps *pointState, now time.Time, c Clock) (point.Reading, bool) {
+	if ps.quality != point.Good || ps.limit <= 0 || now.Sub(ps.lastGood) <= ps.limit {
+		return point.Reading{}, false
+	}
+	age := now.Sub(ps.lastGood).Truncate(time.Second)
+	return point.Reading{Point: ps.id, Quality: point.Stale, At: c.StampAt(now),
+		Why: phrase.M("line.stale", "age", point.Span(age).String(), "limit", point.Span(ps.limit).String())}, true
+}

@@ -1,0 +1,179 @@
+package line
+
+import (
+	"context"
+	"time"
+
+	"tocsin/drivers"
+)
+
+// turn is the longest that the owner waits without proving that it lives.
+const turn = time.Second
+
+// Run asks until ctx ends, and then gives nil. Call it once.
+func (l *Line) Run(ctx context.Context) error {
+	defer close(l.ended)
+	defer l.refuseAll()
+	now := time.Now()
+	for _, j := range l.jobs {
+		j.due = now
+	}
+	for ctx.Err() == nil {
+		l.o.Proof.Alive()
+		if l.serveActs(ctx) {
+			continue
+		}
+		now := time.Now()
+		l.age(now)
+		if l.down.yes && now.Before(l.down.until) {
+			l.idle(ctx, l.down.until)
+			continue
+		}
+		if j := l.next(now); j != nil {
+			l.ask(ctx, j, false)
+			continue
+		}
+		next := l.nextDue()
+		if j := l.probe(now, next); j != nil {
+			l.ask(ctx, j, true)
+			continue
+		}
+		l.idle(ctx, next)
+	}
+	return nil
+}
+
+// next gives the read to ask now: alarm points first, then whatever has been
+// due longest. Alarm reads that are always due leave every second round to
+// the others.
+func (l *Line) next(now time.Time) *job {
+	var alarm, plain *job
+	alarms := 0
+	for _, j := range l.jobs {
+		if j.alarm {
+			alarms++
+		}
+		if j.u.quiet || j.due.After(now) || j.notBefore.After(now) {
+			continue
+		}
+		if best := &plain; j.alarm {
+			if alarm == nil || j.due.Before(alarm.due) {
+				alarm = j
+			}
+		} else if *best == nil || j.due.Before((*best).due) {
+			*best = j
+		}
+	}
+	if alarm != nil && (plain == nil || l.alarmRun < alarms) {
+		l.alarmRun++
+		return alarm
+	}
+	l.alarmRun = 0
+	if plain == nil {
+		return alarm
+	}
+	return plain
+}
+
+// nextDue gives when a unit that is not quarantined must be asked next.
+func (l *Line) nextDue() time.Time {
+	t := time.Now().Add(turn)
+	for _, j := range l.jobs {
+		if j.u.quiet {
+			continue
+		}
+		due := j.due
+		if j.notBefore.After(due) {
+			due = j.notBefore
+		}
+		if due.Before(t) {
+			t = due
+		}
+	}
+	return t
+}
+
+// idle waits until a time, somebody's post, or the next proof of life; it
+// listens for owed answers meanwhile where the bus can.
+func (l *Line) idle(ctx context.Context, until time.Time) {
+	now := time.Now()
+	if most := now.Add(turn); until.After(most) {
+		until = most
+	}
+	for _, u := range l.units {
+		if u.quiet && u.probeAt.After(now) && u.probeAt.Before(until) {
+			until = u.probeAt
+		}
+	}
+	for _, a := range l.deferred {
+		if a.notBefore.Before(until) {
+			until = a.notBefore
+		}
+	}
+	if until = later(until, now.Add(time.Millisecond)); l.owed(now) {
+		if b, ok := l.bus.(Listener); ok {
+			sub, done := l.wakeable(ctx)
+			err := b.Listen(sub, until)
+			done()
+			if drivers.KindOf(err) == drivers.FaultGone && ctx.Err() == nil {
+				l.portGone(err, time.Now())
+			}
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case a := <-l.acts:
+		l.deferred = append(l.deferred, a)
+	case <-t.C:
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (l *Line) owed(now time.Time) bool {
+	for _, j := range l.jobs {
+		if j.notBefore.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// wakeable gives a context that a post ends.
+func (l *Line) wakeable(ctx context.Context) (context.Context, func()) {
+	sub, cancel := context.WithCancel(ctx)
+	l.wakeMu.Lock()
+	l.wake = cancel
+	l.wakeMu.Unlock()
+	if len(l.acts) > 0 { // posted before wake was set
+		cancel()
+	}
+	return sub, func() {
+		l.wakeMu.Lock()
+		l.wake = nil
+		l.wakeMu.Unlock()
+		cancel()
+	}
+}
+
+// schedule sets a job's next time: by its period from the last due time, so
+// that nothing drifts; what is late already is not asked twice.
+func (j *job) schedule(now time.Time) {
+	if j.every <= 0 {
+		j.due = now
+		return
+	}
+	if j.due = j.due.Add(j.every); !j.due.After(now) {
+		j.due = j.due.Add(now.Sub(j.due)/j.every*j.every + j.every)
+	}
+}
