@@ -139,6 +139,8 @@ type Unit struct {
 type Alarm struct {
 	ID     string `json:"id"`
 	Hazard string `json:"hazard"`
+	// HazardText names the hazard for people; empty where it has no name.
+	HazardText Text `json:"hazard_text"`
 	// Level is the one that stands now, Peak the worst so far; codes of
 	// configs/levels.yaml.
 	Level     string `json:"level"`
@@ -162,13 +164,16 @@ type Soundings struct {
 
 // Sounding is what sounds now and why.
 type Sounding struct {
-	Cause   string    `json:"cause"`
-	Hazard  string    `json:"hazard"`
-	Level   string    `json:"level"`
-	Kind    string    `json:"kind"` // real, drill, test
-	Why     Text      `json:"why"`
-	Outputs []string  `json:"outputs"`
-	Since   time.Time `json:"since"`
+	Cause  string `json:"cause"`
+	Hazard string `json:"hazard"`
+	// HazardText and LevelText name both for people.
+	HazardText Text      `json:"hazard_text"`
+	Level      string    `json:"level"`
+	LevelText  Text      `json:"level_text"`
+	Kind       string    `json:"kind"` // real, drill, test
+	Why        Text      `json:"why"`
+	Outputs    []string  `json:"outputs"`
+	Since      time.Time `json:"since"`
 }
 
 // Receipt says truthfully what became of one sounding on one output.

@@ -102,18 +102,18 @@ func (b *Box) alarm() {
 	b.readings[2].Why = &w
 	b.status.Level, b.status.LevelText = "evacuate", text("level.evacuate", "立即转移", "evacuate now")
 	b.alarms = []api.Alarm{
-		{ID: "a-7f3c", Hazard: "flash-flood", Level: "evacuate", LevelText: b.status.LevelText, Peak: "evacuate", State: "raised",
+		{ID: "a-7f3c", Hazard: "flash-flood", HazardText: text("hazard.flash_flood", "山洪", "Flash flood"), Level: "evacuate", LevelText: b.status.LevelText, Peak: "evacuate", State: "raised",
 			Because: []api.Text{
 				text("b.1", "河道水位 102.46 m，超过 102.40 m（立即转移）", "River level 102.46 m is above 102.40 m (evacuate now)"),
 				text("b.2", "1 小时雨量 63.5 mm，超过 60 mm（立即转移）", "Rain in 1 h 63.5 mm is above 60 mm (evacuate now)"),
 			}, Raised: At.Add(-4 * time.Minute), Changed: At.Add(-40 * time.Second)},
-		{ID: "a-7e10", Hazard: "gas", Level: "prepare", LevelText: text("level.prepare", "准备转移", "get ready to leave"), Peak: "prepare", State: "acknowledged",
+		{ID: "a-7e10", Hazard: "gas", HazardText: text("hazard.gas", "瓦斯", "Mine gas"), Level: "prepare", LevelText: text("level.prepare", "准备转移", "get ready to leave"), Peak: "prepare", State: "acknowledged",
 			Because: []api.Text{text("b.3", "井口甲烷读数可疑，等级保持", "Methane at the pithead is suspect; the level is held")},
 			Raised:  At.Add(-50 * time.Minute), Changed: At.Add(-30 * time.Minute), By: &api.Who{Name: "陈志强", Via: "key"}},
 	}
 	b.sounds = api.Soundings{
-		Now: []api.Sounding{{Cause: "a-7f3c", Hazard: "flash-flood", Level: "evacuate", Kind: "real",
-			Why: text("s.1", "山洪：立即转移", "Flash flood: evacuate now"), Outputs: []string{"siren", "horn"}, Since: At.Add(-40 * time.Second)}},
+		Now: []api.Sounding{{Cause: "a-7f3c", Hazard: "flash-flood", HazardText: text("hazard.flash_flood", "山洪", "Flash flood"), Level: "evacuate", LevelText: b.status.LevelText, Kind: "real",
+			Why: text("s.1", "河道水位超过 102.40 m", "River level above 102.40 m"), Outputs: []string{"siren", "horn"}, Since: At.Add(-40 * time.Second)}},
 		Last: []api.Receipt{
 			{Cause: "a-7f3c", Order: "o-2", Output: "siren", Kind: "real", State: "heard", Measured: "current", Started: At.Add(-40 * time.Second)},
 			{Cause: "a-7f3c", Order: "o-3", Output: "horn", Kind: "real", State: "started", Started: At.Add(-40 * time.Second)},
@@ -146,7 +146,7 @@ func (b *Box) blind() {
 		{Thing: "river.level", Why: timeout, Since: At.Add(-14 * time.Minute)},
 		{Thing: "journal", Why: b.status.Journal, Since: At.Add(-3 * time.Minute)},
 	}
-	b.alarms = []api.Alarm{{ID: "a-8001", Hazard: "flash-flood", Level: "prepare", LevelText: text("level.prepare", "准备转移", "get ready to leave"), Peak: "prepare",
+	b.alarms = []api.Alarm{{ID: "a-8001", Hazard: "flash-flood", HazardText: text("hazard.flash_flood", "山洪", "Flash flood"), Level: "prepare", LevelText: text("level.prepare", "准备转移", "get ready to leave"), Peak: "prepare",
 		State: "raised", Blind: true, Because: []api.Text{text("b.9", "没有一个水位或雨量可信，无法判断水情", "no good rain or level gauge is left; the water cannot be judged")},
 		Raised: At.Add(-2 * time.Minute), Changed: At.Add(-2 * time.Minute)}}
 	b.status.Level, b.status.LevelText = "prepare", b.alarms[0].LevelText

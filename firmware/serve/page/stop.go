@@ -1,0 +1,90 @@
+package page
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/api"
+)
+
+// answer is what the script gets; a browser without it gets a page.
+type answer struct {
+	Done bool   `json:"done"`
+	Text string `json:"text"`
+}
+
+// stop takes the STOP form: token, who, lang. Whoever may stop without a token
+// (an operator) may leave it out.
+func (p *page) stop(w http.ResponseWriter, r *http.Request) {
+	ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || ct != "application/x-www-form-urlencoded" {
+		p.say(w, r, http.StatusUnsupportedMediaType, false, phrase.M("serve.form_only"))
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		status, m := http.StatusBadRequest, phrase.M("serve.form_only")
+		var big *http.MaxBytesError
+		if errors.As(err, &big) {
+			status, m = http.StatusRequestEntityTooLarge, phrase.M("serve.too_large")
+		}
+		p.say(w, r, status, false, m)
+		return
+	}
+	g := api.GrantOf(r.Context())
+	given := r.PostForm.Get("token")
+	switch {
+	case g.Role.Allows(access.Operator):
+	case !g.Role.Allows(access.Viewer):
+		p.say(w, r, http.StatusForbidden, false, phrase.M("serve.forbidden"))
+		return
+	case strings.TrimSpace(given) == "":
+		p.say(w, r, http.StatusUnauthorized, false, phrase.M("serve.needs_token"))
+		return
+	case p.token == nil || !p.token.Verify(r.Context(), g.Addr, given):
+		p.say(w, r, http.StatusUnauthorized, false, phrase.M("serve.wrong_token"))
+		return
+	}
+	name := api.Clean(r.PostForm.Get("who"), 64)
+	if name == "" {
+		name = orElse(g.Addr, "?")
+	}
+	got, err := p.box.Stop(api.Who{Name: name, Via: g.Via})
+	switch {
+	case err != nil:
+		m := phrase.Of(err)
+		if m.Code == "error.plain" {
+			p.o.Log.Error("STOP from the page was refused", "err", err)
+			m = phrase.M("serve.internal")
+		}
+		p.say(w, r, http.StatusConflict, false, m)
+	case got.State == "stopped" || got.State == "finished":
+		p.say(w, r, http.StatusOK, true, phrase.M("serve.stopped"))
+	case got.State == "failed":
+		why := phrase.M("serve.no_reason_given")
+		if got.Why != nil {
+			why = phrase.M("error.plain", "text", in(*got.Why, langOf(r)))
+		}
+		p.say(w, r, http.StatusBadGateway, false, phrase.M("serve.stop_failed", "why", why))
+	default:
+		p.say(w, r, http.StatusOK, true, phrase.M("serve.stop_ordered"))
+	}
+}
+
+func (p *page) say(w http.ResponseWriter, r *http.Request, status int, done bool, m phrase.Message) {
+	l := langOf(r)
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(answer{done, m.In(l)})
+		return
+	}
+	v := p.look(l)
+	v.Said, v.Done = m.In(l), done
+	v.Name = api.Clean(r.PostForm.Get("who"), 64)
+	p.write(w, status, "stop", v)
+}
