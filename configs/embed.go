@@ -7,5 +7,5 @@ import "embed"
 
 // FS is everything that is compiled in.
 //
-//go:embed *.yaml plans/*.yaml
+//go:embed *.yaml plans/*.yaml profiles/*.yaml
 var FS embed.FS
