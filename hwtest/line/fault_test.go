@@ -241,7 +241,7 @@ func TestAnotherSpeedIsNotUnderstood(t *testing.T) {
 	if c := l.Counters(); c.Requests != 0 || c.BadFrames != 1 {
 		t.Errorf("counted %+v", c)
 	}
-	p.f.Close()
+	p.close()
 	q := openPort(t, l.Path(), 19200)
 	q.send(t, Frame(1, read1))
 	if b, _ := q.want(len(good1), enough); !bytes.Equal(b, good1) {

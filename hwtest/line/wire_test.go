@@ -31,20 +31,23 @@ func pattern(id byte) Unit {
 
 // port is a reader's end, raw, with a pump that notes when each byte came.
 type port struct {
-	f  *os.File
+	fd int
 	mu sync.Mutex
 	b  []byte
 	at []time.Time
 	up chan struct{}
+
+	stop, done chan struct{}
+	once       sync.Once
 }
 
 func openPort(t *testing.T, path string, speed uint32) *port {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS2)
+	x, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,37 +55,54 @@ func openPort(t *testing.T, path string, speed uint32) *port {
 	x.Cflag = unix.CS8 | unix.CREAD | unix.CLOCAL | unix.BOTHER
 	x.Ispeed, x.Ospeed = speed, speed
 	x.Cc[unix.VMIN], x.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS2, x); err != nil {
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS2, x); err != nil {
 		t.Fatal(err)
 	}
-	unix.SetNonblock(int(f.Fd()), true) // Fd() made it blocking
-	p := &port{f: f, up: make(chan struct{}, 1)}
-	go func() {
-		buf := make([]byte, 8192)
-		for {
-			n, err := unix.Read(int(f.Fd()), buf)
-			if err == unix.EAGAIN {
-				time.Sleep(200 * time.Microsecond)
-				continue
-			}
-			if err != nil || n == 0 {
-				close(p.up)
-				return
-			}
-			p.mu.Lock()
-			p.b = append(p.b, buf[:n]...)
-			for range n {
-				p.at = append(p.at, time.Now())
-			}
-			p.mu.Unlock()
-			select {
-			case p.up <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	t.Cleanup(func() { f.Close() })
+	p := &port{fd: fd, up: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	go p.pump()
+	t.Cleanup(p.close)
 	return p
+}
+
+// close ends the pump and closes the port; again does nothing.
+func (p *port) close() {
+	p.once.Do(func() {
+		close(p.stop)
+		<-p.done
+		unix.Close(p.fd)
+	})
+}
+
+func (p *port) pump() {
+	defer close(p.done)
+	buf := make([]byte, 8192)
+	for {
+		select {
+		case <-p.stop:
+			return
+		default:
+		}
+		n, err := unix.Read(p.fd, buf)
+		if err == unix.EAGAIN {
+			time.Sleep(200 * time.Microsecond)
+			continue
+		}
+		if err != nil || n == 0 {
+			close(p.up)
+			return
+		}
+		now := time.Now()
+		p.mu.Lock()
+		p.b = append(p.b, buf[:n]...)
+		for range n {
+			p.at = append(p.at, now)
+		}
+		p.mu.Unlock()
+		select {
+		case p.up <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // want waits until n bytes have come, or the time is over; it gives and
@@ -120,7 +140,7 @@ func (p *port) want(n int, limit time.Duration) ([]byte, []time.Time) {
 func (p *port) send(t *testing.T, b []byte) time.Time {
 	t.Helper()
 	at := time.Now()
-	if _, err := p.f.Write(b); err != nil {
+	if _, err := unix.Write(p.fd, b); err != nil {
 		t.Fatal(err)
 	}
 	return at
