@@ -63,6 +63,8 @@ const (
 	// CutFailed: the contactor does not take commands, or it is measured to
 	// sound although the contactor is open.
 	CutFailed FaultCode = "cut_failed"
+	// Unordered: it is measured to sound although nothing was ordered.
+	Unordered FaultCode = "unordered"
 	// Mute: the loudspeaker's player does not play.
 	Mute FaultCode = "mute"
 )

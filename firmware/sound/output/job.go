@@ -1,0 +1,113 @@
+package output
+
+import (
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/sound/order"
+)
+
+// job is one order on one output.
+type job struct {
+	o   order.Order
+	p   Programme
+	run *Running
+	// primary is the output that was ordered, and tried those that have failed
+	// at it; where the job's own output is another, it is a takeover.
+	primary string
+	tried   []string
+
+	from, until     time.Duration
+	cadence         Cadence
+	started, heard  bool
+	failed, handed  bool
+	begun           time.Duration // when it first started
+	voice           int           // failed attempts to play
+	voiceOver       bool
+	endState        State
+	endWhy          phrase.Message
+	endReported     bool
+	sawLie          bool // what measures it cannot be believed
+	dark, darkUntil time.Duration
+}
+
+// outranks tells whether a's order may take an output from b's.
+func outranks(a, b order.Order) bool {
+	if a.Level() != b.Level() {
+		return a.Level() > b.Level()
+	}
+	return a.Kind() < b.Kind()
+}
+
+// Bare is a programme without samples and without pulses: a relay is on, a
+// loudspeaker has nothing to play. It is what is left when nothing could be
+// composed, since a siren that just runs is better than silence.
+type Bare struct{}
+
+// Samples gives nothing.
+func (Bare) Samples(drivers.Format) Reader { return nil }
+
+// Cadence gives none.
+func (Bare) Cadence(Kind) Cadence { return nil }
+
+// at gives whether a cadence is on at a time after its beginning, and when
+// that changes next (0: never).
+func (c Cadence) at(since time.Duration) (on bool, next time.Duration) {
+	var whole time.Duration
+	for _, p := range c {
+		whole += max(p.On, 0) + max(p.Off, 0)
+	}
+	if whole <= 0 {
+		return true, 0
+	}
+	base := since - since%whole
+	since %= whole
+	var t time.Duration
+	for _, p := range c {
+		if t += max(p.On, 0); since < t {
+			return true, base + t
+		}
+		if t += max(p.Off, 0); since < t {
+			return false, base + t
+		}
+	}
+	return false, base + whole
+}
+
+// direct takes a job that names this output, unless a takeover for something
+// that outranks it is under way here.
+func (m *machine) direct(now time.Duration, j *job) {
+	if b := m.job; b != nil && b.primary != m.s.Name && !b.run.isRevoked(b.primary) && outranks(b.o, j.o) {
+		m.decline(now, j)
+		return
+	}
+	m.begin(now, j)
+}
+
+// deputise takes a job over from an output that failed.
+func (m *machine) deputise(now time.Duration, j *job) {
+	if j.run.isRevoked(j.primary) || now >= j.until {
+		m.close(j)
+		return
+	}
+	if b := m.job; b != nil && !outranks(j.o, b.o) {
+		m.decline(now, j)
+		return
+	}
+	m.begin(now, j)
+}
+
+func (m *machine) decline(now time.Duration, j *job) {
+	m.emit(j, Failed, Unmeasured, phrase.M("sound.busy", "output", m.s.Name, "cause", m.job.o.Cause()), now)
+	j.failed, j.handed, j.endReported = true, true, true
+	m.hand(j)
+	m.close(j)
+}
+
+// dropRevoked ends a takeover whose own output does something else by now.
+func (m *machine) dropRevoked(now time.Duration) {
+	if j := m.job; j != nil && j.primary != m.s.Name && j.run.isRevoked(j.primary) {
+		m.silence(now, phrase.M("sound.end_revoked", "primary", j.primary))
+	}
+}
