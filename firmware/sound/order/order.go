@@ -131,3 +131,8 @@ func (o Order) Ask() Ask {
 	a.Content = a.Content.clone()
 	return a
 }
+
+// Equal tells whether the same would be heard.
+func (c Content) Equal(d Content) bool {
+	return c.Tone == d.Tone && c.Words == d.Words && c.Volume == d.Volume && slices.Equal(c.Clips, d.Clips) && slices.Equal(c.Langs, d.Langs)
+}
