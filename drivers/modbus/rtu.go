@@ -1,0 +1,431 @@
+package modbus
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	goburrow "github.com/goburrow/modbus"
+
+	"tocsin/drivers"
+)
+
+// RTUOpts says how a serial line runs.
+type RTUOpts struct {
+	Baud int
+	// CharBits is how long a character is on the wire: 10 for 8N1 (the
+	// default), 11 for 8E1 and 8N2.
+	CharBits int
+	// Timeout is how long a unit may take until its answer begins, from the
+	// request's last bit; the answer's own length is added. One deadline a
+	// request. Default 500 ms.
+	Timeout time.Duration
+	// Turnaround is how long the units usually take to begin an answer. It is
+	// used for Cost only.
+	Turnaround time.Duration
+	// Gap is the silence kept before each request, where the units want more
+	// than the standard's 3.5 characters (1.75 ms above 19200 Bd).
+	Gap time.Duration
+}
+
+// NewRTU makes a line over a serial port, which open gives; it is called when
+// the first request is made and after the port was gone, once a request at
+// most.
+//
+// A port that has no wire (a pseudo terminal) may say so by a method
+// Instant() bool; then an answer may come sooner than the request could have
+// travelled.
+func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
+	if o.Baud <= 0 {
+		o.Baud = 9600
+	}
+	if o.CharBits <= 0 {
+		o.CharBits = 10
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	done := make(chan struct{})
+	r := &rtu{open: open, o: o, done: done, led: newLedger(o.Timeout), char: time.Duration(o.CharBits) * time.Second / time.Duration(o.Baud)}
+	// Serial Line V1.02, section 2.5.1.1.
+	r.t35 = r.char * 7 / 2
+	if o.Baud > 19200 {
+		r.t35 = 1750 * time.Microsecond
+	}
+	r.gap = max(r.t35, o.Gap)
+	return newLine(r, done)
+}
+
+// An adapter may hold bytes back for this long before it hands them over
+// (16 ms is the usual latency timer of a USB adapter).
+const adapterLatency = 25 * time.Millisecond
+
+// echo says whether the adapter hears what it sends.
+type echo uint8
+
+const (
+	echoUnknown echo = iota
+	echoNo
+	echoYes
+)
+
+type rtu struct {
+	open           func() (drivers.Port, error)
+	o              RTUOpts
+	char, t35, gap time.Duration
+	done           chan struct{}
+
+	mu   sync.Mutex // port, for Close
+	port drivers.Port
+
+	led     *ledger
+	echo    echo
+	instant bool
+	quiet   time.Time // when the line was last driven or heard
+	buf     []byte    // heard, and maybe the beginning of a frame
+	need    int       // bytes that the first such frame still misses, if known
+}
+
+// query is a request that waits for its answer.
+type query struct {
+	shape
+	req     []byte
+	sent    time.Time // when its last bit can have left
+	old     int       // so many bytes of buf were heard before that
+	heard   []byte    // all since, at most 2 frames, to say what came instead
+	echoed  bool
+	broken  bool   // an answer came whose CRC is wrong
+	refused []byte // an exception that may be another request's
+	copy    *heardFrame
+}
+
+func (r *rtu) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.port != nil {
+		return "modbus rtu on " + r.port.String()
+	}
+	return "modbus rtu"
+}
+
+func (r *rtu) packager(unit uint8) goburrow.Packager {
+	h := goburrow.NewRTUClientHandler("") // only its packager
+	h.SlaveId = unit
+	return h
+}
+
+func (r *rtu) wire(n int) time.Duration { return time.Duration(n) * r.char }
+
+func (r *rtu) cost(request, answer int) time.Duration {
+	return r.wire(request+answer) + r.t35 + r.o.Turnaround + r.gap
+}
+
+func (r *rtu) owed(unit uint8) (time.Time, bool) {
+	r.drain()
+	r.led.expire(time.Now())
+	return r.led.unit(unit)
+}
+
+// ready opens the port where there is none. fresh says that it did.
+func (r *rtu) ready() (fresh bool, err error) {
+	if r.port != nil {
+		return false, nil
+	}
+	p, err := r.open()
+	if err != nil {
+		if drivers.KindOf(err) == drivers.FaultGone {
+			return true, err
+		}
+		return true, &drivers.Fault{Kind: drivers.FaultGone, Detail: "the port does not open", Err: err}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.done:
+		p.Close()
+		return true, closed(p.String())
+	default:
+	}
+	r.port, r.buf, r.need, r.echo = p, nil, 0, echoUnknown
+	i, ok := p.(interface{ Instant() bool })
+	r.instant = ok && i.Instant()
+	return true, nil
+}
+
+// gone closes the port and says why it went.
+func (r *rtu) gone(cause error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.port == nil {
+		return closed("modbus rtu")
+	}
+	if cause == nil {
+		cause = r.port.Err()
+	}
+	name := r.port.String()
+	r.port.Close()
+	r.port, r.buf, r.need = nil, nil, 0
+	select {
+	case <-r.done:
+		cause = os.ErrClosed
+	default:
+	}
+	return &drivers.Fault{Kind: drivers.FaultGone, Detail: name, Err: cause}
+}
+
+func (r *rtu) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.port == nil {
+		return nil
+	}
+	return r.port.Close()
+}
+
+func (r *rtu) send(x *exchange, adu []byte) ([]byte, error) {
+	if len(adu) < minFrame || adu[0] == 0 || adu[0] > 247 {
+		return nil, misused("unit 0 is a broadcast, which nobody confirms; units are 1 to 247")
+	}
+	s, err := shapeOf(adu[0], adu[1:len(adu)-2])
+	if err != nil {
+		return nil, misused("%w", err)
+	}
+	if err := r.clear(x.ctx); err != nil {
+		return nil, err
+	}
+	if until, ok := r.led.owed(s); ok {
+		return nil, &drivers.Fault{Kind: drivers.FaultOwed, Until: until, Detail: fmt.Sprintf("unit %d still owes an answer of this shape", s.unit)}
+	}
+	// The answer to a single write is the request itself. Where it is not
+	// known whether the adapter echoes, a read tells, whatever comes of it.
+	if (s.fn == writeCoil || s.fn == writeRegister) && r.echo == echoUnknown {
+		if err := r.probe(x.ctx, s, adu); err != nil {
+			return nil, err
+		}
+	}
+	return r.exchange(x, s, adu)
+}
+
+func (r *rtu) probe(ctx context.Context, s shape, adu []byte) error {
+	fn := byte(readCoils)
+	if s.fn == writeRegister {
+		fn = readHoldings
+	}
+	req := []byte{s.unit, fn, adu[2], adu[3], 0, 1}
+	req = binary.LittleEndian.AppendUint16(req, crc16(req))
+	ps, err := shapeOf(s.unit, req[1:6])
+	if err != nil {
+		return misused("%w", err)
+	}
+	if _, ok := r.led.owed(ps); !ok {
+		_, err = r.exchange(&exchange{ctx: ctx}, ps, req)
+	}
+	switch drivers.KindOf(err) {
+	case drivers.FaultGone, drivers.FaultCancelled:
+		return err
+	}
+	return r.clear(ctx)
+}
+
+// clear opens the port if need be and waits for the silence that must precede
+// a request, or for the end of a late frame that is just coming in.
+func (r *rtu) clear(ctx context.Context) error {
+	fresh, err := r.ready()
+	if err != nil {
+		return err
+	}
+	err = r.silence(ctx)
+	if drivers.KindOf(err) == drivers.FaultGone && !fresh {
+		// It went while nobody asked: this request may still try once.
+		if _, err = r.ready(); err == nil {
+			err = r.silence(ctx)
+		}
+	}
+	r.led.expire(time.Now())
+	return err
+}
+
+func (r *rtu) silence(ctx context.Context) error {
+	giveUp := time.Now().Add(r.wire(maxFrame) + 2*adapterLatency)
+	for {
+		if err := r.drain(); err != nil {
+			return err
+		}
+		now := time.Now()
+		end := r.quiet.Add(r.gap)
+		if r.need > 0 {
+			if e := r.quiet.Add(r.wire(r.need) + adapterLatency); e.After(end) {
+				end = e
+			}
+		}
+		if !now.Before(end) || now.After(giveUp) { // noise that never ends: ask into it
+			return nil
+		}
+		if _, err := r.wait(ctx, end, nil); err != nil && err != errDue {
+			return err
+		}
+	}
+}
+
+// errDue is wait's: nothing came by then.
+var errDue = errors.New("due")
+
+// wait takes the next bytes and searches them; answer is set where they
+// complete q's.
+func (r *rtu) wait(ctx context.Context, until time.Time, q *query) (answer *heardFrame, err error) {
+	due := time.NewTimer(time.Until(until))
+	defer due.Stop()
+	rx := r.port.Received()
+	select {
+	case c, ok := <-rx:
+		if !ok {
+			return nil, r.gone(nil)
+		}
+		return r.take(c, q), nil
+	case <-due.C:
+		return nil, errDue
+	case <-ctx.Done():
+		return nil, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "while waiting", Err: ctx.Err()}
+	case <-r.done:
+		return nil, r.gone(os.ErrClosed)
+	}
+}
+
+// drain takes what lies ready.
+func (r *rtu) drain() error {
+	if r.port == nil {
+		return nil
+	}
+	for {
+		select {
+		case c, ok := <-r.port.Received():
+			if !ok {
+				return r.gone(nil)
+			}
+			r.take(c, nil)
+		default:
+			return nil
+		}
+	}
+}
+
+func (r *rtu) listen(ctx context.Context, until time.Time) error {
+	if _, err := r.ready(); err != nil {
+		return err
+	}
+	for {
+		n := r.led.count()
+		if err := r.drain(); err != nil {
+			return err
+		}
+		if r.led.count() < n || !r.led.any() {
+			return nil
+		}
+		n = r.led.count()
+		_, err := r.wait(ctx, until, nil)
+		switch {
+		case err == errDue:
+			return nil
+		case err != nil:
+			return err
+		case r.led.count() < n:
+			return nil
+		}
+	}
+}
+
+// exchange sends a request and waits for its answer, until one deadline.
+func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
+	req := append([]byte(nil), adu[:len(adu)-2]...)
+	r.led.sending(s, req)
+	q := &query{shape: s, req: adu, old: len(r.buf)}
+	due := min(s.size, 8)
+	if s.read() {
+		due = exceptionLen
+	}
+	if r.echo == echoYes {
+		due += len(adu)
+	}
+	r.port.Expect(due)
+	start := time.Now()
+	q.sent = start.Add(r.wire(len(adu)))
+	if _, err := r.port.Write(adu); err != nil {
+		return nil, r.gone(err)
+	}
+	r.quiet = q.sent
+	wire := r.wire(s.size)
+	deadline := q.sent.Add(r.o.Timeout + wire)
+	owe := func() {
+		// A broken answer is an answer: no other will come, unless it is not
+		// sure whose it was.
+		if !q.broken || r.led.expired(s) {
+			r.led.owe(s, req, q.sent.Add(r.led.window+wire))
+		}
+	}
+	for {
+		a, err := r.wait(x.ctx, deadline, q)
+		if err == nil && a == nil && time.Now().Before(deadline) {
+			continue
+		}
+		if err == errDue || err == nil && a == nil {
+			a, err = r.last(q)
+		}
+		if err != nil {
+			owe()
+			return nil, err
+		}
+		if r.echo != echoYes {
+			r.echo = echoNo
+		}
+		switch {
+		case a != nil:
+			x.at, x.doubt = a.at, r.led.doubt(s)
+			return a.b, nil
+		case q.copy != nil:
+			owe()
+			x.at, x.doubt = q.copy.at, true
+			return q.copy.b, nil
+		case q.refused != nil:
+			owe()
+			return q.refused, nil
+		}
+		owe()
+		return nil, q.failure()
+	}
+}
+
+// last takes what came by the deadline and was not yet looked at.
+func (r *rtu) last(q *query) (*heardFrame, error) {
+	for {
+		select {
+		case c, ok := <-r.port.Received():
+			if !ok {
+				return nil, r.gone(nil)
+			}
+			if a := r.take(c, q); a != nil {
+				return a, nil
+			}
+		default:
+			return nil, nil
+		}
+	}
+}
+
+// failure says what was heard in place of the answer.
+func (q *query) failure() error {
+	if f := anyFrame(q.heard, q.req); f != nil {
+		return &drivers.Fault{Kind: drivers.FaultForeign, Detail: fmt.Sprintf("asked unit %d for function %d, heard unit %d, function %d: % x", q.unit, q.fn, f[0], f[1], f[:min(len(f), 16)])}
+	}
+	n := len(q.heard)
+	if q.echoed {
+		n -= len(q.req)
+	}
+	if n > 0 {
+		return &drivers.Fault{Kind: drivers.FaultGarbled, Detail: fmt.Sprintf("unit %d, function %d: %d bytes and no valid frame: % x", q.unit, q.fn, n, q.heard[:min(len(q.heard), 16)])}
+	}
+	return &drivers.Fault{Kind: drivers.FaultTimeout, Detail: fmt.Sprintf("unit %d, function %d", q.unit, q.fn)}
+}

@@ -1,0 +1,246 @@
+package modbus
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	goburrow "github.com/goburrow/modbus"
+	"golang.org/x/sys/unix"
+
+	"tocsin/drivers"
+)
+
+// TCPOpts says how a Modbus TCP connection runs.
+type TCPOpts struct {
+	// Timeout is how long an answer may take. Default 500 ms.
+	Timeout time.Duration
+	// Connect is how long the connection may take to come up. Default:
+	// Timeout.
+	Connect time.Duration
+	// Turnaround is how long the units usually take; for Cost only.
+	Turnaround time.Duration
+}
+
+const (
+	mbapLen   = 7   // transaction, protocol, length, unit
+	maxTCPLen = 254 // unit and PDU
+	keepAlive = 15 * time.Second
+)
+
+// NewTCP makes a line to a Modbus TCP server, e.g. "192.168.1.20:502". It
+// connects at the first request and after the connection was gone, once a
+// request at most.
+func NewTCP(addr string, o TCPOpts) *Line {
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Connect <= 0 {
+		o.Connect = o.Timeout
+	}
+	done := make(chan struct{})
+	return newLine(&tcp{addr: addr, o: o, done: done}, done)
+}
+
+type tcp struct {
+	addr string
+	o    TCPOpts
+	done chan struct{}
+
+	mu   sync.Mutex // conn, for Close
+	conn net.Conn
+	stop context.CancelFunc // ends a dial, for Close
+}
+
+func (t *tcp) String() string { return "modbus tcp " + t.addr }
+
+func (t *tcp) packager(unit uint8) goburrow.Packager {
+	h := goburrow.NewTCPClientHandler("") // only its packager
+	h.SlaveId = unit
+	return h
+}
+
+func (t *tcp) cost(int, int) time.Duration             { return t.o.Turnaround }
+func (t *tcp) owed(uint8) (time.Time, bool)            { return time.Time{}, false }
+func (t *tcp) listen(context.Context, time.Time) error { return nil }
+
+func (t *tcp) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stop != nil {
+		t.stop()
+	}
+	if t.conn == nil {
+		return nil
+	}
+	return t.conn.Close()
+}
+
+// drop closes the connection: after any error but an exception nothing that
+// may still come on it can be trusted to be wanted.
+func (t *tcp) drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn != nil {
+		t.conn.Close()
+		t.conn = nil
+	}
+}
+
+// stale tells whether the peer has closed or reset an idle connection, without
+// taking a byte from it.
+func stale(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	dead := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		dead = n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
+		return true
+	})
+	return dead || err != nil
+}
+
+func (t *tcp) ready(ctx context.Context) error {
+	if t.conn != nil {
+		if !stale(t.conn) {
+			return nil
+		}
+		t.drop()
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.o.Connect)
+	defer cancel()
+	t.mu.Lock()
+	t.stop = cancel
+	t.mu.Unlock()
+	d := net.Dialer{
+		KeepAlive: keepAlive,
+		Control: func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				// A peer that vanished is found when this much of what was
+				// sent stays unconfirmed; failing to set it costs only that.
+				unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((2 * keepAlive).Milliseconds()))
+			})
+		},
+	}
+	c, err := d.DialContext(ctx, "tcp", t.addr)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stop = nil
+	if err != nil {
+		return err
+	}
+	select {
+	case <-t.done:
+		c.Close()
+		return os.ErrClosed
+	default:
+	}
+	t.conn = c
+	return nil
+}
+
+func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
+	if len(adu) < mbapLen+5 {
+		return nil, misused("a request of %d bytes", len(adu))
+	}
+	s, err := shapeOf(adu[6], adu[mbapLen:])
+	if err != nil {
+		return nil, misused("%w", err)
+	}
+	if err := t.ready(x.ctx); err != nil {
+		return nil, t.fault(x.ctx, drivers.FaultGone, "connecting", err)
+	}
+	conn := t.conn
+	conn.SetDeadline(time.Now().Add(t.o.Timeout))
+	unhook := context.AfterFunc(x.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer unhook()
+	if _, err := conn.Write(adu); err != nil {
+		t.drop()
+		return nil, t.fault(x.ctx, drivers.FaultGone, "writing", err)
+	}
+	var other string
+	for {
+		frame, err := readFrame(conn)
+		var bad *badFrame
+		switch {
+		case errors.As(err, &bad):
+			t.drop()
+			return nil, &drivers.Fault{Kind: drivers.FaultGarbled, Detail: t.addr, Err: err}
+		case err != nil && isTimeout(err) && other != "" && x.ctx.Err() == nil:
+			t.drop()
+			return nil, &drivers.Fault{Kind: drivers.FaultForeign, Detail: other}
+		case err != nil && isTimeout(err):
+			t.drop()
+			return nil, t.fault(x.ctx, drivers.FaultTimeout, fmt.Sprintf("%s unit %d, function %d", t.addr, s.unit, s.fn), nil)
+		case err != nil:
+			t.drop()
+			return nil, t.fault(x.ctx, drivers.FaultGone, "reading", err)
+		}
+		if binary.BigEndian.Uint16(frame) != binary.BigEndian.Uint16(adu) {
+			continue // a late answer to an earlier request
+		}
+		pdu := frame[mbapLen:]
+		if frame[6] == s.unit && (s.pdu(pdu) || len(pdu) == 2 && pdu[0] == s.fn|exceptionBit) {
+			x.at = time.Now()
+			return frame, nil
+		}
+		other = fmt.Sprintf("asked unit %d for function %d, heard unit %d, % x", s.unit, s.fn, frame[6], pdu[:min(len(pdu), 16)])
+	}
+}
+
+// badFrame is a stream that is not Modbus TCP or has lost its step.
+type badFrame struct{ why string }
+
+func (b *badFrame) Error() string { return b.why }
+
+// readFrame reads one frame: MBAP header and PDU.
+func readFrame(r io.Reader) ([]byte, error) {
+	var buf [mbapLen + maxTCPLen]byte
+	if _, err := io.ReadFull(r, buf[:mbapLen]); err != nil {
+		return nil, err
+	}
+	if p := binary.BigEndian.Uint16(buf[2:]); p != 0 {
+		return nil, &badFrame{fmt.Sprintf("protocol %d, not 0, in % x: not Modbus TCP (RTU over TCP?)", p, buf[:mbapLen])}
+	}
+	n := int(binary.BigEndian.Uint16(buf[4:]))
+	if n < 3 || n > maxTCPLen {
+		return nil, &badFrame{fmt.Sprintf("a length of %d, not 3 to %d, in % x", n, maxTCPLen, buf[:mbapLen])}
+	}
+	if _, err := io.ReadFull(r, buf[mbapLen:mbapLen+n-1]); err != nil {
+		return nil, err
+	}
+	return append([]byte(nil), buf[:mbapLen+n-1]...), nil
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// fault gives a cancelled context and a closed line before any other reason.
+func (t *tcp) fault(ctx context.Context, kind drivers.FaultKind, what string, err error) error {
+	select {
+	case <-t.done:
+		return closed(t.String())
+	default:
+	}
+	if e := ctx.Err(); e != nil {
+		return &drivers.Fault{Kind: drivers.FaultCancelled, Detail: what, Err: e}
+	}
+	return &drivers.Fault{Kind: kind, Detail: what, Err: err}
+}
