@@ -32,6 +32,7 @@ type Ear struct {
 	parts []*part
 	err   error
 
+	once sync.Once
 	stop chan struct{}
 	done chan struct{}
 }
@@ -93,13 +94,9 @@ func open(path string, rate, channels int) (*Ear, error) {
 	return e, nil
 }
 
-// Close ends listening. What was heard stays.
+// Close ends listening; again does nothing. What was heard stays.
 func (e *Ear) Close() error {
-	select {
-	case <-e.stop:
-	default:
-		close(e.stop)
-	}
+	e.once.Do(func() { close(e.stop) })
 	<-e.done
 	return nil
 }

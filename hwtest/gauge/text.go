@@ -22,6 +22,7 @@ type Talker struct {
 	badSum bool
 	half   bool
 
+	once sync.Once
 	stop chan struct{}
 	done chan struct{}
 }
@@ -43,9 +44,9 @@ func (t *Talker) BadSum(on bool) { t.mu.Lock(); t.badSum = on; t.mu.Unlock() }
 // Half true: its lines break off in the middle, with no end.
 func (t *Talker) Half(on bool) { t.mu.Lock(); t.half = on; t.mu.Unlock() }
 
-// Close ends it.
+// Close ends it; again does nothing.
 func (t *Talker) Close() error {
-	close(t.stop)
+	t.once.Do(func() { close(t.stop) })
 	<-t.done
 	return nil
 }
