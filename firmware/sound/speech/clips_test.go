@@ -1,0 +1,208 @@
+package speech
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+func script(t *testing.T) Script {
+	t.Helper()
+	s, err := LoadScript(os.DirFS("../../../configs/clips"), "clips.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestEveryShippedClipIsSpeechAtItsLevel(t *testing.T) {
+	total := int64(0)
+	for id, line := range script(t).Clips {
+		for _, lang := range []Lang{Mandarin, Cantonese} {
+			name := filepath.Join("../../../configs/clips", id+"."+string(lang)+".wav")
+			f, err := os.Open(name)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			defer f.Close()
+			if fi, err := f.Stat(); err == nil {
+				total += fi.Size()
+			}
+			p, err := ReadWAV(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rms, peak := Measure(p.Samples)
+			length := float64(len(p.Samples)) / float64(p.Rate)
+			if p.Rate != BankRate || length < 2 || length > 15 {
+				t.Errorf("%s: %.1f s at %d Hz", name, length, p.Rate)
+			}
+			if math.Abs(rms+16) > 1 || math.Abs(peak+3) > 0.3 {
+				t.Errorf("%s: %.1f dBFS RMS, %.1f dBFS peak", name, rms, peak)
+			}
+			// Neither read as letters nor rushed: two to six and a half
+			// syllables a second, counted in what the voice was given.
+			n := len(strings.Fields(line.Pinyin))
+			if lang == Cantonese {
+				n = len([]rune(strings.NewReplacer("，", "", "。", "", "！", "").Replace(line.Yue)))
+			}
+			if per := float64(n) / length; per < 2 || per > 6.5 {
+				t.Errorf("%s: %.1f syllables a second", name, per)
+			}
+			if first, _ := Measure(p.Samples[:p.Rate/5]); first < -40 {
+				t.Errorf("%s: it begins with silence", name)
+			}
+			// What a horn carries has the energy: 300 to 3400 Hz.
+			low, band := 0.0, 0.0
+			for hz := 60.0; hz < 3400; hz += 20 {
+				e := power(p.Samples, p.Rate, hz)
+				if hz < 250 {
+					low += e * e
+				} else {
+					band += e * e
+				}
+			}
+			if low > band/5 {
+				t.Errorf("%s: %.0f %% of it is below 250 Hz", name, 100*low/(low+band))
+			}
+		}
+	}
+	if total > 4<<20 {
+		t.Errorf("the clips take %d bytes", total)
+	}
+}
+
+func TestTheBoxSpeaksOnlyForItself(t *testing.T) {
+	s := script(t)
+	for _, id := range []string{"prepare", "evacuate", "gas-evacuate", "all-clear", DrillWords, TestWords, "blind", "generic", "power"} {
+		if _, ok := s.Clips[id]; !ok {
+			t.Errorf("there is no clip %s", id)
+		}
+	}
+	for id, line := range s.Clips {
+		for _, word := range []string{"预警信号", "預警信號", "红色", "紅色", "橙色", "黄色预警", "蓝色预警", "政府", "气象", "氣象", "应急管理", "防汛", "指挥部"} {
+			if strings.Contains(line.ZH+line.Yue, word) {
+				t.Errorf("%s says %s, which is not the box's to say", id, word)
+			}
+		}
+		if strings.ContainsAny(line.ZH+line.Yue, "0123456789") {
+			t.Errorf("%s: digits are read wrong", id)
+		}
+		for syllable := range strings.FieldsSeq(strings.NewReplacer(",", " ", ".", " ", "!", " ").Replace(line.Pinyin)) {
+			if last := syllable[len(syllable)-1]; last < '1' || last > '5' {
+				t.Errorf("%s: %q has no tone", id, syllable)
+			}
+		}
+		// One syllable a character: nothing left out, nothing doubled.
+		hanzi := 0
+		for _, r := range line.ZH {
+			if r >= 0x4e00 && r <= 0x9fff {
+				hanzi++
+			}
+		}
+		if n := len(strings.Fields(line.Pinyin)); n != hanzi {
+			t.Errorf("%s: %d characters and %d syllables", id, hanzi, n)
+		}
+	}
+	for _, w := range shipped(t, false).Words() {
+		if _, ok := s.Clips[w]; !ok {
+			t.Errorf("a tone stands for %s, which is no clip", w)
+		}
+	}
+}
+
+func wavOf(t *testing.T, p PCM) *fstest.MapFile {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteWAV(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return &fstest.MapFile{Data: b.Bytes()}
+}
+
+func hum(rate int, d time.Duration, db float64) PCM {
+	p := PCM{Rate: rate, Samples: make([]int16, int(d.Seconds()*float64(rate)))}
+	for i := range p.Samples {
+		p.Samples[i] = int16(gain(db) * 32767 * math.Sin(2*math.Pi*1000*float64(i)/float64(rate)))
+	}
+	return p
+}
+
+func TestABankKeepsWhatItCanReadAndListsTheRest(t *testing.T) {
+	fsys := fstest.MapFS{
+		"c/prepare.cmn.wav":  wavOf(t, hum(44100, 2*time.Second, -30)), // quiet, another rate
+		"c/evacuate.cmn.wav": wavOf(t, hum(16000, 2*time.Second, 0)),   // full scale
+		"c/drill.cmn.wav":    wavOf(t, hum(16000, time.Second, -14)),
+		"c/broken.cmn.wav":   {Data: []byte("RIFF....WAVEnonsense")},
+		"c/silent.cmn.wav":   wavOf(t, PCM{Rate: 16000, Samples: make([]int16, 16000)}),
+		"c/long.cmn.wav":     wavOf(t, hum(8000, 61*time.Second, -14)),
+		"c/other.yue.wav":    wavOf(t, hum(16000, time.Second, -14)),
+		"c/unused.cmn.wav":   wavOf(t, hum(16000, time.Second, -14)),
+		"c/clips.yaml":       {Data: []byte("version: 1\n")},
+		"c/..cmn.wav":        {},
+	}
+	b, errs := LoadBank(fsys, "c", BankOpts{IDs: []string{"prepare", "evacuate", "broken", "silent", "long", "other"}, Langs: []Lang{Mandarin}})
+	if got := strings.Join(b.List(), " "); got != "drill.cmn evacuate.cmn prepare.cmn" {
+		t.Errorf("loaded %s", got)
+	}
+	if got := strings.Join(codes(errs), " "); got != "speech.clip.broken speech.clip.broken speech.clip.broken speech.clip.missing speech.clip.missing" {
+		t.Errorf("%s: %v", got, errs)
+	}
+	for k, c := range b.clips {
+		rms, peak := Measure(c.samples)
+		if math.Abs(rms+16) > 3.1 || peak > -2.9 {
+			t.Errorf("%v: %.1f dBFS RMS, %.1f peak", k, rms, peak)
+		}
+		if hz := loudest(c.samples[4000:8000], BankRate, 500, 2000); math.Abs(hz-1000) > 10 {
+			t.Errorf("%v: %.0f Hz", k, hz)
+		}
+	}
+	if n := len(b.clips[clipKey{"prepare", Mandarin}].samples); n != 32000 {
+		t.Errorf("2 s became %d samples", n)
+	}
+	if _, errs := LoadBank(fsys, "nowhere", BankOpts{}); len(errs) != 1 {
+		t.Error(errs)
+	}
+	if b2, err := b.With("name", Mandarin, hum(22050, time.Second, -20)); err != nil || !b2.Has("name", Mandarin) || b.Has("name", Mandarin) {
+		t.Errorf("With: %v", err)
+	}
+	if _, err := b.With("name", Mandarin, PCM{Rate: 16000}); err == nil {
+		t.Error("an empty clip was taken")
+	}
+}
+
+func TestABankStaysWithinItsMemory(t *testing.T) {
+	fsys := fstest.MapFS{}
+	f := wavOf(t, hum(16000, 59*time.Second, -14))
+	for i := range 20 {
+		fsys["c/x"+string(rune('a'+i))+".cmn.wav"] = f
+	}
+	b, errs := LoadBank(fsys, "c", BankOpts{})
+	if b.Bytes() > maxBankBytes || len(errs) == 0 {
+		t.Errorf("%d bytes, %v", b.Bytes(), errs)
+	}
+}
+
+func TestABadScriptIsRefusedWithItsPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"version: 3\n":                                          "clips.yaml:1:10",
+		"version: 1\nclips:\n  a: {zh: 字}\n":                    "clips.yaml:3",
+		"version: 1\nclips:\n  a: {zh: 字, en: x, fr: y}\n":      "clips.yaml:3",
+		"version: 1\nclips:\n  ../a: {zh: 字, en: x}\n":          "clips.yaml",
+		"version: 1\nloudness: {rms: 3, peak: -3}\nclips: {}\n": "clips.yaml:2",
+	} {
+		_, err := LoadScript(fstest.MapFS{"clips.yaml": {Data: []byte(text)}}, "clips.yaml")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := LoadScript(fstest.MapFS{}, "clips.yaml"); err == nil {
+		t.Error("no file is no error")
+	}
+}
