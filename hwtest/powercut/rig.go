@@ -34,11 +34,11 @@ type Rig struct {
 	rng  *rand.Rand
 	disk *disk
 	// image is what is left after a cut, until Restore.
-	image   []byte
-	done    chan struct{}
-	up      bool
-	past    Stats // of the disks before the present one
-	lying   bool
+	image []byte
+	done  chan struct{}
+	up    bool
+	past  Stats // of the disks before the present one
+	lying bool
 }
 
 // New makes a disk of sizeMiB (at least 16) with an empty ext4, mounted at Dir. The

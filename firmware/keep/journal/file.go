@@ -10,8 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"time"
 
 	_ "modernc.org/sqlite"
 )
@@ -23,7 +23,7 @@ type file struct {
 	path    string
 	w, r    *sql.DB
 	id, wal os.FileInfo
-	fresh   bool // made by this opening
+	fresh   bool // nothing was written to it yet
 	commits int64
 }
 
@@ -33,13 +33,14 @@ type loaded struct {
 	records []Record // the newest, oldest first
 	next    int64
 	damaged int64
+	born    int // 0: the file is new and has never been written to
 }
 
 // dsn names the database for the driver. The index of the WAL is kept on the heap
 // (unix-excl); see the package comment.
 func dsn(path string, pragmas ...string) string {
 	q := url.Values{"vfs": {"unix-excl"}, "_txlock": {"immediate"}}
-	for _, p := range append([]string{"busy_timeout(2000)", "temp_store(2)"}, pragmas...) {
+	for _, p := range append([]string{"busy_timeout(500)", "temp_store(2)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
@@ -52,9 +53,6 @@ func openFile(dir string, keep int) (*file, loaded, error) {
 		return nil, loaded{}, err
 	}
 	f := &file{path: filepath.Join(dir, fileName)}
-	if st, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0 {
-		f.fresh = true
-	}
 	// What an earlier process wrote to the WAL without having been told that it
 	// is on the disk must be there before anyone reads it as durable.
 	if err := syncFile(f.path + "-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +82,7 @@ func (f *file) open(keep int) (l loaded, err error) {
 	if err := migrate(f.w, migrations); err != nil {
 		return l, err
 	}
-	if f.r, err = sql.Open("sqlite", dsn(f.path, "query_only(1)")); err != nil {
+	if f.r, err = sql.Open("sqlite", dsn(f.path, "query_only(1)", "cache_size(-512)")); err != nil {
 		return l, err
 	}
 	f.r.SetMaxOpenConns(3)
@@ -92,6 +90,7 @@ func (f *file) open(keep int) (l loaded, err error) {
 	if l, err = load(f.w, keep); err != nil {
 		return l, err
 	}
+	f.fresh = l.born == 0
 	if f.id, err = os.Stat(f.path); err != nil {
 		return l, err
 	}
@@ -148,36 +147,42 @@ type errUnsure struct{ error }
 
 func (e errUnsure) Unwrap() error { return e.error }
 
-// commit writes records and values in one transaction and returns when it is
-// durable and the file still is in its place.
-func (f *file) commit(records []Record, state map[string][]byte) error {
+// change is what one transaction writes.
+type change struct {
+	records []Record
+	state   map[string][]byte
+	// whole: the state replaces all that the file holds, and numbers go on after
+	// last. It is the first transaction of a new file.
+	whole bool
+	last  int64
+}
+
+// commit writes a change in one transaction and returns when it is durable and the
+// file still is in its place.
+func (f *file) commit(c change) error {
 	tx, err := f.w.Begin()
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if len(records) > 0 {
-		ins, err := tx.Prepare(`INSERT OR REPLACE INTO record
-			(seq, kind, cause, who, via, code, params, body, mono, wall, wall_nanos, boot, trust, sum)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
-		if err != nil {
-			return err
-		}
-		defer ins.Close()
-		for i := range records {
-			w := pack(&records[i])
-			if _, err := ins.Exec(w.seq, w.kind, w.cause, w.who, w.via, w.code, w.params, w.body,
-				w.mono, w.wallSeconds, w.wallNanos, w.boot, w.trust, w.sum); err != nil {
-				return err
-			}
-		}
-		last := records[len(records)-1].Seq
-		if _, err := tx.Exec(`INSERT INTO meta (key, value) VALUES ('last', ?1)
-			ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)`, last); err != nil {
+	if c.whole {
+		if _, err := tx.Exec(`DELETE FROM state; INSERT OR REPLACE INTO meta (key, value) VALUES ('born', 1)`); err != nil {
 			return err
 		}
 	}
-	for k, v := range state {
+	if err := insert(tx, c.records); err != nil {
+		return err
+	}
+	if n := len(c.records); n > 0 {
+		c.last = max(c.last, c.records[n-1].Seq)
+	}
+	if c.last > 0 {
+		if _, err := tx.Exec(`INSERT INTO meta (key, value) VALUES ('last', ?1)
+			ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)`, c.last); err != nil {
+			return err
+		}
+	}
+	for k, v := range c.state {
 		if v == nil {
 			_, err = tx.Exec(`DELETE FROM state WHERE key = ?`, k)
 		} else {
@@ -190,7 +195,29 @@ func (f *file) commit(records []Record, state map[string][]byte) error {
 	if err := tx.Commit(); err != nil {
 		return errUnsure{err}
 	}
-	return f.there()
+	if err := f.there(); err != nil {
+		return errUnsure{err}
+	}
+	return nil
+}
+
+func insert(tx *sql.Tx, records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	ins, err := tx.Prepare(`INSERT OR REPLACE INTO record (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	if err != nil {
+		return err
+	}
+	defer ins.Close()
+	for i := range records {
+		w := pack(&records[i])
+		if _, err := ins.Exec(w.seq, w.kind, w.cause, w.who, w.via, w.code, w.params, w.body,
+			w.mono, w.wallSeconds, w.wallNanos, w.boot, w.trust, w.sum); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func valueSum(k string, v []byte) int64 {
@@ -201,32 +228,42 @@ func valueSum(k string, v []byte) int64 {
 	return int64(h.Sum32())
 }
 
+// recentBytes bounds the durable records that are kept in RAM.
+const recentBytes = 2 << 20
+
 // load reads all values and the newest records. Damage that a checksum shows is
 // counted and left out.
-func load(db *sql.DB, keep int) (loaded, error) {
-	l := loaded{state: map[string][]byte{}, next: 1}
-	var last sql.NullInt64
+func load(db *sql.DB, keep int) (l loaded, err error) {
+	l = loaded{state: map[string][]byte{}, next: 1}
+	var last int64
 	if err := db.QueryRow(`SELECT max((SELECT coalesce(max(seq), 0) FROM record),
-		coalesce((SELECT value FROM meta WHERE key = 'last'), 0))`).Scan(&last); err != nil {
+		coalesce((SELECT value FROM meta WHERE key = 'last'), 0)),
+		(SELECT count(*) FROM meta WHERE key = 'born')`).Scan(&last, &l.born); err != nil {
 		return l, err
 	}
-	if last.Int64 >= 0 && last.Int64 < maxSeq {
-		l.next = last.Int64 + 1
+	if last >= 0 && last < maxSeq {
+		l.next = last + 1
+	}
+	if keep == 0 {
+		return l, nil
 	}
 	if err := loadState(db, &l); err != nil {
 		return l, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	recs, damaged, err := query(ctx, db, `SELECT `+columns+` FROM
-		(SELECT * FROM record ORDER BY seq DESC LIMIT ?) ORDER BY seq`, keep)
-	for _, r := range recs {
-		if r.Kind != damagedKind {
+	return l, loadRecords(context.Background(), db, keep, &l)
+}
+
+// loadRecords reads the newest records, newest first, and turns them round.
+func loadRecords(ctx context.Context, db *sql.DB, keep int, l *loaded) error {
+	recs, damaged, err := query(ctx, db, recentBytes, `SELECT `+columns+` FROM record ORDER BY seq DESC LIMIT ?`, keep)
+	for _, r := range slices.Backward(recs) {
+		if r.Kind != damagedKind && r.Seq > 0 && r.Seq < maxSeq {
 			l.records = append(l.records, r)
+			l.next = max(l.next, r.Seq+1)
 		}
 	}
 	l.damaged += damaged
-	return l, err
+	return err
 }
 
 func loadState(db *sql.DB, l *loaded) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,10 +28,10 @@ type Opts struct {
 	// Hold gives the lowest number that must be kept whatever the cap says,
 	// because it has not been delivered; nil or 0 holds nothing.
 	Hold func() int64
-	// Waiting and WaitingBytes bound what waits for the disk. Defaults 8192 records, 16 MiB.
+	// Waiting and WaitingBytes bound what waits for the disk. Defaults 8192 records, 8 MiB.
 	Waiting, WaitingBytes int
 	// Recent is how many durable records stay in RAM to be brought over to a new
-	// file. Default 4096.
+	// file, within 2 MiB. Default 1024.
 	Recent int
 	// Start is how long Open may take. Default 300 ms.
 	Start time.Duration
@@ -70,8 +69,8 @@ func (o Opts) withDefaults() Opts {
 	def(&o.MaxRows, 1_000_000)
 	def(&o.MaxBytes, 256<<20)
 	num(&o.Waiting, 8192)
-	num(&o.WaitingBytes, 16<<20)
-	num(&o.Recent, 4096)
+	num(&o.WaitingBytes, 8<<20)
+	num(&o.Recent, 1024)
 	dur(&o.Start, 300*time.Millisecond)
 	dur(&o.Retry, 200*time.Millisecond)
 	dur(&o.RetryMax, 10*time.Second)
@@ -97,28 +96,30 @@ type Journal struct {
 	dir string
 	o   Opts
 
-	wake    chan struct{} // something waits
-	loaded  chan struct{} // the first attempt to load has ended
-	closing chan struct{}
-	done    chan struct{} // the writer has ended
-	suspect chan struct{} // the check or a reader found damage
+	wake      chan struct{} // something waits
+	loaded    chan struct{} // the first attempt to load has ended
+	closing   chan struct{}
+	done      chan struct{} // the writer has ended
+	suspect   chan struct{} // a reader met damage
+	condemned chan *file    // the check found damage
 
-	mu        sync.Mutex
-	waiting   queue             // not yet taken by the writer
-	dirty     map[string][]byte // values not yet taken by the writer; nil deletes
-	flight    flight            // taken by the writer, not yet durable
-	state     map[string][]byte // all values as last set
-	recent    []Record          // the last durable records, oldest first
-	next      int64             // the next number
-	ok        bool
-	why       phrase.Message
-	stalled   bool
-	taken     uint64        // batches accepted
-	durable   uint64        // batches durable
-	changed   chan struct{} // closed and replaced at each commit and each change of state
-	closed    bool
-	stats     Stats
-	confessed [weights]int64 // drops that were written down
+	mu         sync.Mutex
+	waiting    queue             // not yet taken by the writer
+	dirty      map[string][]byte // values not yet taken by the writer; nil deletes
+	flight     flight            // taken by the writer, not yet durable
+	state      map[string][]byte // all values as last set
+	recent     []Record          // the last durable records, oldest first
+	recentSize int
+	next       int64 // the next number
+	ok         bool
+	why        phrase.Message
+	stalled    bool
+	taken      uint64        // batches accepted
+	durable    uint64        // batches durable
+	changed    chan struct{} // closed and replaced at each commit and each change of state
+	closed     bool
+	stats      Stats
+	confessed  [weights]int64 // drops that were written down
 
 	// The writer's own.
 	floor int64 // as written beside the file
@@ -167,12 +168,12 @@ func Open(dir string, o Opts) (*Journal, error) {
 	j := &Journal{
 		dir: dir, o: o.withDefaults(),
 		wake: make(chan struct{}, 1), loaded: make(chan struct{}), closing: make(chan struct{}),
-		done: make(chan struct{}), suspect: make(chan struct{}, 1), changed: make(chan struct{}),
+		done: make(chan struct{}), suspect: make(chan struct{}, 1), condemned: make(chan *file), changed: make(chan struct{}),
 		dirty: map[string][]byte{}, state: map[string][]byte{}, next: 1,
 		why: phrase.M("journal.opening"),
 	}
 	j.o.Guard.Go("journal", "writer", guard.Restart, j.write)
-	j.o.Guard.Go("journal", "check", guard.Once, j.check)
+	j.o.Guard.Go("journal", "check", guard.Restart, j.check)
 	t := time.NewTimer(j.o.Start)
 	defer t.Stop()
 	select {
@@ -197,7 +198,8 @@ func (j *Journal) Put(key string, value []byte) {
 }
 
 // Commit takes a batch without waiting; its records and values become durable in
-// one transaction.
+// one transaction. A value longer than MaxValue or a name longer than MaxText is
+// dropped and counted.
 func (j *Journal) Commit(b Batch) {
 	now := clock.Stamp{}
 	for i := range b.Records {
@@ -309,11 +311,19 @@ func (j *Journal) Recent(limit int) []Record {
 	return all
 }
 
+// ErrDropped is given by Sync where records were dropped while it waited.
+var ErrDropped = errors.New("the journal had no room and dropped records")
+
 // Sync waits until all that was taken before is durable, or says why it is not when
 // ctx ends.
-func (j *Journal) Sync(ctx context.Context) error {
+func (j *Journal) Sync(ctx context.Context) (err error) {
 	j.mu.Lock()
-	want := j.taken
+	want, dropped := j.taken, j.stats.Dropped
+	defer func() {
+		if err == nil && j.Stats().Dropped != dropped {
+			err = ErrDropped
+		}
+	}()
 	for j.durable < want {
 		if j.closed {
 			j.mu.Unlock()
@@ -394,27 +404,21 @@ func (j *Journal) ring() {
 	j.mu.Unlock()
 }
 
-// adopt takes over what a file held. What was set since wins.
+// adopt takes over what an earlier process left. What was set since wins, and once
+// something is known RAM is the truth and the file its copy.
 func (j *Journal) adopt(l loaded) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.next = max(j.next, l.next)
+	if j.knows {
+		return // RAM knows better
+	}
+	j.knows = true
 	for k, v := range l.state {
-		_, a := j.dirty[k]
-		_, b := j.flight.state[k]
-		if !a && !b {
+		if _, set := j.dirty[k]; !set {
 			j.state[k] = v
 		}
 	}
-	if len(j.recent) == 0 {
-		j.recent = l.records
-	}
-	j.next = max(j.next, l.next)
+	j.remember(l.records)
 	j.stats.Damaged += l.damaged
-}
-
-// whole gives all values, for a new file.
-func (j *Journal) whole() map[string][]byte {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return maps.Clone(j.state)
 }

@@ -17,6 +17,9 @@ const damagedKind = "journal.damaged"
 // MaxRead is the most records that one Read gives.
 const MaxRead = 1000
 
+// readBytes bounds one Read; it gives fewer records, at least one, where they are long.
+const readBytes = 4 << 20
+
 // Read gives durable records numbered above after, oldest first, at most limit and
 // at most MaxRead. Where there is no disk the error is a *phrase.Error that says
 // why; Recent still answers then.
@@ -40,12 +43,17 @@ func (j *Journal) Read(ctx context.Context, after int64, limit int) ([]Record, e
 		}
 		return nil, &phrase.Error{Message: why}
 	}
-	recs, damaged, err := query(ctx, f.r, `SELECT `+columns+` FROM record WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
-	if damaged > 0 || classify(err) == corrupt {
+	recs, damaged, err := query(ctx, f.r, readBytes, `SELECT `+columns+` FROM record WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if damaged > 0 {
 		j.mu.Lock()
 		j.stats.Damaged += damaged
 		j.mu.Unlock()
-		j.suspicion()
+	}
+	if classify(err) == corrupt {
+		select {
+		case j.suspect <- struct{}{}:
+		default:
+		}
 	}
 	if err != nil {
 		return nil, phrase.Wrap(err, "journal.read")
@@ -53,13 +61,14 @@ func (j *Journal) Read(ctx context.Context, after int64, limit int) ([]Record, e
 	return recs, nil
 }
 
-func query(ctx context.Context, db *sql.DB, q string, args ...any) (recs []Record, damaged int64, err error) {
+// query gives the records of a selection of columns, at most size bytes of them.
+func query(ctx context.Context, db *sql.DB, size int, q string, args ...any) (recs []Record, damaged int64, err error) {
 	rows, err := db.QueryContext(ctx, q, args...)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for size > 0 && rows.Next() {
 		var w row
 		if err := rows.Scan(&w.seq, &w.kind, &w.cause, &w.who, &w.via, &w.code, &w.params, &w.body,
 			&w.mono, &w.wallSeconds, &w.wallNanos, &w.boot, &w.trust, &w.sum); err != nil {
@@ -71,6 +80,7 @@ func query(ctx context.Context, db *sql.DB, q string, args ...any) (recs []Recor
 			r = Record{Seq: w.seq, Kind: damagedKind, Message: phrase.M("journal.damaged", "seq", w.seq)}
 		}
 		recs = append(recs, r)
+		size -= r.size()
 	}
 	return recs, damaged, rows.Err()
 }

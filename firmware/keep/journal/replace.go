@@ -27,9 +27,9 @@ func (j *Journal) setAside(why error) error {
 	from := filepath.Join(j.dir, fileName)
 	to := j.asideName()
 	j.o.Log.Error("journal set aside", "file", filepath.Base(to), "err", why)
-	// The WAL goes first: a database without its WAL is older, a WAL without its
-	// database is nothing, and a new database must not meet an old WAL.
-	for _, suffix := range []string{"-wal", "-shm", ""} {
+	// The database goes first: a cut between the two leaves a WAL that is found not
+	// to fit, while a database without its WAL would pass for a good, older one.
+	for _, suffix := range []string{"", "-wal"} {
 		if err := os.Rename(from+suffix, to+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -46,7 +46,6 @@ func (j *Journal) setAside(why error) error {
 		l := salvage(to, j.o.Recent)
 		l.next = max(l.next, readFloor(j.dir))
 		j.adopt(l)
-		j.knows = true
 	}
 	j.Append(Record{Kind: "journal.replaced", Message: phrase.M("journal.replaced", "file", filepath.Base(to))})
 	j.thin()
@@ -80,7 +79,7 @@ func (j *Journal) thin() {
 	names, _ := filepath.Glob(filepath.Join(j.dir, "journal-corrupt-*.db"))
 	slices.SortFunc(names, func(a, b string) int { return mtime(a).Compare(mtime(b)) })
 	for len(names) > asideKept {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
+		for _, suffix := range []string{"", "-wal"} {
 			os.Remove(names[0] + suffix)
 		}
 		names = names[1:]
@@ -106,15 +105,9 @@ func salvage(path string, keep int) loaded {
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	loadState(db, &l)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	recs, _, _ := query(ctx, db, `SELECT `+columns+` FROM record ORDER BY seq DESC LIMIT ?`, keep)
-	for _, r := range slices.Backward(recs) {
-		if r.Kind != damagedKind && r.Seq > 0 && r.Seq < maxSeq {
-			l.records = append(l.records, r)
-			l.next = max(l.next, r.Seq+1)
-		}
-	}
+	loadRecords(ctx, db, keep, &l)
 	return l
 }
 
@@ -123,13 +116,9 @@ const rescueMost = 48 << 20
 
 // rescue reads a file that cannot be opened for writing (read-only, full) by a
 // copy in RAM, once, so that alarms resume all the same.
-func (j *Journal) rescue(why error) {
+func (j *Journal) rescue() {
 	if j.knows {
 		return
-	}
-	switch classify(why) {
-	case corrupt, newer, gone, held:
-		return // read once it is set aside; or somebody else's
 	}
 	from := filepath.Join(j.dir, fileName)
 	if st, err := os.Stat(from); err != nil || st.Size() > rescueMost {
@@ -146,10 +135,6 @@ func (j *Journal) rescue(why error) {
 	}
 	copyFile(to+"-wal", from+"-wal")
 	j.adopt(salvage(to, j.o.Recent))
-	j.mu.Lock()
-	j.next = max(j.next, readFloor(j.dir))
-	j.mu.Unlock()
-	j.knows = true
 }
 
 func ramDir() (string, error) {

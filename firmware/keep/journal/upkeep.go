@@ -51,57 +51,56 @@ func (f *file) prune(maxRows, maxBytes, hold int64) (int64, error) {
 	return res.RowsAffected()
 }
 
-// checkAfter leaves the disk to the start of the box first.
-const checkAfter = 10 * time.Second
+// checkAfter leaves the disk to the start of the box first; checkAgain is the
+// least time between two checks.
+const (
+	checkAfter = 10 * time.Second
+	checkAgain = time.Minute
+)
 
-// check has SQLite look through the whole file once, in the background; see
-// sqlite.org/pragma.html#pragma_quick_check.
+var errDamaged = errors.New("the check found damage")
+
+// check has SQLite look through the whole file in the background, once after the
+// start and whenever a reader has met damage; see sqlite.org/pragma.html#pragma_quick_check.
 func (j *Journal) check(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-j.done:
-		return nil
-	case <-time.After(checkAfter):
+	wait := time.After(checkAfter)
+	var suspect <-chan struct{} = j.suspect
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-j.done:
+			<-ctx.Done()
+			return ctx.Err()
+		case <-suspect:
+		case <-wait:
+			if suspect == nil { // the pause after a check is over
+				suspect, wait = j.suspect, nil
+				continue
+			}
+		}
+		if f := j.damaged(ctx); f != nil {
+			select {
+			case j.condemned <- f:
+			case <-j.done:
+			}
+		}
+		suspect, wait = nil, time.After(checkAgain)
 	}
-	if j.damaged(ctx) {
-		j.suspicion()
-	}
-	return nil
 }
 
-// suspicion asks the writer to examine the file.
-func (j *Journal) suspicion() {
-	select {
-	case j.suspect <- struct{}{}:
-	default:
-	}
-}
-
-// damaged tells whether SQLite finds the file damaged.
-func (j *Journal) damaged(ctx context.Context) bool {
+// damaged gives the open file where SQLite finds it damaged.
+func (j *Journal) damaged(ctx context.Context) *file {
 	j.fmu.RLock()
 	f := j.file
 	j.fmu.RUnlock()
 	if f == nil {
-		return false
+		return nil
 	}
 	var said string
 	err := f.r.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said)
-	return classify(err) == corrupt || err == nil && said != "ok"
-}
-
-var errDamaged = errors.New("the check found damage")
-
-// examine looks through the file and sets it aside where it is damaged. It
-// runs in the writer, bounded.
-func (j *Journal) examine(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if !j.damaged(ctx) {
-		return
+	if classify(err) == corrupt || err == nil && said != "ok" {
+		return f
 	}
-	if err := j.setAside(errDamaged); err != nil {
-		j.fail(err)
-	}
+	return nil
 }

@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -34,22 +36,21 @@ func (j *Journal) write(ctx context.Context) error {
 			break
 		}
 		var again <-chan time.Time
-		wake := j.wake
+		wake, tick := j.wake, tick.C
 		if err != nil {
 			pause = min(max(2*pause, j.o.Retry), j.o.RetryMax)
-			again, wake = time.After(pause), nil
+			again, wake, tick = time.After(pause), nil, nil
 		} else {
 			pause = 0
 		}
 		select {
 		case <-wake:
 		case <-again:
-		case <-tick.C:
-			if again != nil {
-				continue
+		case <-tick:
+		case f := <-j.condemned:
+			if f == j.file {
+				j.replace(errDamaged)
 			}
-		case <-j.suspect:
-			j.examine(ctx)
 		case <-ending:
 			ending, end = nil, time.After(linger)
 		case <-end:
@@ -89,14 +90,14 @@ func (j *Journal) finish() {
 // turn brings the file to work and makes durable all that waits. Its error means
 // that it should be tried again after a pause.
 func (j *Journal) turn() error {
+	slow := time.AfterFunc(j.o.Slow, j.stall)
+	defer func() { slow.Stop(); j.unstall() }()
 	err := j.attempt()
 	for range 2 { // a corrupt or vanished file is replaced at once, by a new one
 		switch classify(err) {
 		case corrupt, newer:
-			if e := j.setAside(err); e != nil {
-				err = errors.Join(err, e)
-				j.fail(err)
-				return err
+			if e := j.replace(err); e != nil {
+				return e
 			}
 		case gone:
 			j.lost()
@@ -109,6 +110,17 @@ func (j *Journal) turn() error {
 		err = j.attempt()
 	}
 	if err != nil {
+		j.fail(err)
+	}
+	return err
+}
+
+// replace sets the file aside, so that the next attempt makes a new one.
+func (j *Journal) replace(why error) error {
+	err := j.setAside(why)
+	if err != nil {
+		j.rescue()
+		err = errors.Join(err, why)
 		j.fail(err)
 	}
 	return err
@@ -148,17 +160,12 @@ func (j *Journal) attempt() error {
 			break
 		}
 		began := time.Now()
-		slow := time.AfterFunc(j.o.Slow, j.stall)
 		err := j.reserve(records)
 		if err == nil {
-			err = j.file.commit(records, state)
+			err = j.file.commit(change{records: records, state: state})
 		}
-		slow.Stop()
 		if err != nil {
-			j.mu.Lock()
-			j.stalled = false
-			j.mu.Unlock()
-			if !errors.As(err, new(errUnsure)) && classify(err) != gone {
+			if !errors.As(err, new(errUnsure)) {
 				j.unfetch()
 			}
 			return err
@@ -179,10 +186,10 @@ func (j *Journal) attempt() error {
 // was under way is durable, and brings over what RAM holds to a new file.
 func (j *Journal) reopen() error {
 	keep := 0
-	j.mu.Lock()
-	if len(j.recent) == 0 {
+	if !j.knows {
 		keep = j.o.Recent
 	}
+	j.mu.Lock()
 	first := int64(0)
 	if len(j.flight.records) > 0 {
 		first = j.flight.records[0].Seq
@@ -190,7 +197,12 @@ func (j *Journal) reopen() error {
 	j.mu.Unlock()
 	f, l, err := openFile(j.dir, keep)
 	if err != nil {
-		j.rescue(err)
+		switch classify(err) {
+		case corrupt, newer, gone: // it is read when it is set aside
+		case held: // it is somebody else's
+		default:
+			j.rescue()
+		}
 		return err
 	}
 	// A flight of values alone is written again: that changes nothing.
@@ -203,13 +215,12 @@ func (j *Journal) reopen() error {
 			return err
 		}
 	}
-	if f.fresh {
-		if n := readFloor(j.dir); n > l.next {
-			l.next = n
-		}
+	if n := readFloor(j.dir); f.fresh || n > l.next+floorStep+int64(2*j.o.Waiting) {
+		// A new file goes on above what an earlier one has given, and so does one
+		// that is plainly older than the floor: a copy was put in its place.
+		l.next = max(l.next, n)
 	}
 	j.adopt(l)
-	j.knows = true
 	if f.fresh || j.bring {
 		if err := j.carry(f); err != nil {
 			f.close()
@@ -228,19 +239,16 @@ func (j *Journal) reopen() error {
 	return nil
 }
 
-// carry writes to a new file what RAM holds of the old one.
+// carry writes to a new file what RAM holds of the old one, and from which number
+// it goes on.
 func (j *Journal) carry(f *file) error {
 	j.mu.Lock()
-	recent := append([]Record(nil), j.recent...)
+	c := change{records: slices.Clone(j.recent), state: maps.Clone(j.state), whole: true, last: j.next - 1}
 	j.mu.Unlock()
-	state := j.whole()
-	if len(recent) == 0 && len(state) == 0 {
-		return nil
-	}
-	if err := j.reserve(recent); err != nil {
+	if err := j.reserve(c.records); err != nil {
 		return err
 	}
-	return f.commit(recent, state)
+	return f.commit(c)
 }
 
 // fetch takes what waits and numbers it.
@@ -298,13 +306,7 @@ func (j *Journal) land(records []Record, took time.Duration) {
 	j.mu.Lock()
 	j.durable = max(j.durable, j.flight.upto)
 	j.flight = flight{}
-	j.stalled = false
-	j.recent = append(j.recent, records...)
-	if n := len(j.recent); n > 2*j.o.Recent {
-		kept := make([]Record, j.o.Recent, 2*j.o.Recent)
-		copy(kept, j.recent[n-j.o.Recent:])
-		j.recent = kept
-	}
+	j.remember(records)
 	j.stats.Records += int64(len(records))
 	j.stats.Commits++
 	j.stats.LongestCommit = max(j.stats.LongestCommit, took)
@@ -312,15 +314,42 @@ func (j *Journal) land(records []Record, took time.Duration) {
 	j.ring()
 }
 
-// stall is called when a commit takes longer than it may.
+// remember keeps the newest records in RAM within bounds. The lock is held.
+func (j *Journal) remember(records []Record) {
+	j.recent = append(j.recent, records...)
+	for i := range records {
+		j.recentSize += records[i].size()
+	}
+	over := 0
+	for over < len(j.recent) && (len(j.recent)-over > j.o.Recent || j.recentSize > recentBytes) {
+		j.recentSize -= j.recent[over].size()
+		over++
+	}
+	if j.recent = j.recent[over:]; cap(j.recent) > 4*len(j.recent)+64 {
+		j.recent = slices.Clone(j.recent)
+	}
+}
+
+// stall is called when the writer has been at one turn for longer than it may.
 func (j *Journal) stall() {
 	j.mu.Lock()
-	was := j.stalled || !j.ok
+	tell := j.ok && !j.stalled
 	j.stalled = true
 	j.mu.Unlock()
-	if !was {
+	if tell {
 		j.ring()
 		j.o.Report(false, phrase.M("journal.slow"))
+	}
+}
+
+func (j *Journal) unstall() {
+	j.mu.Lock()
+	tell := j.ok && j.stalled
+	j.stalled = false
+	j.mu.Unlock()
+	if tell {
+		j.ring()
+		j.o.Report(true, phrase.Message{})
 	}
 }
 
