@@ -42,10 +42,6 @@ type Raised struct {
 	Alarm string `json:"alarm"`
 }
 
-type alarmID struct {
-	ID string `path:"id" maxLength:"128"`
-}
-
 type journalQuery struct {
 	After int64 `query:"after" minimum:"0" doc:"give records after this sequence number"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -132,7 +128,7 @@ func (s *Server) stop(ctx context.Context, in *struct{ Body Named }) (*body[Rece
 }
 
 func (s *Server) acknowledge(ctx context.Context, in *struct {
-	alarmID
+	ID   string `path:"id" maxLength:"128"`
 	Body Named
 }) (*none, error) {
 	who, err := whoOf(ctx, in.Body.Who)
@@ -146,7 +142,7 @@ func (s *Server) acknowledge(ctx context.Context, in *struct {
 }
 
 func (s *Server) release(ctx context.Context, in *struct {
-	alarmID
+	ID   string `path:"id" maxLength:"128"`
 	Body Reasoned
 }) (*none, error) {
 	who, reason, err := withReason(ctx, in.Body.Who, in.Body.Reason)

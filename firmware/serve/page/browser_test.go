@@ -140,7 +140,9 @@ func TestThePageFollowsTheBoxAndSaysWhenItCannot(t *testing.T) {
 	b.size(390, 844, false)
 	b.open(url + "/?lang=zh")
 	b.until(`document.querySelector(".headline").textContent === "平安"`)
-	box.Edit(func(s *api.Status) { s.Level, s.LevelText = "evacuate", api.Text{ZH: "立即转移", EN: "evacuate now"} })
+	box.Edit(func(s *api.Status) {
+		s.Level, s.LevelText = "evacuate", api.Text{ZH: "立即转移", EN: "evacuate now"}
+	})
 	b.until(`document.querySelector(".headline").textContent === "立即转移"`)
 	if d := b.until(`document.getElementById("lost").hidden`); d > time.Second {
 		t.Error("the page says that it is lost while it is not")

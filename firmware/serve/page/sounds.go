@@ -47,6 +47,9 @@ func (p *page) receipt(r api.Receipt, now time.Time, l phrase.Lang) receipt {
 	switch r.State {
 	case "failed":
 		x.Icon = "cross"
+		if r.Measured == "" {
+			x.Measured = ""
+		}
 	case "ordered", "started":
 		x.Icon = "wait"
 	}

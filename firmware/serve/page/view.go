@@ -3,6 +3,7 @@ package page
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -142,11 +143,21 @@ func (p *page) banner(v *view, st api.Status) {
 		add("blind", phrase.M("serve.page_blind"), phrase.M("serve.page_blind_text").In(l))
 	}
 	if !st.Armed {
-		if st.Level != "" || st.Blind {
-			add("wait", phrase.M("serve.page_not_armed"), phrase.M("serve.page_not_armed_text").In(l))
-		}
+		text := phrase.M("serve.page_not_armed_text").In(l)
+		var missing []string
 		for _, t := range st.NotArmed {
-			add("wait", phrase.M("serve.page_in_the_way"), in(t, l))
+			missing = append(missing, in(t, l))
+		}
+		switch whole := st.Level != "" || st.Blind; {
+		case len(missing) > 0:
+			semicolon := map[phrase.Lang]string{phrase.ZH: "；", phrase.EN: "; "}[l]
+			title := phrase.M("serve.page_in_the_way")
+			if whole {
+				title = phrase.M("serve.page_not_armed")
+			}
+			add("wait", title, strings.Join(missing, semicolon))
+		case whole:
+			add("wait", phrase.M("serve.page_not_armed"), text)
 		}
 	}
 	if st.Trust != "held" && st.Trust != "set" {

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/api"
+)
+
+// StatusCmd prints the box at a glance.
+type StatusCmd struct {
+	JSON bool `name:"json" help:"输出 JSON，一行一条 · Print JSON, one value a line"`
+}
+
+// Run prints.
+func (c *StatusCmd) Run(g *Globals) error {
+	if c.JSON {
+		return g.raw("/status")
+	}
+	var st api.Status
+	var now api.Soundings
+	var faults []api.Fault
+	for path, v := range map[string]any{"/status": &st, "/soundings": &now, "/faults": &faults} {
+		if err := g.get(path, nil, v); err != nil {
+			return err
+		}
+	}
+	l := g.lang()
+	name := st.Name.In(l)
+	if name == "" {
+		name = st.Site
+	}
+	level := g.text(st.LevelText)
+	if st.Level == "" {
+		level = phrase.M("serve.status_no_level").In(l)
+	}
+	t := table{
+		{phrase.M("serve.status_box").In(l), name + " (" + st.Site + ")"},
+		{phrase.M("serve.status_armed").In(l), g.armed(st)},
+		{phrase.M("serve.status_level").In(l), level},
+	}
+	for _, n := range st.NotArmed {
+		t = append(t, []string{"", g.text(n)})
+	}
+	if st.Blind {
+		t = append(t, []string{phrase.M("serve.page_blind").In(l), phrase.M("serve.page_blind_text").In(l)})
+	}
+	t = append(t, []string{phrase.M("serve.status_clock").In(l), st.Now.Local().Format(time.DateTime) + " " + trust(st.Trust).In(l)},
+		[]string{phrase.M("serve.status_journal").In(l), g.text(st.Journal)},
+		[]string{phrase.M("serve.status_since").In(l), st.Started.Local().Format(time.DateTime)},
+		[]string{phrase.M("serve.status_version").In(l), st.Version})
+	for _, s := range now.Now {
+		t = append(t, []string{phrase.M("serve.status_sounding").In(l), strings.Join(s.Outputs, ", ") + "  " + g.text(s.Why)})
+	}
+	for _, f := range faults {
+		t = append(t, []string{phrase.M("serve.status_fault").In(l), f.Thing + "  " + g.text(f.Why)})
+	}
+	return t.write(g.out(), -1)
+}
+
+func (g *Globals) armed(st api.Status) string {
+	if !st.Armed {
+		return phrase.M("serve.page_not_armed").In(g.lang())
+	}
+	return phrase.M("serve.status_armed_yes", "after", st.ArmedAfter.Round(time.Millisecond).String()).In(g.lang())
+}
+
+func trust(code string) phrase.Message {
+	switch code {
+	case "set":
+		return phrase.M("serve.trust_set")
+	case "held":
+		return phrase.M("serve.trust_held")
+	}
+	return phrase.M("serve.trust_free")
+}
+
+// raw prints one answer as the box wrote it, on one line.
+func (g *Globals) raw(path string) error {
+	var v json.RawMessage
+	if err := g.get(path, nil, &v); err != nil {
+		return err
+	}
+	return g.printLine(v)
+}
+
+// AlarmsCmd prints the alarms that stand and those of the last day.
+type AlarmsCmd struct {
+	JSON bool `name:"json" help:"输出 JSON，一行一条 · Print JSON, one value a line"`
+}
+
+// Run prints.
+func (c *AlarmsCmd) Run(g *Globals) error {
+	if c.JSON {
+		return g.raw("/alarms")
+	}
+	var all []api.Alarm
+	if err := g.get("/alarms", nil, &all); err != nil {
+		return err
+	}
+	l := g.lang()
+	if len(all) == 0 {
+		g.say(phrase.M("serve.page_no_alarms"))
+		return nil
+	}
+	t := table{{phrase.M("serve.col_alarm").In(l), phrase.M("serve.col_hazard").In(l), phrase.M("serve.col_level").In(l),
+		phrase.M("serve.col_state").In(l), phrase.M("serve.col_by").In(l), phrase.M("serve.col_raised").In(l), phrase.M("serve.col_because").In(l)}}
+	for _, a := range all {
+		hazard, by := g.text(a.HazardText), ""
+		if hazard == "" {
+			hazard = a.Hazard
+		}
+		if a.By != nil {
+			by = api.Clean(a.By.Name, 64)
+		}
+		row := []string{a.ID, hazard, g.text(a.LevelText), alarmState(a.State).In(l), by, a.Raised.Local().Format("01-02 15:04:05"), ""}
+		for i, b := range a.Because {
+			if i > 0 {
+				t = append(t, row)
+				row = make([]string, len(row))
+			}
+			row[len(row)-1] = g.text(b)
+		}
+		t = append(t, row)
+	}
+	return t.write(g.out(), -1)
+}
+
+func alarmState(code string) phrase.Message {
+	switch code {
+	case "raised":
+		return phrase.M("serve.alarm_raised")
+	case "acknowledged":
+		return phrase.M("serve.alarm_acknowledged")
+	case "subsided":
+		return phrase.M("serve.alarm_subsided")
+	case "released":
+		return phrase.M("serve.alarm_released")
+	}
+	return phrase.M("error.plain", "text", code)
+}
+
+// version is set by the linker: -X main.version=1.2.3.
+var version string
+
+// buildVersion gives the version of this binary, or the commit it was built
+// from.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range b.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "dev-" + s.Value[:12]
+			}
+		}
+	}
+	return "dev"
+}
+
+// VersionCmd prints the version of this binary, and that of the box that runs,
+// where one does.
+type VersionCmd struct{}
+
+// Run prints.
+func (c *VersionCmd) Run(g *Globals) error {
+	g.say(phrase.M("serve.version", "version", buildVersion(), "go", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH))
+	var st api.Status
+	if g.get("/status", nil, &st) == nil && st.Version != buildVersion() {
+		g.say(phrase.M("serve.version_running", "version", st.Version))
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/serve/api"
+)
+
+// ReadCmd prints the points as they are now, or each reading as it is made.
+type ReadCmd struct {
+	Follow bool     `help:"一直跟着打印，Ctrl-C 结束 · Go on with what is new; end with Ctrl-C" short:"f"`
+	JSON   bool     `name:"json" help:"输出 JSON，一行一条 · Print JSON, one value a line"`
+	Points []string `arg:"" optional:"" help:"只看这些测点，如 river.level · Only these points"`
+}
+
+// Run prints.
+func (c *ReadCmd) Run(g *Globals) error {
+	if c.Follow {
+		return c.follow(g)
+	}
+	var all []api.Reading
+	if err := g.get("/readings", nil, &all); err != nil {
+		return err
+	}
+	if missing := c.missing(all); missing != "" {
+		return &clientError{phrase.E("serve.no_point", "point", missing), exitRefused}
+	}
+	l := g.lang()
+	t := table{{
+		phrase.M("serve.col_point").In(l), phrase.M("serve.col_name").In(l), phrase.M("serve.col_value").In(l), phrase.M("serve.col_unit").In(l),
+		phrase.M("serve.col_quality").In(l), phrase.M("serve.col_age").In(l), phrase.M("serve.col_why").In(l),
+	}}
+	for _, r := range all {
+		if !c.wants(r.Point) {
+			continue
+		}
+		if c.JSON {
+			if err := g.printLine(api.Sample{Point: r.Point, Value: r.Value, Unit: r.Unit, Quality: r.Quality, Why: r.Why, At: r.At}); err != nil {
+				return err
+			}
+			continue
+		}
+		t = append(t, []string{string(r.Point), r.Name.In(l), value(r.Value), r.Unit, g.quality(r.Quality), g.age(r), g.why(r.Why)})
+	}
+	if c.JSON {
+		return nil
+	}
+	return t.write(g.out(), 2)
+}
+
+func (c *ReadCmd) follow(g *Globals) error {
+	return g.follow("/readings/stream", func(line []byte) error {
+		var s api.Sample
+		if err := json.Unmarshal(line, &s); err != nil {
+			return &clientError{phrase.Wrap(err, "serve.stream_ended"), exitRefused}
+		}
+		if !c.wants(s.Point) {
+			return nil
+		}
+		if c.JSON {
+			_, err := g.out().Write(append(line, '\n'))
+			return err
+		}
+		if s.Lost > 0 {
+			g.say(phrase.M("serve.lost", "n", s.Lost))
+		}
+		_, err := fmt.Fprintf(g.out(), "%s  %s %s %s  %s  %s\n", s.At.Local().Format("15:04:05.000"),
+			pad(string(s.Point), 24), padLeft(value(s.Value), 10), pad(s.Unit, 6), pad(g.quality(s.Quality), 12), g.why(s.Why))
+		return err
+	})
+}
+
+func (c *ReadCmd) wants(id point.ID) bool {
+	return len(c.Points) == 0 || slices.Contains(c.Points, string(id))
+}
+
+func (c *ReadCmd) missing(all []api.Reading) string {
+	for _, p := range c.Points {
+		if !slices.ContainsFunc(all, func(r api.Reading) bool { return string(r.Point) == p }) {
+			return p
+		}
+	}
+	return ""
+}
+
+func value(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(math.Round(*v*1000)/1000, 'f', -1, 64)
+}
+
+func (g *Globals) why(t *api.Text) string {
+	if t == nil {
+		return ""
+	}
+	return g.text(*t)
+}
+
+func (g *Globals) quality(q point.Quality) string {
+	if q == point.Unknown {
+		return phrase.M("serve.never_measured").In(g.lang())
+	}
+	return q.Message().In(g.lang())
+}
+
+func (g *Globals) age(r api.Reading) string {
+	if r.Quality == point.Unknown {
+		return "-"
+	}
+	if r.Age < time.Minute {
+		return strconv.FormatFloat(r.Age.Seconds(), 'f', 1, 64) + " s"
+	}
+	return r.Age.Round(time.Second).String()
+}
