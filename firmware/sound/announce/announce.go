@@ -125,7 +125,7 @@ func (a *Announcer) do(f func(e *effects, now clock.Stamp)) {
 func (a *Announcer) advance(e *effects, now clock.Stamp) {
 	a.m.step(e, now, a.grant)
 	a.silence(e.silence)
-	a.starts = append(a.starts, e.starts...)
+	a.starts = slices.DeleteFunc(append(a.starts, e.starts...), func(s start) bool { return s.it.turn != s.turn })
 	a.pending = append(a.pending, e.events...)
 	for it := range a.running {
 		if !slices.Contains(a.m.items, it) {
