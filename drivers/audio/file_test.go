@@ -19,11 +19,13 @@ import (
 
 var cd = drivers.Format{Rate: 48000, Channels: 2}
 
+func sin1k(t float64) float64 { return math.Sin(2 * math.Pi * 1000 * t) }
+
 func sine(f drivers.Format, d time.Duration) []int16 {
 	n := int(d.Seconds() * float64(f.Rate))
 	s := make([]int16, n*f.Channels)
 	for i := range s {
-		s[i] = int16(12000 * math.Sin(2*math.Pi*1000*float64(i/f.Channels)/float64(f.Rate)))
+		s[i] = int16(12000 * sin1k(float64(i/f.Channels)/float64(f.Rate)))
 	}
 	return s
 }
