@@ -29,6 +29,8 @@ type contact struct {
 }
 
 const (
+	// dropOut is how long a relay or contactor may take to open once it is told.
+	dropOut   = 100 * time.Millisecond
 	pollSoon  = 200 * time.Millisecond // while something is to be confirmed
 	pollLater = time.Second            // while it sounds
 	pollIdle  = time.Minute            // while nothing is ordered
@@ -77,10 +79,10 @@ func (m *machine) stepVerify(now time.Duration, a *acts) {
 		m.silent(now)
 	case now < deadline:
 		a.wake(deadline)
-	case read && s.on:
-		m.stillOn(now)
 	case c.quietAt == 0 && !(read && !s.on):
 		m.notOff(now)
+	case c.quietAt > 0 && read && s.on && s.lastAsked >= c.quietAt+dropOut:
+		m.stillOn(now)
 	case c.quietAt > 0 && !read:
 		m.silent(now) // nothing measured it, and the receipt does not claim so
 	}
@@ -167,7 +169,7 @@ func (m *machine) cutDone(now time.Duration, open bool, err error) {
 		if c.cut = unsure; c.attempts >= m.s.Retries {
 			m.cutFails(phrase.M("sound.cut_no_answer", "output", m.s.Name))
 			if !open && known == toldOn {
-				m.failJob(now, phrase.M("sound.cut_no_answer", "output", m.s.Name))
+				m.failJob(now, CutFailed, phrase.M("sound.cut_no_answer", "output", m.s.Name))
 			}
 		}
 		return

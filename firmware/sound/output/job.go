@@ -21,7 +21,8 @@ type job struct {
 	from, until     time.Duration
 	cadence         Cadence
 	started, heard  bool
-	failed, handed  bool
+	failed          FaultCode     // why it does not sound at present; "" while it does
+	handed          bool          // to the next output
 	begun           time.Duration // when it first started
 	voice           int           // failed attempts to play
 	voiceOver       bool
@@ -100,7 +101,7 @@ func (m *machine) deputise(now time.Duration, j *job) {
 
 func (m *machine) decline(now time.Duration, j *job) {
 	m.emit(j, Failed, Unmeasured, phrase.M("sound.busy", "output", m.s.Name, "cause", m.job.o.Cause()), now)
-	j.failed, j.handed, j.endReported = true, true, true
+	j.handed, j.endReported = true, true
 	m.hand(j)
 	m.close(j)
 }

@@ -109,7 +109,7 @@ func (m *machine) silence(now time.Duration, why phrase.Message) {
 	if m.job != nil {
 		m.over(now, Stopped, why)
 	}
-	m.relay.told = unsure
+	m.relay.again = true
 	m.relay.fresh(now)
 	if !m.contact.verifying {
 		m.contact.verify(now)
@@ -135,7 +135,7 @@ func (m *machine) finish(now time.Duration, j *job) {
 		by = m.s.SensedBy
 	}
 	switch {
-	case st == Finished && !j.started && !j.heard && j.failed:
+	case st == Finished && j.failed != "":
 		m.close(j) // its failure was the last line
 		return
 	case st == Finished && !j.started && !j.heard:
@@ -218,16 +218,35 @@ func (m *machine) notMeasured() phrase.Message {
 	return phrase.Message{}
 }
 
-// failJob says once that the job's output does not sound, and asks the next
-// to take over. The output goes on trying.
-func (m *machine) failJob(now time.Duration, why phrase.Message) {
+// failJob says that the job's output does not sound, and asks the next to take
+// over, once. The output goes on trying.
+func (m *machine) failJob(now time.Duration, code FaultCode, why phrase.Message) {
 	j := m.job
-	if j == nil || j.handed {
+	if j == nil || j.failed != "" {
 		return
 	}
-	j.failed, j.handed = true, true
+	j.failed = code
 	m.emit(j, Failed, Unmeasured, why, now)
-	m.hand(j)
+	if !j.handed {
+		j.handed = true
+		m.hand(j)
+	}
+}
+
+// back says that what failed for a reason works again.
+func (m *machine) back(code FaultCode, now time.Duration) {
+	j := m.job
+	if j == nil || j.failed != code {
+		return
+	}
+	j.failed = ""
+	switch {
+	case code == NoCurrent:
+		m.emit(j, Heard, m.s.SensedBy, phrase.Message{}, now)
+		j.heard = true
+	case j.started:
+		m.emit(j, Started, Unmeasured, m.notMeasured(), now)
+	}
 }
 
 // backoff is how long to wait after the n-th failed attempt: the first retry

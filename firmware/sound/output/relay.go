@@ -16,6 +16,9 @@ type relay struct {
 	wanted   told
 	wantedAt time.Duration
 
+	// again: say off once more, though it is believed to be off.
+	again bool
+
 	busy     bool
 	busyOn   bool
 	dropAt   time.Duration // when to give up a call that says the opposite
@@ -50,7 +53,7 @@ func (m *machine) stepRelay(now time.Duration, on bool, a *acts) {
 		r.wanted, r.wantedAt, r.retryAt = want, now, now
 	}
 	_, isTimed := m.s.Relay.(drivers.Timed)
-	due := isTimed && on && r.told == toldOn && now >= r.refresh
+	due := isTimed && on && r.told == toldOn && now >= r.refresh || r.again && !on
 	switch {
 	case r.busy && r.busyOn != on:
 		if r.dropAt == 0 {
@@ -67,14 +70,14 @@ func (m *machine) stepRelay(now time.Duration, on bool, a *acts) {
 		if on && isTimed {
 			act.dur = m.s.FailSafe
 		}
-		r.busy, r.busyOn, r.dropAt = true, on, 0
+		r.busy, r.busyOn, r.dropAt, r.again = true, on, 0, false
 		if on {
 			r.mayRun = true
 		} else if r.mayRun {
 			m.rest(now) // the command may be obeyed without being confirmed
 		}
 		a.relay = act
-	case r.told != want:
+	case r.told != want || due:
 		a.wake(r.retryAt)
 	case isTimed && on:
 		a.wake(max(r.refresh, r.retryAt))
@@ -102,7 +105,7 @@ func (m *machine) relayFails(now time.Duration, on bool) {
 	}
 	// Measured to sound is sounding, whether the device confirmed or not.
 	if on && m.job != nil && !m.job.heard {
-		m.failJob(now, why)
+		m.failJob(now, NoAnswer, why)
 	}
 }
 
@@ -131,6 +134,9 @@ func (m *machine) relayDone(now time.Duration, on bool, err error) {
 		}
 	}
 	r.attempts = 0
+	if on {
+		m.back(NoAnswer, now)
+	}
 	if r.noAnswer {
 		r.noAnswer = false
 		m.fault(NoAnswer, false, phrase.Message{})

@@ -104,6 +104,7 @@ func (m *machine) sensed(now time.Duration, on bool, err error) {
 func (m *machine) flows(now time.Duration, j *job) {
 	j.dark = 0
 	j.darkUntil = m.sense.asked
+	m.back(NoCurrent, now)
 	if !j.heard {
 		j.heard = true
 		m.emit(j, Heard, m.s.SensedBy, phrase.Message{}, now)
@@ -128,7 +129,7 @@ func (m *machine) dark(now time.Duration, j *job) {
 	}
 	why := phrase.M("sound.no_current", "output", m.s.Name)
 	m.fault(NoCurrent, true, why)
-	m.failJob(now, why)
+	m.failJob(now, NoCurrent, why)
 }
 
 // idle looks at a reading while nothing is ordered.

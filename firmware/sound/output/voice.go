@@ -47,7 +47,7 @@ func (m *machine) muteFails(now time.Duration, why phrase.Message) {
 		m.voice.mute = true
 		m.fault(Mute, true, why)
 	}
-	m.failJob(now, why)
+	m.failJob(now, Mute, why)
 }
 
 // voiceBeat says that samples are being taken; at is when the first was heard.
@@ -57,6 +57,7 @@ func (m *machine) voiceBeat(now time.Duration, j *job, at time.Duration) {
 		return
 	}
 	j.voice = 0
+	m.back(Mute, now)
 	if m.voice.mute {
 		m.voice.mute = false
 		m.fault(Mute, false, phrase.Message{})
