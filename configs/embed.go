@@ -7,5 +7,5 @@ import "embed"
 
 // FS is everything that is compiled in.
 //
-//go:embed *.yaml plans/*.yaml profiles/*.yaml
+//go:embed *.yaml plans/*.yaml profiles/*.yaml clips/*.wav
 var FS embed.FS

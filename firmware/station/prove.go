@@ -13,15 +13,12 @@ import (
 	"time"
 
 	"tocsin/configs"
-	"tocsin/drivers"
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
-	"tocsin/firmware/sound/order"
-	"tocsin/firmware/sound/output"
 	"tocsin/firmware/sound/speech"
 )
 
@@ -393,4 +390,3 @@ func (p *prover) bounds() {
 	b.Known = slices.Sorted(maps.Keys(p.site.Outputs))
 	p.bp.Bounds = b
 }
-

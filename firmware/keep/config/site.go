@@ -106,6 +106,8 @@ type Input struct {
 
 // Rule is a hazard's rule.
 type Rule struct {
+	// Name is what people call the hazard.
+	Name phrase.Text `yaml:"name"`
 	// SetBy says who set the thresholds and when; without it the rule does not
 	// arm.
 	SetBy *SetBy `yaml:"set_by"`

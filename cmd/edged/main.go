@@ -1,0 +1,66 @@
+// Command edged is the box: the daemon and the technician's tool in one program.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"tocsin/firmware/phrase"
+)
+
+type cli struct {
+	Globals
+
+	Run     RunCmd     `cmd:"" help:"运行本站 · Run the box"`
+	Check   CheckCmd   `cmd:"" help:"检查站点文件 · Check a site file and print the worst delays"`
+	Read    ReadCmd    `cmd:"" help:"查看读数 · Show the points now"`
+	Status  StatusCmd  `cmd:"" help:"查看状态 · Show the box at a glance"`
+	Alarms  AlarmsCmd  `cmd:"" help:"查看警报 · Show the alarms"`
+	Stop    StopCmd    `cmd:"" help:"立即静音 · Silence what sounds now"`
+	Ack     AckCmd     `cmd:"" help:"签收警报 · Take an alarm in hand"`
+	Release ReleaseCmd `cmd:"" help:"解除警报 · Give the all-clear"`
+	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
+	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
+	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
+}
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("edged"), kong.UsageOnError(),
+		kong.Description("Tocsin 警钟：现场预警站 · the warning box on the pole"))
+	err := k.Run(&c.Globals)
+	if err == nil {
+		return
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		os.Exit(int(code))
+	}
+	fmt.Fprintln(os.Stderr, "edged:", phrase.In(err, lang(c.Lang)))
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		os.Exit(coded.ExitCode())
+	}
+	os.Exit(1)
+}
+
+// exitCode ends the program with a code, its message having been printed.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// lang gives the language asked for, by default that of the environment and
+// Chinese where that names none.
+func lang(asked string) phrase.Lang {
+	if asked == "" {
+		asked = os.Getenv("LC_ALL") + os.Getenv("LC_MESSAGES") + os.Getenv("LANG")
+	}
+	if strings.HasPrefix(asked, "en") {
+		return phrase.EN
+	}
+	return phrase.ZH
+}

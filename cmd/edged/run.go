@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/station"
+)
+
+// RunCmd runs the box.
+type RunCmd struct {
+	Config string `short:"c" required:"" type:"path" placeholder:"FILE" help:"站点文件 · the site's file"`
+	Data   string `default:"/var/lib/tocsin" type:"path" help:"数据目录 · directory of journal and clock"`
+	Listen string `help:"网页地址，off 为不开 · address of the page, off for none"`
+	Log    string `enum:"text,json" default:"text" help:"日志格式 · format of the log"`
+}
+
+// Run runs until it is told to end.
+func (c *RunCmd) Run(g *Globals) error {
+	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
+	if c.Log == "json" {
+		h = slog.NewJSONHandler(os.Stderr, nil)
+	}
+	log := slog.New(h)
+	slog.SetDefault(log)
+
+	bp, problems := station.Load(c.Config)
+	for _, p := range problems {
+		fmt.Fprintln(os.Stderr, p.In(lang(g.Lang)))
+	}
+	if config.Fatal(problems) {
+		return exitCode(2)
+	}
+	for _, dir := range []string{c.Data, filepath.Dir(g.Socket)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			log.Error("directory", "err", err) // the alarm path does without
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	period, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		log.Warn("watchdog", "err", err)
+	}
+	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
+	return station.Run(ctx, bp, station.Opts{
+		Data: c.Data, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
+		Notify: func(state string) {
+			if _, err := daemon.SdNotify(false, state); err != nil {
+				log.Warn("sd_notify", "err", err)
+			}
+		},
+	}, reload)
+}

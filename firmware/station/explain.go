@@ -1,0 +1,93 @@
+package station
+
+import (
+	"time"
+
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sound/output"
+)
+
+// Delay is how late a sounding may come after a crossing at one point, at the
+// worst, while every unit answers.
+type Delay struct {
+	Point point.ID
+	// Period is how long a crossing may wait until the point is asked.
+	Period time.Duration
+	// Queue is how long the asking may wait for the line, Read the reading's own
+	// time on the wire.
+	Queue, Read time.Duration
+	// Dwell is the rule's own.
+	Dwell time.Duration
+	// Switch is the time to the slowest output: wait for its line and the command.
+	Switch time.Duration
+	Output string
+}
+
+// Worst adds it up.
+func (d Delay) Worst() time.Duration { return d.Period + d.Queue + d.Read + d.Dwell + d.Switch }
+
+// decideMost is an allowance for the rules, the announcer and the scheduler of a
+// small board, measured by the figures as a few milliseconds.
+const decideMost = 20 * time.Millisecond
+
+// Delays gives the worst delay of each point that a rule looks at.
+func (bp *Blueprint) Delays() []Delay {
+	var slowest time.Duration
+	name := ""
+	for _, o := range bp.Outputs {
+		d := decideMost
+		if o.Kind == output.Loudspeaker {
+			d += 100 * time.Millisecond // one buffer of the card
+		}
+		for _, l := range bp.Lines {
+			if l.Name == o.Relay.Line && !l.Text() {
+				d += l.longest() + l.command()
+			}
+		}
+		if d > slowest {
+			slowest, name = d, o.Name
+		}
+	}
+	var out []Delay
+	for _, p := range bp.Points {
+		if !p.Used {
+			continue
+		}
+		d := Delay{Point: p.ID, Period: p.Every, Switch: slowest, Output: name}
+		for _, l := range bp.Lines {
+			if l.Name != p.Line || l.Text() {
+				continue
+			}
+			for _, u := range l.Units {
+				for _, r := range u.Profile.Plan() {
+					c := l.cost(u.Profile, r.Table, r.Count)
+					for _, i := range r.Points {
+						if point.ID(u.Device+"."+u.Profile.Points[i].ID) == p.ID {
+							d.Read = c
+						}
+					}
+					d.Queue += c
+				}
+			}
+			d.Queue -= d.Read
+		}
+		for _, r := range bp.Rules {
+			for _, c := range r.AnyOf {
+				if c.Point == p.ID && c.Kind == rule.Value {
+					d.Dwell = max(d.Dwell, c.Dwell)
+				}
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// command is the time of a write with its echo: eight bytes each way.
+func (l LinePlan) command() time.Duration {
+	if l.Config.TCP != "" {
+		return 5 * time.Millisecond
+	}
+	return l.turnaround() + time.Duration(16+7)*11*time.Second/time.Duration(l.Baud)
+}

@@ -1,0 +1,447 @@
+package station
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/sound/announce"
+	"tocsin/firmware/sound/order"
+	"tocsin/firmware/sound/output"
+	"tocsin/firmware/sound/speech"
+)
+
+// Version and BuildUnix are set by the linker.
+var (
+	Version   = "dev"
+	BuildUnix = "0"
+)
+
+// Opts says how a house runs.
+type Opts struct {
+	// Data is the directory of journal, clock floor and token.
+	Data string
+	// Socket is the Unix socket of the local tools; "" for none.
+	Socket string
+	// Listen overrides the site's page address; "off" for none.
+	Listen string
+	Log    *slog.Logger
+	// Notify is told READY=1, WATCHDOG=1, STOPPING=1 (sd_notify).
+	Notify func(state string)
+	// Watchdog is the period that the service manager wants to be fed in; 0 none.
+	Watchdog time.Duration
+	// Abort, for the bench's build only, is called by the room that dies.
+	Abort func()
+}
+
+// House is a running box.
+type House struct {
+	o       Opts
+	log     *slog.Logger
+	guard   *guard.Guard
+	dog     *guard.Watchdog
+	clock   *clock.System
+	journal *journal.Journal
+	started time.Time
+	begun   clock.Stamp
+
+	// Owned by the decide goroutine.
+	bp      *Blueprint
+	engine  *rule.Engine
+	alarms  *alarm.Machine
+	blindly map[string]clock.Stamp // hazards that are blind and not yet told
+	keys    []keyWatch
+	halted  map[string]halt // soundings that were stopped, by cause
+	dirty   bool            // the rules' memory has changed since it was kept
+	kept    time.Duration
+
+	readings chan []point.Reading
+	acts     chan func()
+
+	announcer  *announce.Announcer
+	house      *output.House
+	desk       *order.Desk
+	lines      lineSet
+	noted      chan func()
+	notesLost  atomic.Int64
+	badAt      map[point.ID]time.Duration // when a point was last not good
+	linesBegan time.Time
+
+	ready      atomic.Bool
+	armedAfter atomic.Int64
+	firstRound atomic.Int64
+
+	mu       sync.RWMutex
+	latest   map[point.ID]point.Reading
+	shown    shown
+	faults   map[string]fault
+	receipts []output.Event
+	sounded  *speech.Programme
+	follow   followers
+	server   *api.Server
+}
+
+// halt remembers a STOP over a restart.
+type halt struct {
+	Level point.Level `json:"level"`
+	By    order.Who   `json:"by"`
+}
+
+type fault struct {
+	why   phrase.Message
+	since time.Time
+}
+
+// shown is what the page may see of the decide goroutine's state.
+type shown struct {
+	bp    *Blueprint
+	open  []alarm.Alarm
+	ended []alarm.Alarm
+	blind bool
+	worst point.Level
+}
+
+// The keys under which the journal keeps state.
+const (
+	keyAlarms = "alarms"
+	keyRules  = "rules"
+	keyHalted = "halted"
+)
+
+// keepRulesEvery is how often the rules' memory is kept while it changes. The
+// counters themselves bridge what a cut takes of it.
+const keepRulesEvery = 10 * time.Second
+
+// decide is the alarm path's one goroutine: readings, acts and the passing of
+// time go through the rules here, in order, and nothing in it waits.
+func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		proof.Alive()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case rs := <-h.readings:
+			for _, r := range rs {
+				h.take(r)
+			}
+		case f := <-h.acts:
+			f()
+		case <-tick.C:
+			now := h.clock.Now()
+			for _, v := range h.engine.Tick(now) {
+				h.judge(v)
+			}
+			h.tellBlind(now)
+			h.alarms.Prune(now)
+			h.keep(now)
+		}
+		h.show()
+	}
+}
+
+// take is the way of one reading.
+func (h *House) take(r point.Reading) {
+	for _, v := range h.engine.Observe(r) {
+		h.judge(v)
+	}
+	h.watchKeys(r)
+	if r.IsGood() {
+		h.dirty = true
+	}
+	for _, n := range h.engine.Notes() {
+		h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
+		h.log.Warn("gauge noted", "point", n.Point, "why", n.Why.In(phrase.EN))
+	}
+	h.mu.Lock()
+	was := h.latest[r.Point]
+	h.latest[r.Point] = r
+	h.mu.Unlock()
+	h.pointFault(r, was)
+	h.follow.offer(r)
+}
+
+// faultClears is how long a point must be good before its fault is cleared.
+const faultClears = 5 * time.Second
+
+// pointFault shows and calls a point whose quality is not good.
+func (h *House) pointFault(r, was point.Reading) {
+	thing := "point " + string(r.Point)
+	if r.Quality == point.Good {
+		// A point that comes and goes is one fault, not one a second.
+		if bad, ok := h.badAt[r.Point]; ok && r.At.Mono-bad >= faultClears {
+			delete(h.badAt, r.Point)
+			h.clearFault(thing)
+		}
+		return
+	}
+	h.badAt[r.Point] = r.At.Mono
+	if was.Quality != r.Quality {
+		h.setFault(thing, phrase.M("station.point_fault", "point", string(r.Point), "quality", r.Quality.Message(), "why", r.Why))
+	}
+}
+
+func (h *House) judge(v rule.Verdict) {
+	for _, e := range h.alarms.Apply(v) {
+		h.happen(e)
+	}
+}
+
+// happen carries one change of an alarm to the announcer first, then to the
+// journal.
+func (h *House) happen(e alarm.Event) {
+	a := e.Alarm
+	switch e.Kind {
+	case alarm.EventRaised, alarm.EventEscalated, alarm.EventAgain:
+		delete(h.halted, a.ID)
+		h.sound(a, false)
+	case alarm.EventSubsided:
+		h.announcer.Withdraw(a.ID, phrase.M("station.subsided"))
+	case alarm.EventAcknowledged:
+		h.announcer.Acknowledged(a.ID)
+	case alarm.EventReleased:
+		delete(h.halted, a.ID)
+		h.announcer.Withdraw(a.ID, phrase.M("station.released", "who", a.By.Name))
+		h.sayAllClear(a)
+	case alarm.EventBlind:
+		h.blindly[a.Hazard] = e.At
+		return
+	case alarm.EventSighted:
+		if _, untold := h.blindly[a.Hazard]; untold {
+			delete(h.blindly, a.Hazard)
+			return
+		}
+		h.clearFault("hazard " + a.Hazard)
+	}
+	if e.Kind != alarm.EventSighted {
+		h.log.Warn("alarm", "event", string(e.Kind), "alarm", a.ID, "hazard", a.Hazard, "level", h.bp.Levels.Rank(a.Level).Code)
+	}
+	h.writeAlarm(e)
+}
+
+// blindAfter is how long a hazard must be without any good gauge before it is
+// called, so that one lost answer calls nobody.
+const blindAfter = 5 * time.Second
+
+func (h *House) tellBlind(now clock.Stamp) {
+	for hz, since := range h.blindly {
+		if now.Mono-since.Mono < blindAfter || !h.ready.Load() {
+			continue
+		}
+		delete(h.blindly, hz)
+		h.setFault("hazard "+hz, phrase.M("station.blind", "hazard", hz))
+		h.writeAlarm(alarm.Event{Kind: alarm.EventBlind, Alarm: alarm.Alarm{Hazard: hz, Blind: true}, At: now})
+	}
+}
+
+// sound asks the announcer for what the plan says of an alarm's level.
+func (h *House) sound(a alarm.Alarm, resumed bool) {
+	pl := h.bp.PlanOf[a.Hazard]
+	if pl == nil {
+		pl = h.bp.Default
+	}
+	if pl == nil {
+		h.setFault("plan "+a.Hazard, phrase.M("station.no_plan", "hazard", a.Hazard))
+		return
+	}
+	step := pl.At(a.Level, h.bp.Levels)
+	src, who := order.Rule, order.Who{Name: "rule " + a.Hazard, Via: "rule"}
+	if a.Hazard == alarm.ByHand {
+		src = order.Hand
+		if a.By != nil {
+			who = order.Who{Name: a.By.Name, Via: a.By.Via}
+		}
+	}
+	halted, stopped := h.halted[a.ID]
+	h.announcer.Announce(announce.Request{
+		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: a.Level, Outputs: h.outputsOf(step.Outputs),
+		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
+		Duty:    announce.Duty{On: step.Duty.On.Duration(), Off: step.Duty.Off.Duration()},
+		Resound: step.Resound.Duration(), Who: who, Why: because(a),
+		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level,
+	})
+}
+
+func because(a alarm.Alarm) phrase.Message {
+	if len(a.Because) > 0 {
+		return a.Because[0]
+	}
+	return phrase.M("station.level_stands", "hazard", a.Hazard)
+}
+
+func (h *House) langs() []string {
+	var l []string
+	for _, x := range h.bp.Langs {
+		l = append(l, string(x))
+	}
+	return l
+}
+
+// outputsOf gives the outputs named, all of the site's where none is.
+func (h *House) outputsOf(names []string) []string {
+	if len(names) > 0 {
+		return slices.Clone(names)
+	}
+	var all []string
+	for _, o := range h.bp.Outputs {
+		all = append(all, o.Name)
+	}
+	return all
+}
+
+// sayAllClear gives 解除 in a named person's name: a chime and words, on what
+// can speak.
+func (h *House) sayAllClear(a alarm.Alarm) {
+	pl := h.bp.PlanOf[a.Hazard]
+	if pl == nil {
+		pl = h.bp.Default
+	}
+	var outs []string
+	for _, o := range h.bp.Outputs {
+		if o.Kind == output.Loudspeaker {
+			outs = append(outs, o.Name)
+		}
+	}
+	if pl == nil || len(outs) == 0 {
+		return
+	}
+	src := order.Operator
+	if a.By.Via == "key" || a.By.Via == "button" {
+		src = order.Hand
+	}
+	h.announcer.AllClear(announce.Request{
+		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Outputs: outs,
+		Content: order.Content{Tone: pl.AllClear.Tone, Clips: pl.AllClear.Clips, Langs: h.langs()},
+		For:     pl.AllClear.For.Duration(), Who: order.Who{Name: a.By.Name, Via: a.By.Via},
+		Why: phrase.M("station.released", "who", a.By.Name),
+	})
+}
+
+// write offers a record to the journal with the alarms as they are now.
+func (h *House) write(r journal.Record, state map[string][]byte) {
+	h.journal.Commit(journal.Batch{Records: []journal.Record{r}, State: state})
+}
+
+func (h *House) writeAlarm(e alarm.Event) {
+	body, _ := json.Marshal(e.Alarm) // a struct of plain fields always marshals
+	state := map[string][]byte{}
+	if b, err := h.alarms.Snapshot(); err == nil {
+		state[keyAlarms] = b
+	}
+	if b, err := json.Marshal(h.halted); err == nil {
+		state[keyHalted] = b
+	}
+	rec := journal.Record{Kind: string(e.Kind), Cause: e.Alarm.ID, Body: body, At: e.At, Message: h.describe(e)}
+	if e.Alarm.By != nil {
+		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
+	}
+	h.write(rec, state)
+}
+
+func (h *House) describe(e alarm.Event) phrase.Message {
+	a := e.Alarm
+	level := h.bp.Levels.Rank(a.Level).Name
+	switch e.Kind {
+	case alarm.EventRaised:
+		return phrase.M("station.raised", "hazard", a.Hazard, "level", level, "why", because(a))
+	case alarm.EventEscalated:
+		return phrase.M("station.escalated", "hazard", a.Hazard, "level", level, "why", because(a))
+	case alarm.EventAgain:
+		return phrase.M("station.again", "hazard", a.Hazard, "level", level, "why", because(a))
+	case alarm.EventEased:
+		return phrase.M("station.eased", "hazard", a.Hazard, "level", level)
+	case alarm.EventSubsided:
+		return phrase.M("station.subsided")
+	case alarm.EventAcknowledged:
+		return phrase.M("station.acknowledged", "who", a.By.Name)
+	case alarm.EventReleased:
+		return phrase.M("station.released", "who", a.By.Name)
+	case alarm.EventBlind:
+		return phrase.M("station.blind", "hazard", a.Hazard)
+	case alarm.EventSighted:
+		return phrase.M("station.sighted", "hazard", a.Hazard)
+	}
+	return phrase.Message{}
+}
+
+// keep puts the rules' memory away while it changes.
+func (h *House) keep(now clock.Stamp) {
+	if !h.dirty || now.Mono-h.kept < keepRulesEvery {
+		return
+	}
+	h.dirty, h.kept = false, now.Mono
+	if b, err := h.engine.State(now); err == nil {
+		h.journal.Put(keyRules, b)
+	}
+}
+
+// do runs f on the decide goroutine and waits for it, at most two seconds.
+func (h *House) do(f func()) error {
+	done := make(chan struct{})
+	t := time.NewTimer(2 * time.Second)
+	defer t.Stop()
+	select {
+	case h.acts <- func() { defer close(done); f() }:
+	case <-t.C:
+		return phrase.E("station.busy")
+	}
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+		return phrase.E("station.busy")
+	}
+}
+
+// show copies what the page may see.
+func (h *House) show() {
+	s := shown{h.bp, h.alarms.Open(), h.alarms.Ended(), h.alarms.AnyBlind(), h.alarms.Worst()}
+	h.mu.Lock()
+	h.shown = s
+	h.mu.Unlock()
+}
+
+func (h *House) setFault(thing string, why phrase.Message) {
+	h.mu.Lock()
+	old, there := h.faults[thing]
+	same := there && old.why.Code == why.Code
+	since := time.Now()
+	if there {
+		since = old.since
+	}
+	h.faults[thing] = fault{why, since}
+	h.mu.Unlock()
+	if !same {
+		h.log.Warn("fault", "thing", thing, "why", why.In(phrase.EN))
+		h.write(journal.Record{Kind: "fault", Message: why, Body: thingBody(thing)}, nil)
+	}
+}
+
+func (h *House) clearFault(thing string) {
+	h.mu.Lock()
+	_, there := h.faults[thing]
+	delete(h.faults, thing)
+	h.mu.Unlock()
+	if there {
+		h.log.Info("fault cleared", "thing", thing)
+		h.write(journal.Record{Kind: "fault.cleared", Message: phrase.M("station.fault_cleared", "thing", thing), Body: thingBody(thing)}, nil)
+	}
+}
+
+func thingBody(thing string) json.RawMessage {
+	b, _ := json.Marshal(map[string]string{"thing": thing})
+	return b
+}

@@ -1,0 +1,362 @@
+package station
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sound/announce"
+	"tocsin/firmware/sound/order"
+	"tocsin/firmware/sound/output"
+	"tocsin/firmware/sound/speech"
+)
+
+// proofLimit is how long a part of the alarm path may take to turn over.
+const proofLimit = 10 * time.Second
+
+// BuildTime is when this program was built; the zero time where nobody said.
+func BuildTime() time.Time {
+	n, err := strconv.ParseInt(BuildUnix, 10, 64)
+	if err != nil || n <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
+}
+
+// Run builds the house of a proved site and runs it until ctx ends. An error means
+// that it could not begin; what fails later is a fault that is shown and called,
+// and ends nothing else.
+func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) error {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	// The alarm path and what hangs off it end in that order: first nothing new
+	// is decided, then what was decided is kept.
+	path, endPath := context.WithCancel(context.Background())
+	defer endPath()
+	h := &House{
+		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
+		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[point.ID]time.Duration{},
+		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), noted: make(chan func(), 1024),
+		latest: map[point.ID]point.Reading{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
+	}
+	h.guard = guard.New(path, o.Log, func(e guard.Event) {
+		h.noteSoon(func() {
+			h.setFault("room "+e.Owner+"/"+e.Name, phrase.M("station.room_failed", "room", e.Owner+"/"+e.Name, "err", e.Err))
+		})
+	})
+	h.startClock()
+	h.begun = h.clock.Now()
+
+	var err error
+	h.journal, err = journal.Open(o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: o.Log, Report: func(ok bool, why phrase.Message) {
+		h.noteSoon(func() { h.journalState(ok, why) })
+	}})
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if h.engine, err = rule.New(bp.Rules, bp.Sources, h.begun); err != nil {
+		return err
+	}
+	if err := h.build(); err != nil {
+		return err
+	}
+	restored := h.restore()
+	h.guard.Go("keep", "notes", guard.Restart, h.notes)
+	h.guard.Go("sound", "outputs", guard.Restart, h.house.Run)
+	h.guard.Go("sound", "announcer", guard.Restart, h.announcer.Run)
+	h.resume(restored)
+	deciding := h.dog.Proof("decide", proofLimit)
+	h.guard.Go("decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, deciding) })
+	h.lateMemory()
+	h.linesBegan = time.Now()
+	h.startLines(path, bp.Lines)
+	h.startInputs(path)
+	h.guard.Go("station", "arming", guard.Once, h.arm)
+	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
+	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
+	serveCtx, endServe := context.WithCancel(path)
+	defer endServe()
+	if err := h.serve(serveCtx); err != nil {
+		h.setFault("page", phrase.M("station.page_failed", "err", err))
+	}
+	h.record("system.started", phrase.M("station.started", "version", Version), map[string]any{"resumed": len(restored)})
+
+	for {
+		select {
+		case <-reload:
+			h.reload(path)
+		case <-ctx.Done():
+			o.Notify("STOPPING=1")
+			h.log.Info("stopping")
+			h.record("system.stopping", phrase.M("station.stopping"), nil)
+			endServe()
+			h.goodbye()
+			endPath()
+			if left := h.guard.Wait(5 * time.Second); left != nil {
+				return fmt.Errorf("still running after 5 s: %v", left)
+			}
+			return nil
+		}
+	}
+}
+
+// startClock takes the latest of the build time and the persisted floor.
+func (h *House) startClock() {
+	floor := BuildTime()
+	kept, err := clock.LoadFloor(h.o.Data, floor)
+	if err != nil {
+		h.log.Warn("clock floor not read", "err", err)
+	}
+	if kept.After(floor) {
+		floor = kept
+	}
+	trust := clock.Free
+	if clock.Synchronised() {
+		trust = clock.Set
+	} else if time.Now().After(floor) && rtcPresent() {
+		trust = clock.Held
+	}
+	h.clock = clock.NewSystem(floor, trust)
+}
+
+func rtcPresent() bool {
+	_, err := os.Stat("/sys/class/rtc/rtc0")
+	return err == nil
+}
+
+// keepFloor raises and keeps the floor while the clock is trusted.
+func (h *House) keepFloor(ctx context.Context) error {
+	t := time.NewTicker(10 * time.Minute)
+	defer t.Stop()
+	for {
+		if now := h.clock.Now(); now.Trust > clock.Free {
+			h.clock.RaiseFloor(now.Wall)
+			if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
+				h.log.Warn("clock floor not kept", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// build makes desk, outputs and announcer.
+func (h *House) build() error {
+	bp := h.bp
+	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
+	specs, err := h.outputSpecs()
+	if err != nil {
+		return err
+	}
+	h.house, err = output.New(specs, output.Opts{
+		Clock: h.clock, Guard: h.guard, Log: h.log,
+		Event: func(e output.Event) { h.noteSoon(func() { h.noteReceipt(e) }) },
+		Fault: func(f output.Fault) { h.noteSoon(func() { h.noteOutputFault(f) }) },
+	})
+	if err != nil {
+		return err
+	}
+	h.announcer = announce.New(announce.Opts{
+		Desk: h.desk, House: h.house, Clock: h.clock, Log: h.log, Compose: h.composer(),
+		Proof: h.dog.Proof("announcer", proofLimit),
+		Event: func(e announce.Event) { h.noteSoon(func() { h.noteAnnounce(e) }) },
+	})
+	return nil
+}
+
+// composer loads the clips of every plan of the site into RAM: after this nothing
+// that sounds needs a disk.
+func (h *House) composer() func(order.Content) (output.Programme, error) {
+	ids := map[string]bool{}
+	for _, p := range h.bp.Plans {
+		for _, id := range p.Clips() {
+			ids[id] = true
+		}
+	}
+	var want []string
+	for id := range ids {
+		want = append(want, id)
+	}
+	want = append(want, h.bp.Tones.Words()...)
+	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Langs: h.bp.Langs})
+	for _, err := range errs {
+		h.log.Warn("clip missing", "err", err)
+	}
+	c := speech.Composer{Bank: bank, Tones: h.bp.Tones}
+	return func(k order.Content) (output.Programme, error) {
+		// The desk has proved that a drill or a test begins with its own words;
+		// the composer puts them around every repetition.
+		kind, clips := speech.Real, k.Clips
+		if len(clips) > 0 && (clips[0] == speech.DrillWords || clips[0] == speech.TestWords) {
+			kind, clips = speech.Kind(clips[0]), clips[1:]
+		}
+		var langs []speech.Lang
+		for _, l := range k.Langs {
+			langs = append(langs, speech.Lang(l))
+		}
+		p, err := c.Compose(speech.Content{Tone: k.Tone, Clips: clips, Langs: langs, Kind: kind})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range p.Problems() {
+			h.log.Warn("sounding is not as asked", "err", e)
+		}
+		h.mu.Lock()
+		h.sounded = p
+		h.mu.Unlock()
+		return programme{p}, nil
+	}
+}
+
+// restore takes back what the journal kept: alarms, halts, the rules' windows.
+func (h *House) restore() []alarm.Alarm {
+	if b, ok := h.journal.Get(keyHalted); ok {
+		if err := json.Unmarshal(b, &h.halted); err != nil {
+			h.log.Warn("halts not restored", "err", err)
+			h.halted = map[string]halt{}
+		}
+	}
+	if b, ok := h.journal.Get(keyRules); ok {
+		if err := h.engine.Restore(b, h.begun); err != nil {
+			h.log.Warn("rules' memory not restored", "err", err)
+		}
+	}
+	b, ok := h.journal.Get(keyAlarms)
+	if !ok {
+		return nil
+	}
+	open, err := h.alarms.Restore(b)
+	if err != nil {
+		h.log.Warn("alarms not restored", "err", err)
+		return nil
+	}
+	return open
+}
+
+// resume sounds again what stood when the box went down.
+func (h *House) resume(open []alarm.Alarm) {
+	for _, a := range open {
+		if a.Stands() {
+			h.log.Warn("alarm resumed", "alarm", a.ID, "hazard", a.Hazard, "state", string(a.State))
+			h.sound(a, true)
+		}
+	}
+	h.show()
+}
+
+// lateMemory brings alarms back from a disk that was too slow for the start.
+func (h *House) lateMemory() {
+	select {
+	case <-h.journal.Loaded():
+		return
+	default:
+	}
+	h.guard.Go("keep", "late memory", guard.Once, func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-h.journal.Loaded():
+			return h.do(func() { h.resume(h.restore()) })
+		}
+		return nil
+	})
+}
+
+// arm waits until every line was asked once and tells the service manager.
+func (h *House) arm(ctx context.Context) error {
+	h.lines.mu.RLock()
+	var all []*running
+	for _, r := range h.lines.lines {
+		all = append(all, r)
+	}
+	h.lines.mu.RUnlock()
+	for _, r := range all {
+		select {
+		case <-r.firstRound():
+		case <-r.done:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	h.firstRound.Store(int64(time.Since(h.linesBegan)))
+	// The decide goroutine has taken all of it when an act gets its turn.
+	if err := h.do(func() {}); err != nil {
+		return err
+	}
+	h.ready.Store(true)
+	h.armedAfter.Store(int64(time.Since(h.started)))
+	h.log.Info("armed", "after", time.Since(h.started).Round(time.Millisecond), "first_round", time.Duration(h.firstRound.Load()).Round(time.Millisecond))
+	h.o.Notify("READY=1")
+	h.record("system.armed", phrase.M("station.armed"), nil)
+	return nil
+}
+
+// feed is the watchdog.
+func (h *House) feed(ctx context.Context) error {
+	every := h.o.Watchdog / 2
+	if every <= 0 {
+		every = 5 * time.Second
+	}
+	return h.dog.Run(ctx, every, func() { h.o.Notify("WATCHDOG=1") }, func(hung []string) {
+		h.log.Error("the alarm path hangs: the watchdog is not fed", "parts", hung)
+	})
+}
+
+// goodbye keeps what is in memory. Outputs are left as they are: a sounding goes
+// on by its relay's own time until the box is back.
+func (h *House) goodbye() {
+	err := h.do(func() {
+		now := h.clock.Now()
+		if b, err := h.engine.State(now); err == nil {
+			h.journal.Put(keyRules, b)
+		}
+	})
+	if err != nil {
+		h.log.Warn("rules' memory not kept", "err", err)
+	}
+	if now := h.clock.Now(); now.Trust > clock.Free {
+		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
+			h.log.Warn("clock floor not kept", "err", err)
+		}
+	}
+	if err := h.journal.Close(); err != nil {
+		h.log.Error("journal not closed cleanly", "err", err)
+	}
+}
+
+func (h *House) record(kind string, m phrase.Message, body map[string]any) {
+	r := journal.Record{Kind: kind, Message: m, At: h.clock.Now()}
+	if body != nil {
+		r.Body, _ = json.Marshal(body)
+	}
+	h.write(r, nil)
+}
+
+// LastSound writes the last sounding's programme.
+func (h *House) LastSound(w io.Writer) (bool, error) {
+	h.mu.RLock()
+	p := h.sounded
+	h.mu.RUnlock()
+	if p == nil {
+		return false, nil
+	}
+	return true, p.WAV(w)
+}

@@ -1,0 +1,63 @@
+package station
+
+import (
+	"context"
+	"net/http"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/page"
+)
+
+// defaultListen is the page's address where the site names none.
+const defaultListen = ":8080"
+
+// serve opens the socket of the local tools and the page of the local network.
+// What fails here is a fault; the alarm path does not know of it.
+func (h *House) serve(ctx context.Context) error {
+	token, err := access.Open(h.o.Data, h.log)
+	if err != nil {
+		h.setFault("stop token", phrase.M("station.token", "err", err))
+	}
+	colours := map[string]string{}
+	for _, code := range h.bp.Levels.Codes() {
+		l, _ := h.bp.Levels.Level(code)
+		colours[code] = h.bp.Levels.Rank(l).Colour
+	}
+	var pages http.Handler
+	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours})
+	if err != nil {
+		return err
+	}
+	srv, err := api.New(h, api.Opts{
+		Guard: h.guard, Log: h.log, Token: token, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Version: Version,
+		Report: func(thing string, why phrase.Message) {
+			if why.IsZero() {
+				h.clearFault(thing)
+			} else {
+				h.setFault(thing, why)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	h.server = srv
+	if h.o.Socket != "" {
+		if err := srv.ServeUnix(ctx, h.o.Socket); err != nil {
+			h.setFault("socket", phrase.M("station.socket_failed", "err", err))
+		}
+	}
+	listen := h.o.Listen
+	if listen == "" {
+		listen = h.bp.Doc.Site.Page.Listen
+	}
+	if listen == "" {
+		listen = defaultListen
+	}
+	if listen != "off" {
+		return srv.ServeLAN(ctx, listen)
+	}
+	return nil
+}
