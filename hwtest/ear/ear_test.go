@@ -67,7 +67,7 @@ func TestAGrowingFileIsHeardAsItGrows(t *testing.T) {
 		t.Errorf("heard %v before it was written", t0.Sub(at))
 	}
 	// Nothing for longer than can be lateness, then again.
-	time.Sleep(2 * slack)
+	time.Sleep(4 * slack)
 	t1 := time.Now()
 	write(t, f, b)
 	again := heard(t, e, t1)
@@ -158,7 +158,7 @@ func TestAFIFOIsHeard(t *testing.T) {
 				write(t, f, raw(tone(1000, -6, 20*time.Millisecond)))
 				heard(t, e, t0)
 				f.Close()
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(2 * slack) // the ear has seen that this writer is gone
 			}
 		})
 	}

@@ -24,7 +24,8 @@ type Counters struct {
 	Units       map[byte]UnitCounters
 }
 
-// UnitCounters are one unit's.
+// UnitCounters are one unit's. Requests are those to it, heard or not; Faults
+// are those of them that a Fault hit.
 type UnitCounters struct {
 	Requests, Answers, Exceptions, Faults int
 }

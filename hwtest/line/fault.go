@@ -26,19 +26,19 @@ type sickness struct {
 	seen, hit int
 }
 
-// next says what happens to the next request, and whether the fault is over
-// after it.
-func (s *sickness) next() (f Fault, over bool) {
+// next says what happens to the next request, whether it is hit, and whether
+// the fault is over after it.
+func (s *sickness) next() (f Fault, hit, over bool) {
 	s.seen++
 	if s.Every > 1 && s.seen%s.Every != 0 {
-		return Fault{}, false
+		return Fault{}, false, false
 	}
 	s.hit++
 	f = s.Fault
 	if f.LateBy != nil {
 		f.Late = f.LateBy(s.hit)
 	}
-	return f, s.Times > 0 && s.hit >= s.Times
+	return f, true, s.Times > 0 && s.hit >= s.Times
 }
 
 // clean tells whether the answer goes out as the unit meant it, if late or

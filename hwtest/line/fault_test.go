@@ -95,19 +95,19 @@ func TestADroppedAnswerWasActedOnADeadUnitDidNothing(t *testing.T) {
 }
 
 func TestALateUnitHoldsUpNobodyElseAndAnswersInTurn(t *testing.T) {
-	const late = 300 * time.Millisecond
+	const late = time.Second
 	l, p := at115k(t, Config{})
 	l.SetFault(1, Fault{Late: late, Times: 1})
 	sent := p.send(t, Frame(1, read1))
 	p.want(1, 20*time.Millisecond)
-	p.send(t, Frame(2, read1))
+	between := p.send(t, Frame(2, read1))
 	good2 := Frame(2, []byte{3, 2, 0x07, 0xD7})
 	b, at := p.want(len(good2), enough)
-	if !bytes.Equal(b, good2) {
-		t.Fatalf("the other unit: % X", b)
+	if time.Since(sent) > late {
+		t.Skip("the machine is too busy to tell")
 	}
-	if at[0].Sub(sent) > late {
-		t.Skip("machine too slow to tell")
+	if !bytes.Equal(b, good2) {
+		t.Fatalf("the other unit, asked %v after the first: % X", between.Sub(sent), b)
 	}
 	p.send(t, Frame(1, []byte{3, 0, 8, 0, 1})) // asked before the late answer is there
 	second := Frame(1, []byte{3, 2, 0x03, 0xF0})
@@ -134,7 +134,7 @@ func TestOnlyEachNthIsHit(t *testing.T) {
 	if want := []byte{3, 3, 0x83, 3, 3, 0x83, 3}; !bytes.Equal(got, want) {
 		t.Errorf("functions % X, want % X", got, want)
 	}
-	if c := l.Counters(); c.Exceptions != 2 || c.Units[1].Requests != 7 {
+	if c := l.Counters(); c.Exceptions != 2 || c.Units[1] != (UnitCounters{Requests: 7, Answers: 7, Exceptions: 2, Faults: 2}) {
 		t.Errorf("counted %+v", c)
 	}
 	if len(hits) != 2 || hits[1] != 2 {

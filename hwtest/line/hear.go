@@ -82,10 +82,10 @@ func (l *Line) sameSpeed() bool {
 func (l *Line) act(a acting) {
 	id, pdu := a.frame[0], a.frame[1:len(a.frame)-2]
 	l.mu.Lock()
-	hooks, u, f := l.onRequest, l.units[id], Fault{}
+	hooks, u, f, hit := l.onRequest, l.units[id], Fault{}, false
 	if s := l.faults[id]; s != nil && u != nil {
 		var over bool
-		if f, over = s.next(); over {
+		if f, hit, over = s.next(); over {
 			delete(l.faults, id)
 		}
 	}
@@ -99,7 +99,12 @@ func (l *Line) act(a acting) {
 		return
 	}
 	if u != nil {
-		l.count.unit(id, func(c *UnitCounters) { c.Requests++ })
+		l.count.unit(id, func(c *UnitCounters) {
+			c.Requests++
+			if hit {
+				c.Faults++
+			}
+		})
 	}
 	if u == nil || f.Dead {
 		l.count.with(func(c *Counters) { c.Unanswered++ })

@@ -259,10 +259,10 @@ func (t *TCP) serve(c net.Conn) {
 func (t *TCP) answer(adu []byte) (out []byte, late time.Duration, tell func(time.Time)) {
 	id, pdu, now := adu[6], adu[7:], time.Now()
 	t.mu.Lock()
-	u, hooks, after, f := t.units[id], t.onRequest, t.onAnswer, Fault{}
+	u, hooks, after, f, hit := t.units[id], t.onRequest, t.onAnswer, Fault{}, false
 	if s := t.faults[id]; s != nil && u != nil {
 		var over bool
-		if f, over = s.next(); over {
+		if f, hit, over = s.next(); over {
 			delete(t.faults, id)
 		}
 	}
@@ -285,7 +285,12 @@ func (t *TCP) answer(adu []byte) (out []byte, late time.Duration, tell func(time
 		reply, x = u.Answer(pdu, now)
 	}
 	if u != nil {
-		t.count.unit(id, func(c *UnitCounters) { c.Requests++ })
+		t.count.unit(id, func(c *UnitCounters) {
+			c.Requests++
+			if hit {
+				c.Faults++
+			}
+		})
 	}
 	if x != 0 {
 		reply = []byte{pdu[0] | 0x80, byte(x)}
