@@ -2,6 +2,7 @@ package output
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"tocsin/drivers"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sound/order"
 )
@@ -246,4 +248,12 @@ func (w *world) want(ok bool, format string, args ...any) {
 func run(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t); t.Log("end") })
+}
+
+func codeOf(err error) string {
+	var e *phrase.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
 }
