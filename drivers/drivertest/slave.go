@@ -33,7 +33,8 @@ type Slave struct {
 	// Script, where set, decides what a request is answered with. good is the
 	// right reply, its PDU nil where the unit is not there.
 	Script func(r Request, good Reply) []Reply
-	// Serial slaves begin with a request only when the one before is answered.
+	// Serial slaves begin with a request only when the one before is answered
+	// (by its first reply).
 	Serial bool
 
 	mu    sync.Mutex
@@ -97,12 +98,10 @@ func (s *Slave) hear(now time.Time, unit byte, pdu []byte) []Reply {
 	out = slices.DeleteFunc(out, func(r Reply) bool { return r.PDU == nil && r.Raw == nil })
 	if s.Serial && len(out) > 0 {
 		wait := max(0, s.busy.Sub(now))
-		last := time.Duration(0)
 		for i := range out {
 			out[i].After += wait
-			last = max(last, out[i].After)
 		}
-		s.busy = now.Add(last)
+		s.busy = now.Add(out[0].After)
 	}
 	return out
 }

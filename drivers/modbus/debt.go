@@ -19,6 +19,7 @@ const (
 type debt struct {
 	shape
 	req   []byte // the request, unit to last data byte
+	sent  time.Time
 	until time.Time
 	// expired: nobody paid in time. It no longer holds requests back; the
 	// next answer of its shape is in doubt.
@@ -28,8 +29,9 @@ type debt struct {
 	overtaken bool
 }
 
-// paid is the frame that lately paid a debt: a copy of it must not pass for
-// the answer to another request.
+// paid is the frame that lately paid a debt. While a copy of it may follow, it
+// is not taken for the answer to another request, and the same is not asked
+// again: nothing could tell the copy from the answer.
 type paid struct {
 	frame []byte
 	req   []byte
@@ -40,12 +42,13 @@ type paid struct {
 // the maps.
 type ledger struct {
 	window time.Duration // how long an answer is owed
+	copies time.Duration // how long after a late answer a copy may follow
 	debts  map[byte][]debt
 	paid   map[byte][]paid
 }
 
-func newLedger(timeout time.Duration) *ledger {
-	return &ledger{window: owedFor * timeout, debts: map[byte][]debt{}, paid: map[byte][]paid{}}
+func newLedger(timeout, copies time.Duration) *ledger {
+	return &ledger{window: owedFor * timeout, copies: copies, debts: map[byte][]debt{}, paid: map[byte][]paid{}}
 }
 
 // expire moves the ledger to now.
@@ -80,9 +83,14 @@ func (l *ledger) set(u byte, ds []debt) {
 }
 
 // owed gives until when a request of the shape must be held back.
-func (l *ledger) owed(s shape) (until time.Time, ok bool) {
+func (l *ledger) owed(s shape, req []byte) (until time.Time, ok bool) {
 	if !s.read() {
 		return until, false
+	}
+	for _, p := range l.paid[s.unit] {
+		if bytes.Equal(p.req, req) {
+			until, ok = p.until, true
+		}
 	}
 	for _, d := range l.debts[s.unit] {
 		if !d.expired && d.shape == s && d.until.After(until) {
@@ -94,6 +102,9 @@ func (l *ledger) owed(s shape) (until time.Time, ok bool) {
 
 // unit gives until when the unit owes anything that holds a request back.
 func (l *ledger) unit(u byte) (until time.Time, ok bool) {
+	for _, p := range l.paid[u] {
+		until, ok = p.until, true
+	}
 	for _, d := range l.debts[u] {
 		if !d.expired && d.read() && d.until.After(until) {
 			until, ok = d.until, true
@@ -102,8 +113,11 @@ func (l *ledger) unit(u byte) (until time.Time, ok bool) {
 	return until, ok
 }
 
-// any tells whether any answer is still waited for.
+// any tells whether anything holds requests back.
 func (l *ledger) any() bool {
+	if len(l.paid) > 0 {
+		return true
+	}
 	for _, ds := range l.debts {
 		for _, d := range ds {
 			if !d.expired {
@@ -127,7 +141,7 @@ func (l *ledger) sending(s shape, req []byte) {
 }
 
 // owe enters a request that was not answered in time.
-func (l *ledger) owe(s shape, req []byte, until time.Time) {
+func (l *ledger) owe(s shape, req []byte, sent, until time.Time) {
 	ds := l.debts[s.unit]
 	if len(ds) >= maxDebts {
 		// Prefer to forget a write: its echo names what it belongs to.
@@ -140,28 +154,32 @@ func (l *ledger) owe(s shape, req []byte, until time.Time) {
 		}
 		ds = append(ds[:at], ds[at+1:]...)
 	}
-	l.debts[s.unit] = append(ds, debt{shape: s, req: req, until: until})
+	l.debts[s.unit] = append(ds, debt{shape: s, req: req, sent: sent, until: until})
 }
 
 // pay clears debt i of a unit by a frame heard at now.
 func (l *ledger) pay(u byte, i int, frame []byte, now time.Time) {
 	ds := l.debts[u]
-	if frame != nil && ds[i].read() {
+	sent := ds[i].sent
+	if frame != nil && ds[i].read() && l.copies > 0 {
 		ps := l.paid[u]
 		if len(ps) >= maxDebts {
 			ps = slices.Delete(ps, 0, 1)
 		}
-		l.paid[u] = append(ps, paid{frame: slices.Clone(frame), req: ds[i].req, until: now.Add(l.window)})
+		l.paid[u] = append(ps, paid{frame: slices.Clone(frame), req: ds[i].req, until: now.Add(l.copies)})
 	}
 	ds = append(ds[:i], ds[i+1:]...)
-	// A unit that works off one request after the other begins the next only
-	// now: its time runs from here.
-	for j := range ds {
-		if end := now.Add(l.window); !ds[j].expired && ds[j].until.Before(end) {
-			ds[j].until = end
+	l.set(u, ds)
+	// A unit, or a gateway before several, that works off one request after
+	// the other begins those that came after this one only now.
+	end := now.Add(l.window)
+	for _, ds := range l.debts {
+		for j := range ds {
+			if !ds[j].expired && ds[j].sent.After(sent) && ds[j].until.Before(end) {
+				ds[j].until = end
+			}
 		}
 	}
-	l.set(u, ds)
 }
 
 // settles gives the oldest debt that a whole frame at the beginning of p pays,
@@ -251,10 +269,13 @@ func (l *ledger) overtaken(s shape, now time.Time) bool {
 	return false
 }
 
-// expired tells whether an answer of the shape would be in doubt.
-func (l *ledger) expired(s shape) bool {
+// unsure tells whether a frame of the shape may be another request's.
+func (l *ledger) unsure(s shape) bool {
+	if len(l.paid[s.unit]) > 0 {
+		return true
+	}
 	for _, d := range l.debts[s.unit] {
-		if d.expired && d.shape == s {
+		if d.shape == s {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -30,6 +31,10 @@ type RTUOpts struct {
 	// Gap is the silence kept before each request, where the units want more
 	// than the standard's 3.5 characters (1.75 ms above 19200 Bd).
 	Gap time.Duration
+	// Copies is how long after a late answer a copy of it may follow, as some
+	// adapters and gateways send. For so long the same registers are not asked
+	// again, while all others may be. Default: Timeout. Negative: never.
+	Copies time.Duration
 }
 
 // NewRTU makes a line over a serial port, which open gives; it is called when
@@ -49,8 +54,11 @@ func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
+	if o.Copies == 0 {
+		o.Copies = o.Timeout
+	}
 	done := make(chan struct{})
-	r := &rtu{open: open, o: o, done: done, led: newLedger(o.Timeout), char: time.Duration(o.CharBits) * time.Second / time.Duration(o.Baud)}
+	r := &rtu{open: open, o: o, done: done, led: newLedger(o.Timeout, o.Copies), char: time.Duration(o.CharBits) * time.Second / time.Duration(o.Baud)}
 	// Serial Line V1.02, section 2.5.1.1.
 	r.t35 = r.char * 7 / 2
 	if o.Baud > 19200 {
@@ -98,7 +106,6 @@ type query struct {
 	old     int       // so many bytes of buf were heard before that
 	heard   []byte    // all since, at most 2 frames, to say what came instead
 	echoed  bool
-	broken  bool   // an answer came whose CRC is wrong
 	refused []byte // an exception that may be another request's
 	copy    *heardFrame
 }
@@ -197,8 +204,8 @@ func (r *rtu) send(x *exchange, adu []byte) ([]byte, error) {
 	if err := r.clear(x.ctx); err != nil {
 		return nil, err
 	}
-	if until, ok := r.led.owed(s); ok {
-		return nil, &drivers.Fault{Kind: drivers.FaultOwed, Until: until, Detail: fmt.Sprintf("unit %d still owes an answer of this shape", s.unit)}
+	if until, ok := r.led.owed(s, adu[:len(adu)-2]); ok {
+		return nil, &drivers.Fault{Kind: drivers.FaultOwed, Until: until, Detail: fmt.Sprintf("unit %d may still send an answer that this one's could not be told from", s.unit)}
 	}
 	// The answer to a single write is the request itself. Where it is not
 	// known whether the adapter echoes, a read tells, whatever comes of it.
@@ -221,7 +228,7 @@ func (r *rtu) probe(ctx context.Context, s shape, adu []byte) error {
 	if err != nil {
 		return misused("%w", err)
 	}
-	if _, ok := r.led.owed(ps); !ok {
+	if _, ok := r.led.owed(ps, req[:6]); !ok {
 		_, err = r.exchange(&exchange{ctx: ctx}, ps, req)
 	}
 	switch drivers.KindOf(err) {
@@ -322,6 +329,7 @@ func (r *rtu) listen(ctx context.Context, until time.Time) error {
 		if err := r.drain(); err != nil {
 			return err
 		}
+		r.led.expire(time.Now())
 		if r.led.count() < n || !r.led.any() {
 			return nil
 		}
@@ -360,10 +368,9 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 	wire := r.wire(s.size)
 	deadline := q.sent.Add(r.o.Timeout + wire)
 	owe := func() {
-		// A broken answer is an answer: no other will come, unless it is not
-		// sure whose it was.
-		if !q.broken || r.led.expired(s) {
-			r.led.owe(s, req, q.sent.Add(r.led.window+wire))
+		// A broken answer is an answer: no other will come.
+		if !q.broken() || r.led.unsure(s) {
+			r.led.owe(s, req, q.sent, q.sent.Add(r.led.window+wire))
 		}
 	}
 	for {
@@ -396,6 +403,20 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 		owe()
 		return nil, q.failure()
 	}
+}
+
+// broken tells whether what was heard is the answer with some bits wrong: its
+// head, its length and nothing else.
+func (q *query) broken() bool {
+	p := q.heard
+	if q.echoed {
+		p = bytes.TrimPrefix(p, q.req)
+	}
+	if len(p) != q.size {
+		return false
+	}
+	f, _ := q.fit(p)
+	return f == broken
 }
 
 // last takes what came by the deadline and was not yet looked at.

@@ -88,8 +88,6 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 				if need > 0 {
 					r.port.Expect(need - len(p))
 				}
-			case broken:
-				q.broken = true
 			}
 			switch f, need := q.refusal(p); f {
 			case fits:
