@@ -26,6 +26,8 @@ const (
 	// steadyMost is the longest unbroken tone: three minutes of one is the
 	// civil-defence all clear.
 	steadyMost = 20 * time.Second
+	// lockedMost is the longest that a locked pattern may last, all times of it.
+	lockedMost = 10 * time.Minute
 	// gapLeast is the shortest silence that an ear across a valley takes for
 	// one; a shorter gap does not part two sounds.
 	gapLeast = 100 * time.Millisecond
@@ -142,7 +144,11 @@ func (c *checker) tone(p string, t *Tone) {
 			c.between(at, "off", u.Off.Seconds(), 0, maxSegment.Seconds())
 		}
 	}
-	if t.Locked || len(c.errs) > bad {
+	if len(c.errs) > bad {
+		return
+	}
+	if t.Locked {
+		c.between(c.at("%s.times", p), "times × segments", float64(t.Times)*t.Length().Seconds(), 0, lockedMost.Seconds())
 		return
 	}
 	c.apart(p+".segments", sounding(t.Segments), t.steady())

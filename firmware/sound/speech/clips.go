@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -53,21 +52,20 @@ func LoadScript(fsys fs.FS, name string) (Script, error) {
 	if err != nil {
 		return s, phrase.Wrap(err, "speech.tones.unreadable", "file", name)
 	}
-	file := path.Base(name)
 	if len(b) > maxTonesFile {
-		return s, phrase.E("speech.tones.long", "file", file, "kib", maxTonesFile>>10)
+		return s, phrase.E("speech.tones.long", "file", name, "kib", maxTonesFile>>10)
 	}
 	tree, err := parser.ParseBytes(b, 0)
 	if err != nil {
-		return s, yamlError(err, file)
+		return s, yamlError(err, name)
 	}
 	if at := aliased(tree); at != "" {
-		return s, phrase.E("speech.tones.alias", "at", file+at)
+		return s, phrase.E("speech.tones.alias", "at", name+at)
 	}
 	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
-		return Script{}, yamlError(err, file)
+		return Script{}, yamlError(err, name)
 	}
-	c := checker{file: file, tree: tree}
+	c := checker{file: name, tree: tree}
 	if s.Version != 1 {
 		c.add(phrase.E("speech.tones.version", "at", c.at("version"), "version", s.Version))
 	}

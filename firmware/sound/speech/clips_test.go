@@ -60,8 +60,9 @@ func TestEveryShippedClipIsSpeechAtItsLevel(t *testing.T) {
 			}
 			// What a horn carries has the energy: 300 to 3400 Hz.
 			low, band := 0.0, 0.0
-			for hz := 60.0; hz < 3400; hz += 20 {
-				e := power(p.Samples, p.Rate, hz)
+			part := p.Samples[:2*p.Rate]
+			for hz := 60.0; hz < 3400; hz += 25 {
+				e := power(part, p.Rate, hz)
 				if hz < 250 {
 					low += e * e
 				} else {

@@ -235,6 +235,13 @@ func TestBlocksOfAnySizeGiveTheSameSound(t *testing.T) {
 	}
 }
 
+func TestAnEmptyProgrammeEndsInsteadOfSpinning(t *testing.T) {
+	p := &Programme{rate: 16000, tone: &Tone{}, parts: []part{{tone: &Tone{}}, {}}}
+	if n, done := p.Samples(cd).Read(make([]int16, 100)); n != 0 || !done {
+		t.Error(n, done)
+	}
+}
+
 func TestTwoOutputsPlayTheSameProgrammeAtOnce(t *testing.T) {
 	m := composer(t)
 	p, _ := m.Compose(Content{Tone: "evacuate", Clips: []string{"evacuate"}, Repeat: 1})

@@ -112,14 +112,18 @@ func (p *Programme) Samples(f drivers.Format) *Reader {
 // never waits. n is a multiple of the channels; done says that the programme
 // has ended with them. A programme without end is never done.
 func (r *Reader) Read(buf []int16) (n int, done bool) {
-	frames := len(buf) / r.chans
+	frames, empty := len(buf)/r.chans, 0
 	for frames > 0 && !r.ended() {
 		x := r.p.parts[r.part]
 		left := x.length(r.rate, r.conv) - r.at
 		if left <= 0 {
+			if empty++; empty > len(r.p.parts) {
+				return n, true // nothing in it: never spin on the alarm path
+			}
 			r.next()
 			continue
 		}
+		empty = 0
 		b := r.block[:min(frames, left, len(r.block))]
 		switch {
 		case x.clip != nil:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"path"
 	"slices"
 	"time"
 
@@ -179,7 +178,7 @@ func LoadTones(fsys fs.FS, name string, licensed bool) (*Tones, error) {
 	if err != nil {
 		return nil, phrase.Wrap(err, "speech.tones.unreadable", "file", name)
 	}
-	return parseTones(b, path.Base(name), licensed)
+	return parseTones(b, name, licensed)
 }
 
 func parseTones(b []byte, file string, licensed bool) (*Tones, error) {

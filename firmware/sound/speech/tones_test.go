@@ -54,10 +54,10 @@ func power(s []int16, rate int, hz float64) float64 {
 	return 2 * math.Sqrt(max(0, a*a+b*b-w*a*b)) / float64(len(s))
 }
 
-// loudest gives the strongest frequency from lo to hi in steps of 5 Hz.
+// loudest gives the strongest frequency from lo to hi in steps of 10 Hz.
 func loudest(s []int16, rate int, lo, hi float64) float64 {
 	best, at := 0.0, 0.0
-	for hz := lo; hz <= hi; hz += 5 {
+	for hz := lo; hz <= hi; hz += 10 {
 		if p := power(s, rate, hz); p > best {
 			best, at = p, hz
 		}
@@ -239,6 +239,7 @@ func TestABadTonesFileIsRefusedWithItsPlace(t *testing.T) {
 		"motor steady":         {tone(seg + "    relay:\n      motor: [{on: 30s, off: 5s}]\n"), "speech.tones.steady", "t.yaml:12:14"},
 		"relay steady":         {tone(seg + "    relay:\n      electronic: [{on: 1s, off: 0s}]\n"), "speech.tones.steady", "t.yaml:12:19"},
 		"locked without end":   {tone(seg + "    locked: true\n"), "speech.tones.range", "t.yaml"},
+		"locked for an age":    {strings.Replace(tone(seg), "500ms, off: 500ms", "5m, off: 5m", 1) + "    locked: true\n    times: 60\n", "speech.tones.range", "t.yaml:12:12"},
 		"too long":             {tone(seg) + strings.Repeat("# and so on\n", 30000), "speech.tones.long", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
