@@ -272,15 +272,33 @@ func (m *machine) over(e *effects, it *item, turn uint64, now clock.Stamp) {
 // step moves time on and gives outputs to who ranks highest.
 func (m *machine) step(e *effects, now clock.Stamp, g grant) {
 	for _, it := range slices.Clone(m.items) {
-		switch {
-		case it.phase == Speaking && now.Mono >= it.due:
+		if it.phase == Speaking && now.Mono >= it.due {
 			m.over(e, it, it.turn, now)
+		}
+		switch {
 		case it.phase == Pausing && now.Mono >= it.due, it.phase == Halted && !it.forever && now.Mono >= it.due:
 			it.phase, it.by = Waiting, order.Who{}
 		}
 	}
-	ready := slices.DeleteFunc(slices.Clone(m.items), func(it *item) bool { return it.phase != Waiting || now.Mono < it.due })
-	slices.SortStableFunc(ready, func(a, b *item) int {
+	// Who loses an output to somebody higher may find another one free: again,
+	// until nobody loses anything. Each round hands outputs upwards only.
+	for range len(m.items) + 1 {
+		lost := false
+		for _, it := range m.ready(now.Mono) {
+			lost = m.tryTurn(e, it, now, g) || lost
+		}
+		if !lost {
+			break
+		}
+	}
+	// What somebody holds again is not silenced: the new order replaces the old.
+	e.silence = slices.DeleteFunc(e.silence, func(o string) bool { return m.holds[o] != nil })
+}
+
+// ready lists who may have a turn, the highest first.
+func (m *machine) ready(now time.Duration) []*item {
+	r := slices.DeleteFunc(slices.Clone(m.items), func(it *item) bool { return it.phase != Waiting || now < it.due })
+	slices.SortStableFunc(r, func(a, b *item) int {
 		if c := rank(a, b); c != 0 {
 			return c
 		}
@@ -289,17 +307,12 @@ func (m *machine) step(e *effects, now clock.Stamp, g grant) {
 		}
 		return cmp.Or(cmp.Compare(a.r.Equal, b.r.Equal), cmp.Compare(a.quiet, b.quiet), cmp.Compare(a.seq, b.seq))
 	})
-	for _, it := range ready {
-		m.tryTurn(e, it, now, g)
-	}
-	// What somebody holds again is not silenced: the new order replaces the old.
-	e.silence = slices.DeleteFunc(e.silence, func(o string) bool { return m.holds[o] != nil })
+	return r
 }
 
-func (m *machine) tryTurn(e *effects, it *item, now clock.Stamp, g grant) {
-	if !slices.Contains(m.items, it) || it.phase != Waiting {
-		return // dropped for somebody higher in this very step
-	}
+// tryTurn begins a turn on the outputs that an item may have. It tells whether
+// somebody else lost its turn by that.
+func (m *machine) tryTurn(e *effects, it *item, now clock.Stamp, g grant) (lost bool) {
 	var outs []string
 	for _, o := range it.r.Outputs {
 		if h := m.holds[o]; h == nil || mayTake(it, h) {
@@ -310,16 +323,16 @@ func (m *machine) tryTurn(e *effects, it *item, now clock.Stamp, g grant) {
 		if it.r.Lower == Drop && !it.standing() {
 			m.remove(e, it, Dropped, phrase.M("sound.outranked"), now)
 		}
-		return
+		return false
 	}
 	o, err := g(it, outs)
 	if err != nil {
 		m.refusedTurn(e, it, err, now)
-		return
+		return false
 	}
 	for _, name := range outs {
 		if h := m.holds[name]; h != nil {
-			m.lose(e, h, name, it, now)
+			lost = m.lose(e, h, name, it, now) || lost
 		}
 		m.holds[name] = it
 	}
@@ -329,13 +342,15 @@ func (m *machine) tryTurn(e *effects, it *item, now clock.Stamp, g grant) {
 	it.ready = order.Order{}
 	e.starts = append(e.starts, start{it, it.turn, o})
 	m.event(e, it, Turn, it.r.Why, now)
+	return lost
 }
 
-// lose takes one output from an item; with its last one, its turn ends.
-func (m *machine) lose(e *effects, it *item, name string, to *item, now clock.Stamp) {
+// lose takes one output from an item; with its last one, its turn ends, and
+// that is told.
+func (m *machine) lose(e *effects, it *item, name string, to *item, now clock.Stamp) bool {
 	it.held = slices.DeleteFunc(it.held, func(o string) bool { return o == name })
 	if len(it.held) > 0 {
-		return
+		return false
 	}
 	it.turn++
 	it.quiet = now.Mono
@@ -343,6 +358,7 @@ func (m *machine) lose(e *effects, it *item, name string, to *item, now clock.St
 	if it.r.Lower == Drop && !it.standing() {
 		m.remove(e, it, Dropped, phrase.M("sound.end_replaced", "cause", to.r.Cause), now)
 	}
+	return true
 }
 
 func (m *machine) refusedTurn(e *effects, it *item, err error, now clock.Stamp) {
