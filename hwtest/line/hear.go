@@ -13,7 +13,7 @@ func (l *Line) heard(p []byte, now time.Time) {
 	if len(l.rx) == 0 {
 		start := now
 		switch {
-		case start.Before(l.busyUntil):
+		case start.Before(l.busyUntil) || l.tx != nil && !l.tx.echo:
 			l.count.with(func(c *Counters) { c.Collisions++ })
 			if l.cfg.Garble {
 				l.rxGarbled = true
@@ -21,7 +21,7 @@ func (l *Line) heard(p []byte, now time.Time) {
 					l.tx.garbled = true
 				}
 			} else {
-				start = l.busyUntil
+				start = later(start, l.busyUntil)
 			}
 		case !l.busyUntil.IsZero() && start.Sub(l.busyUntil) < l.Silence():
 			l.count.with(func(c *Counters) { c.ShortGaps++ })

@@ -200,6 +200,9 @@ func TestNoByteComesBeforeItsStopBit(t *testing.T) {
 	if want := Frame(1, []byte{3, 4, 0x03, 0xED, 0x03, 0xEE}); !bytes.Equal(b, want) {
 		t.Fatalf("heard % X, want % X", b, want)
 	}
+	// The hooks are called after the byte is out.
+	soon(t, "answer counted", func() bool { return l.Counters().Answers == 1 })
+	soon(t, "answer told", func() bool { mu.Lock(); defer mu.Unlock(); return !ansEnd.IsZero() })
 	mu.Lock()
 	defer mu.Unlock()
 	start := sent.Add(8*l.Char() + l.Silence() + 20*time.Millisecond)
