@@ -19,11 +19,11 @@ import (
 //	function 15  coils, several at once
 //
 // Sources: https://www.waveshare.com/wiki/Modbus_RTU_Relay and
-// …/Modbus_RTU_Relay_(D), development protocol V3; its frames, for one
-// "01 05 02 00 00 07 8D B0" (relay 0 on for 700 ms), are in the tests. Taken
-// for granted, since the wiki is silent: any later command to a relay ends its
-// flash, a new flash begins its time anew, and a value beyond 0x7FFF or 0 is
-// an illegal value.
+// …/Modbus_RTU_Relay_(D), development protocol V3. The inputs are the (D)'s; the
+// flash is documented for the board without inputs ("01 05 02 00 00 07 8D B0":
+// relay 0 on for 700 ms), and that the (D) has it too is not shown. Supposed,
+// not documented: any later command to a relay ends its flash, a new flash
+// begins its time anew, and 0 or a value beyond 0x7FFF is an illegal value.
 //
 // The contact is apart from the coil: reading the coil back proves nothing
 // about it. Relays take no time to move.
