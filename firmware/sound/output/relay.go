@@ -40,7 +40,7 @@ type relayAct struct {
 // dropAfter is how long a call that says the opposite of what is wanted now may
 // still run: most end by themselves sooner, and breaking off a bus's request
 // in the middle costs more than it saves.
-const dropAfter = 50 * time.Millisecond
+const dropAfter = 80 * time.Millisecond
 
 func (r *relay) fresh(now time.Duration) {
 	r.attempts, r.retryAt, r.wantedAt = 0, now, now

@@ -257,3 +257,5 @@ func codeOf(err error) string {
 	}
 	return ""
 }
+
+func (s *siren) faulty() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.welded || s.busDead }
