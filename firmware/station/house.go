@@ -76,7 +76,7 @@ type House struct {
 	lines      lineSet
 	noted      chan func()
 	notesLost  atomic.Int64
-	badAt      map[point.ID]time.Duration // when a point was last not good
+	badAt      map[string]time.Duration // when a point or device was last at fault
 	linesBegan time.Time
 
 	ready      atomic.Bool
@@ -177,20 +177,28 @@ func (h *House) take(r point.Reading) {
 // faultClears is how long a point must be good before its fault is cleared.
 const faultClears = 5 * time.Second
 
-// pointFault shows and calls a point whose quality is not good.
+// pointFault shows and calls a point whose quality is not good. A device that
+// does not answer is one fault, not one for each of its points; one that comes
+// and goes is one fault, not one a second.
 func (h *House) pointFault(r, was point.Reading) {
-	thing := "point " + string(r.Point)
-	if r.Quality == point.Good {
-		// A point that comes and goes is one fault, not one a second.
-		if bad, ok := h.badAt[r.Point]; ok && r.At.Mono-bad >= faultClears {
-			delete(h.badAt, r.Point)
-			h.clearFault(thing)
+	for _, thing := range []string{"point " + string(r.Point), "device " + r.Point.Device()} {
+		comm := thing[0] == 'd'
+		switch {
+		case r.Quality != point.Good && comm == (r.Quality == point.CommFault):
+			if _, there := h.badAt[thing]; !there || was.Quality != r.Quality {
+				m := phrase.M("station.point_fault", "point", string(r.Point), "quality", r.Quality.Message(), "why", r.Why)
+				if comm {
+					m = phrase.M("station.device_fault", "device", r.Point.Device(), "why", r.Why)
+				}
+				h.setFault(thing, m)
+			}
+			h.badAt[thing] = r.At.Mono
+		case r.Quality == point.Good:
+			if bad, there := h.badAt[thing]; there && r.At.Mono-bad >= faultClears {
+				delete(h.badAt, thing)
+				h.clearFault(thing)
+			}
 		}
-		return
-	}
-	h.badAt[r.Point] = r.At.Mono
-	if was.Quality != r.Quality {
-		h.setFault(thing, phrase.M("station.point_fault", "point", string(r.Point), "quality", r.Quality.Message(), "why", r.Why))
 	}
 }
 
@@ -318,16 +326,24 @@ func (h *House) sayAllClear(a alarm.Alarm) {
 	if pl == nil || len(outs) == 0 {
 		return
 	}
+	if h.alarms.Worst() > point.Calm {
+		// Something else still stands: an all-clear now would call people back.
+		h.log.Warn("no all-clear is spoken while another level stands", "alarm", a.ID)
+		return
+	}
 	src := order.Operator
 	if a.By.Via == "key" || a.By.Via == "button" {
 		src = order.Hand
 	}
-	h.announcer.AllClear(announce.Request{
+	err := h.announcer.AllClear(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Outputs: outs,
 		Content: order.Content{Tone: pl.AllClear.Tone, Clips: pl.AllClear.Clips, Langs: h.langs()},
 		For:     pl.AllClear.For.Duration(), Who: order.Who{Name: a.By.Name, Via: a.By.Via},
 		Why: phrase.M("station.released", "who", a.By.Name),
 	})
+	if err != nil {
+		h.setFault("all-clear", phrase.M("station.all_clear_failed", "err", err))
+	}
 }
 
 // write offers a record to the journal with the alarms as they are now.

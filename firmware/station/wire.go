@@ -51,7 +51,7 @@ func (h *House) outputSpecs() ([]output.Spec, error) {
 			s.Format = soundFormat
 			s.Player, err = h.player(o)
 		} else {
-			s.Relay, err = h.switched(o.Relay)
+			s.Relay = h.switched(o.Relay)
 		}
 		if err != nil {
 			return nil, phrase.Wrap(err, "station.output_failed", "output", o.Name)
@@ -63,9 +63,7 @@ func (h *House) outputSpecs() ([]output.Spec, error) {
 			}
 		}
 		if !o.Cut.None() {
-			if s.Cut, err = h.switched(o.Cut); err != nil {
-				return nil, err
-			}
+			s.Cut = h.switched(o.Cut)
 		}
 		specs = append(specs, s)
 	}
@@ -73,14 +71,14 @@ func (h *House) outputSpecs() ([]output.Spec, error) {
 }
 
 // switched gives the Output of a reference.
-func (h *House) switched(r Ref) (drivers.Output, error) {
+func (h *House) switched(r Ref) drivers.Output {
 	if r.GPIO != "" {
-		return gpio.OpenOutput(r.GPIO, gpio.OutputOpts{})
+		return &pinRelay{name: r.GPIO}
 	}
 	if r.Timed {
-		return timedRelay{relay{h, r}}, nil
+		return timedRelay{relay{h, r}}
 	}
-	return relay{h, r}, nil
+	return relay{h, r}
 }
 
 func (h *House) player(o OutputPlan) (drivers.Player, error) {

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"tocsin/hwtest/storm"
+)
+
+// What the site's rules know; the storm passes through it.
+const (
+	zero     = 96.20 // of the river gauge, above datum
+	calm     = 101.10
+	prepare  = 101.30
+	evacuate = 101.45
+	clear    = 101.20
+)
+
+const site = `# The demonstration's site: windows of minutes, so that a storm fits into one.
+version: 1
+site: {id: "441882103201", name: {zh: 黄渡村（演示）, en: Huangdu (demonstration)}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
+lines:
+  field: {port: {{.Field}}, baud: 9600}
+  out:   {port: {{.Out}}, baud: 9600}
+  text:  {port: {{.Text}}, baud: 9600}
+  gate:  {tcp: "{{.TCP}}"}
+devices:
+  rain:     {profile: generic-rain-rs485, line: field, unit: 1, every: 1s}
+  rain-b:   {profile: generic-rain-rs485, line: field, unit: 2, every: 1s}
+  river:    {profile: generic-radar-level-rs485, line: field, unit: 3, every: 500ms, zero: 96.20 m}
+  gas:      {profile: generic-ch4-rs485, line: field, unit: 4, every: 2s}
+  rain-c:   {profile: generic-rain-text, line: text}
+  upstream: {profile: generic-radar-level-rs485, line: gate, unit: 1, every: 1s}
+  relay:    {profile: generic-relay-8in-8out, line: out, unit: 11, every: 250ms}
+outputs:
+  siren: {kind: electronic, relay: relay.1, sensed_by: relay.in5, sense: current, cut_by: relay.8, fail_safe: 3m, next: motor}
+  motor: {kind: motor, relay: relay.2, sensed_by: relay.in6, sense: current, cut_by: relay.7, min_on: 4s, min_off: 2s, fail_safe: 3m}
+  strobe: {kind: strobe, relay: relay.3}
+  horn:  {kind: loudspeaker, file: {{.Sound}}}
+inputs:
+  key-prepare:  {input: relay.in1, means: prepare, name: 村部钥匙}
+  key-evacuate: {input: relay.in2, means: evacuate, name: 副主任李梅（钥匙）}
+  stop:         {input: relay.in3, means: stop, name: 村部停止按钮}
+  answer:       {input: relay.in4, means: answer, name: 值班村干部}
+rules:
+  heavy-rain:
+    name: {zh: 短时强降雨, en: heavy rain}
+    set_by: {name: 演示, date: 2026-11-23}
+    any_of:
+      - {point: rain.total, over: 1m, prepare: 2 mm, evacuate: 40 mm}
+  flash-flood:
+    name: {zh: 山洪, en: flash flood}
+    set_by: {name: 演示, date: 2026-11-23}
+    any_of:
+      - {point: river.level, after: 1s, prepare: {{.Prepare}} m, evacuate: {{.Evacuate}} m, clear_below: {{.Clear}} m, for: 2s}
+    on_loss: {after: 20m, act: raise}
+plan: flash-flood-village
+page: {listen: "{{.Listen}}"}
+`
+
+// demo is the village with its edged.
+type demo struct {
+	v     *storm.Village
+	box   *box
+	edged string
+	out   string
+	dir   string // of ports, data, sounds; gone afterwards
+	url   string
+	ears  *ears
+	sum   summary
+	plain plainBox
+	begin time.Time
+}
+
+func newDemo(edged, out string) (*demo, error) {
+	if _, err := os.Stat(edged); err != nil {
+		return nil, fmt.Errorf("%w: run make build first", err)
+	}
+	dir, err := os.MkdirTemp("", "village")
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{edged: edged, out: out, dir: dir}
+	d.v, err = storm.Build(storm.Config{Dir: filepath.Join(dir, "dev"), River: calm - zero, Upstream: 3})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	listen, err := freePort()
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	d.url = "http://" + listen + "/"
+	var text strings.Builder
+	err = template.Must(template.New("site").Parse(site)).Execute(&text, map[string]any{
+		"Field": d.v.Port(storm.FieldPort), "Out": d.v.Port(storm.OutPort), "Text": d.v.Port(storm.TextPort), "TCP": d.v.Gateway.Addr(),
+		"Sound": filepath.Join(dir, "horn"), "Listen": listen,
+		"Prepare": fmt.Sprintf("%.2f", prepare), "Evacuate": fmt.Sprintf("%.2f", evacuate), "Clear": fmt.Sprintf("%.2f", clear),
+	})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "site.yaml"), []byte(text.String()), 0o644)
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		d.close()
+		return nil, err
+	}
+	d.box = &box{edged: edged, dir: dir, log: filepath.Join(out, "edged.log")}
+	if err := os.WriteFile(d.box.log, nil, 0o644); err != nil {
+		d.close()
+		return nil, err
+	}
+	d.ears = newEars(filepath.Join(dir, "horn"))
+	return d, nil
+}
+
+// freePort prefers 8088, so that a page that was open finds the village again.
+func freePort() (string, error) {
+	for _, addr := range []string{"127.0.0.1:8088", "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
+	}
+	return "", errors.New("no TCP port is free on 127.0.0.1")
+}
+
+func (d *demo) token() string {
+	b, err := os.ReadFile(filepath.Join(d.dir, "data", "stop-token"))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func (d *demo) close() {
+	if d.box != nil {
+		d.box.stop()
+	}
+	if d.ears != nil {
+		d.ears.close()
+	}
+	if err := d.v.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "village:", err)
+	}
+	os.RemoveAll(d.dir)
+}
+
+// save keeps the summary and the sounds.
+func (d *demo) save() error {
+	if err := d.sum.save(filepath.Join(d.out, "summary.json")); err != nil {
+		return err
+	}
+	return keepSounds(filepath.Join(d.dir, "horn"), d.out)
+}
+
+// wait polls until ok says yes, at most for a while. It gives what ok said last.
+func wait(ctx context.Context, most time.Duration, ok func() (bool, string)) (bool, string) {
+	end := time.Now().Add(most)
+	for {
+		good, said := ok()
+		if good || time.Now().After(end) || ctx.Err() != nil {
+			return good, said
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/hwtest/gauge"
+	"tocsin/hwtest/storm"
+)
+
+// step is one thing that befalls the village and what must be seen of it.
+type step struct {
+	at     time.Duration // after the box is armed
+	zh, en string
+	do     func() error
+	// most is how long after do the box may take; check looks until it says
+	// yes, from outside, and says by what.
+	most  time.Duration
+	check func() (ok bool, by string)
+	// hold is looked at from do until most has passed: what must not happen.
+	hold func() (ok bool, by string)
+	name string
+}
+
+// play runs the storm and checks each step as it comes.
+func (d *demo) play(ctx context.Context) {
+	if err := d.box.start(); err != nil {
+		d.sum.add(result{Name: "start", EN: "edged starts", ZH: "启动 edged", By: err.Error()})
+		return
+	}
+	began := time.Now()
+	fmt.Printf("本机网页 · the page: %s\n\n", d.url)
+	ok, by := wait(ctx, 15*time.Second, func() (bool, string) {
+		var s status
+		if err := d.box.get("/status", &s); err != nil {
+			return false, err.Error()
+		}
+		return s.Armed, fmt.Sprintf("armed %.2f s after its start, first round of the lines %.2f s", float64(s.ArmedAfter)/1e9, float64(s.FirstRound)/1e9)
+	})
+	d.sum.add(result{Name: "armed", ZH: "开机就绪：全部线路询测一轮", EN: "The box is armed: every line was asked", Seen: ok, By: by, Took: time.Since(began).Seconds()})
+	if !ok {
+		return
+	}
+	d.begin = time.Now()
+	plainCtx, endPlain := context.WithCancel(ctx)
+	defer endPlain()
+	go d.plain.watch(plainCtx, d.v)
+
+	var wg sync.WaitGroup
+	for _, s := range d.steps() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(d.begin.Add(s.at))):
+		}
+		if ctx.Err() != nil {
+			d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: "the time was over before this step"})
+			continue
+		}
+		did := time.Now()
+		if err := s.do(); err != nil {
+			d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: err.Error()})
+			continue
+		}
+		slot := d.sum.reserve(result{Name: s.name, ZH: s.zh, EN: s.en, At: did.Sub(d.begin).Seconds()})
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			ok, by := d.look(ctx, s)
+			d.sum.fill(slot, ok, by, time.Since(did))
+		}()
+	}
+	wg.Wait()
+	d.sum.Receipts = d.receipts()
+	d.sum.Plain = d.plain.story(d.begin)
+}
+
+func (d *demo) look(ctx context.Context, s step) (bool, string) {
+	if s.hold == nil {
+		return wait(ctx, s.most, s.check)
+	}
+	end := time.Now().Add(s.most)
+	said := ""
+	for time.Now().Before(end) && ctx.Err() == nil {
+		ok, by := s.hold()
+		if !ok {
+			return false, by
+		}
+		said = by
+		time.Sleep(100 * time.Millisecond)
+	}
+	if s.check != nil {
+		return s.check()
+	}
+	return ctx.Err() == nil, said
+}
+
+// sounds tells by the current in the siren itself.
+func (d *demo) sirenOn() (bool, string) {
+	if d.v.Horn.Sounding() {
+		return true, "current flows in the siren"
+	}
+	return false, "no current in the siren"
+}
+
+func (d *demo) raised(hazard, level string) (bool, string) {
+	a, ok := d.box.alarm(hazard)
+	if !ok {
+		return false, "no alarm of " + hazard
+	}
+	by := fmt.Sprintf("alarm %s: %s, %s", a.ID, a.Level, a.State)
+	return a.Level == level && a.State != "released", by
+}
+
+// sounding tells whether an alarm stands, the siren has current and the
+// loudspeaker is heard.
+func (d *demo) sounding(hazard, level string, since func() time.Time) func() (bool, string) {
+	return func() (bool, string) {
+		ok, by := d.raised(hazard, level)
+		if !ok {
+			return false, by
+		}
+		at, power := d.firstPower(since())
+		if !power {
+			return false, by + "; no current in the siren yet"
+		}
+		heard, err := d.ears.first(since())
+		if err != nil {
+			return false, by + "; the loudspeaker is not heard yet"
+		}
+		return true, fmt.Sprintf("%s; siren has current after %.2f s, loudspeaker heard after %.2f s", by, at.Sub(since()).Seconds(), heard.Sub(since()).Seconds())
+	}
+}
+
+func (d *demo) firstPower(t time.Time) (time.Time, bool) { return d.v.Horn.Current().FirstOn(t) }
+
+func (d *demo) steps() []step {
+	const s = time.Second
+	v := d.v
+	var id string
+	var rainAt, keyAt, cutAt, stopAt, weldAt time.Time
+	quiet := func(hazard string) func() (bool, string) {
+		return func() (bool, string) {
+			if a, ok := d.box.alarm(hazard); ok {
+				return false, "alarm " + a.ID + " was raised"
+			}
+			return true, "no alarm of " + hazard
+		}
+	}
+	suspect := false
+	return []step{
+		{name: "rain", at: 1 * s, zh: "暴雨开始，雨量计逐斗上报", en: "Rain sets in; the gauge counts each tip", most: 8 * s,
+			do: func() error { rainAt = time.Now(); v.Pour(360); return nil },
+			check: func() (bool, string) {
+				r := d.box.reading("rain.total")
+				return r.Quality == "good" && r.Value != nil && *r.Value > 0.1, say(r)
+			}},
+		{name: "surge", at: 4 * s, zh: "水位计受浪涌跳高 1.5 米：判为存疑，不报警", en: "A wave lifts the radar's level by 1.5 m: suspect, and nothing is raised", most: 6 * s,
+			do: func() error { v.River.Surge(1.5, 1500*time.Millisecond); return nil },
+			hold: func() (bool, string) {
+				if d.box.reading("river.level").Quality == "suspect" {
+					suspect = true
+				}
+				return quiet("flash-flood")()
+			},
+			check: func() (bool, string) {
+				return suspect, fmt.Sprintf("reading was suspect: %v; no alarm of flash-flood", suspect)
+			}},
+		{name: "prepare", at: 12 * s, zh: "1 分钟累计雨量达标：准备转移，警报器和喇叭响", en: "Rain in the window reaches its threshold: prepare to move, siren and loudspeaker sound", most: 16 * s,
+			do: func() error { v.River.Ramp(prepare-zero+0.04, 18*s); return nil },
+			check: func() (bool, string) {
+				return d.sounding("heavy-rain", "prepare", func() time.Time { return rainAt })()
+			}},
+		{name: "river", at: 22 * s, zh: "雨停；河水涨过准备转移水位", en: "The rain ends; the river passes its prepare level", most: 14 * s,
+			do:    func() error { v.Pour(0); return nil },
+			check: func() (bool, string) { return d.raised("flash-flood", "prepare") }},
+		{name: "drowned", at: 36 * s, zh: "雷达被淹失去回波：报故障，级别不降", en: "The radar loses its echo: a fault is called and the level is held", most: 8 * s,
+			do:   func() error { v.River.LoseEcho(true); return nil },
+			hold: func() (bool, string) { return d.raised("flash-flood", "prepare") },
+			check: func() (bool, string) {
+				f, there := d.box.fault("river.level")
+				held, by := d.raised("flash-flood", "prepare")
+				return held && there && d.box.reading("river.level").Quality == "sensor_fault", by + "; fault: " + f.Why.EN
+			}},
+		{name: "stranger", at: 38 * s, zh: "陌生人在网页上乱试停止口令：被拒，继续响", en: "A stranger tries STOP on the page with a made-up token: refused, it sounds on", most: 4 * s,
+			do: func() error { return nil },
+			check: func() (bool, string) {
+				code, err := stopByPage(d.url, "AAAAA-AAAAA")
+				if err != nil {
+					return false, err.Error()
+				}
+				on, by := d.sirenOnWithin(s)
+				return code == 401 && on, fmt.Sprintf("answered %d; %s", code, by)
+			}},
+		{name: "key", at: 41 * s, zh: "副主任转动钥匙：立即转移", en: "The deputy turns the key: move now", most: 5 * s,
+			do: func() error { keyAt = time.Now(); v.Board.Turn(storm.InputKeyEvacuate, true); return nil },
+			check: func() (bool, string) {
+				ok, by := d.raised("by-hand", "evacuate")
+				if a, there := d.box.alarm("by-hand"); there {
+					id = a.ID
+				}
+				return ok, fmt.Sprintf("%s, %.1f s after the turn", by, time.Since(keyAt).Seconds())
+			}},
+		{name: "power cut", at: 47 * s, zh: "整站断电", en: "The power of the whole station fails", most: 1 * s,
+			do: func() error {
+				cutAt = time.Now()
+				v.Board.Turn(storm.InputKeyEvacuate, false)
+				v.Board.Power(false)
+				d.box.kill()
+				return nil
+			},
+			check: func() (bool, string) { on := v.Horn.Sounding(); return !on, "the siren is silent" }},
+		{name: "resumed", at: 49 * s, zh: "来电：同一警报编号，接着响", en: "Power is back: the same alarm, and it sounds on", most: 6 * s,
+			do: func() error { v.Board.Power(true); return d.box.start() },
+			check: func() (bool, string) {
+				a, ok := d.box.alarm("by-hand")
+				if !ok {
+					return false, "no alarm after the start"
+				}
+				at, power := d.firstPower(cutAt.Add(time.Second))
+				if !power {
+					return false, "alarm " + a.ID + "; no current in the siren yet"
+				}
+				heard, err := d.ears.first(cutAt.Add(time.Second))
+				if err != nil {
+					return false, "the loudspeaker is not heard yet"
+				}
+				return a.ID == id && a.Level == "evacuate", fmt.Sprintf("alarm %s as before; siren %.2f s and loudspeaker %.2f s after the cut", a.ID, at.Sub(cutAt).Seconds(), heard.Sub(cutAt).Seconds())
+			}},
+		{name: "not heard", at: 56 * s, zh: "警报器断线：有令无电流，电动警报器接替", en: "The siren's wire breaks: on without current, the motor siren takes over", most: 5 * s,
+			do: func() error { v.Horn.Break(true); return nil },
+			check: func() (bool, string) {
+				f, there := d.box.fault("siren no_current")
+				return there && v.Motor.Current().On(), "fault: " + f.Why.EN + onOff("; motor siren", v.Motor.Current())
+			}},
+		{name: "mended", at: 62 * s, zh: "断线接好：警报器恢复", en: "The wire is mended: the siren sounds again", most: 6 * s,
+			do:    func() error { v.Horn.Break(false); return nil },
+			check: func() (bool, string) { return d.sirenOn() }},
+		{name: "welded", at: 68 * s, zh: "触点粘连时按停止：接触器切断，5 秒内静音并报故障", en: "The contact welds and STOP is pressed: the contactor cuts it within 5 s, and a fault is called", most: 8 * s,
+			do: func() error {
+				weldAt = time.Now()
+				v.Board.Weld(storm.RelayHorn)
+				stopAt = weldAt
+				v.Board.Hold(storm.InputStop, 1500*time.Millisecond)
+				return nil
+			},
+			check: func() (bool, string) {
+				f, there := d.box.fault("siren stuck")
+				// A pulsed siren pauses by itself: it must be off, and stay so.
+				last := lastOn(v.Horn.Current(), stopAt)
+				silent := !v.Horn.Current().On() && time.Since(stopAt) > 5*s && last.Sub(stopAt) <= 5*s
+				return there && silent, fmt.Sprintf("silent %.2f s after the press; fault: %s", last.Sub(stopAt).Seconds(), f.Why.EN)
+			}},
+		{name: "subsided", at: 70 * s, zh: "水退、雷达恢复：等待责任人解除，盒子自己不解除", en: "The water falls and the radar sees again: the alarm waits for a person, the box releases nothing", most: 12 * s,
+			do: func() error { v.River.Set(calm - zero - 0.1); v.River.LoseEcho(false); return nil },
+			check: func() (bool, string) {
+				a, ok := d.box.alarm("flash-flood")
+				return ok && a.State == "subsided", "flash-flood is " + a.State
+			}},
+		{name: "released", at: 82 * s, zh: "责任人王建国宣布解除：钟声和话音，不用长鸣", en: "A named person gives the all-clear: a chime and words", most: 5 * s,
+			do: func() error {
+				v.Board.Free(storm.RelayHorn)
+				for _, h := range []string{"heavy-rain", "flash-flood", "by-hand"} {
+					a, ok := d.box.alarm(h)
+					if !ok {
+						return fmt.Errorf("no alarm of %s", h)
+					}
+					if err := d.box.post("/alarms/"+a.ID+"/release", map[string]any{"who": "王建国", "reason": "水位已回落，人员已清点"}); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			check: func() (bool, string) {
+				rs, err := d.box.journal()
+				if err != nil {
+					return false, err.Error()
+				}
+				clear, who := 0, ""
+				for _, r := range rs {
+					if r.Kind == "alarm.released" && r.Who != nil {
+						clear++
+						who = r.Who.Name
+					}
+				}
+				heard, err := d.ears.first(d.begin.Add(82 * s))
+				if err != nil {
+					return false, "the all-clear is not heard"
+				}
+				return clear == 3, fmt.Sprintf("%d alarms released by %s; chime heard %.2f s later", clear, who, heard.Sub(d.begin.Add(82*s)).Seconds())
+			}},
+	}
+}
+
+// sirenOnWithin waits out the pauses of a pulsed siren.
+func (d *demo) sirenOnWithin(t time.Duration) (bool, string) {
+	return wait(context.Background(), t, d.sirenOn)
+}
+
+func say(r reading) string {
+	if r.Value == nil {
+		return r.Point + " " + r.Quality
+	}
+	return fmt.Sprintf("%s %.2f %s", r.Point, *r.Value, r.Quality)
+}
+
+func onOff(what string, t *gauge.Trace) string {
+	if t.On() {
+		return what + " has current"
+	}
+	return what + " has no current"
+}
+
+// lastOn is when the trace was last on after t, t itself if it was not.
+func lastOn(tr *gauge.Trace, t time.Time) time.Time {
+	last := t
+	for _, s := range tr.Ons(t, time.Now()) {
+		last = s.To
+	}
+	return last
+}
+
+// receipts are the box's own, from its journal.
+func (d *demo) receipts() []receipt {
+	rs, err := d.box.journal()
+	if err != nil {
+		return nil
+	}
+	var out []receipt
+	for _, r := range rs {
+		if !strings.HasPrefix(r.Kind, "receipt.") {
+			continue
+		}
+		str := func(k string) string { s, _ := r.Body[k].(string); return s }
+		out = append(out, receipt{Cause: r.Cause, Order: str("order"), Output: str("output"), State: strings.TrimPrefix(r.Kind, "receipt."),
+			Measured: str("measured"), Why: r.Text.EN, At: r.At})
+	}
+	return out
+}
