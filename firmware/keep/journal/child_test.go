@@ -10,8 +10,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
@@ -70,7 +73,7 @@ func childLoad(dir string) {
 	if r := j.Recent(1); len(r) == 1 {
 		last = r[0].Seq
 	}
-	fmt.Println("UP", last, n)
+	go noise(dir)
 	go func() {
 		for {
 			n++
@@ -99,6 +102,27 @@ func childLoad(dir string) {
 		os.Stdout.Write(append(line, '\n'))
 		return nil
 	})
+}
+
+// noise writes beside the journal without ever syncing, and has the kernel send it to
+// the disk, so that a cut finds unflushed writes of others between the journal's.
+func noise(dir string) {
+	f, err := os.Create(filepath.Join(dir, "noise"))
+	if err != nil {
+		return
+	}
+	block := make([]byte, 16<<10)
+	for {
+		for i := range block {
+			block[i] = byte(rand.Uint32())
+		}
+		at := int64(rand.IntN(128)) * int64(len(block))
+		if _, err := f.WriteAt(block, at); err != nil {
+			return
+		}
+		unix.SyncFileRange(int(f.Fd()), at, int64(len(block)), unix.SYNC_FILE_RANGE_WRITE)
+		time.Sleep(time.Duration(rand.IntN(8000)) * time.Microsecond)
+	}
 }
 
 func childDump(dir string) {

@@ -100,6 +100,13 @@ func (f *file) open(keep int) (l loaded, err error) {
 	return l, syncFile(filepath.Dir(f.path))
 }
 
+// holds tells whether the file has exactly this record.
+func (f *file) holds(r *Record) (bool, error) {
+	var n int
+	err := f.w.QueryRow(`SELECT count(*) FROM record WHERE seq = ? AND sum = ?`, r.Seq, pack(r).sum).Scan(&n)
+	return n == 1, err
+}
+
 // checkpoint writes the WAL to its place in the database and syncs it.
 func (f *file) checkpoint() error {
 	var busy, log, done int

@@ -245,7 +245,7 @@ func TestLongAndBrokenContentIsKeptAsANoteNotRefused(t *testing.T) {
 		t.Error(err)
 	}
 	got := all(t, j)
-	if len(got) != 3 || string(got[0].Body) != `{"omitted":"too long","bytes":65537}` || string(got[1].Body) != `{"text":"{\"half\":"}` {
+	if len(got) != 4 || got[3].Kind != "journal.refused" || string(got[0].Body) != `{"omitted":"too long","bytes":65537}` || string(got[1].Body) != `{"text":"{\"half\":"}` {
 		t.Errorf("%+v", got)
 	}
 	if _, ok := j.Get("big"); ok {

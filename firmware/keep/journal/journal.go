@@ -199,7 +199,7 @@ func (j *Journal) Put(key string, value []byte) {
 
 // Commit takes a batch without waiting; its records and values become durable in
 // one transaction. A value longer than MaxValue or a name longer than MaxText is
-// dropped and counted.
+// not taken, and a record says so.
 func (j *Journal) Commit(b Batch) {
 	now := clock.Stamp{}
 	for i := range b.Records {
@@ -222,7 +222,8 @@ func (j *Journal) Commit(b Batch) {
 	}
 	for k, v := range b.State {
 		if len(v) > MaxValue || len(k) > MaxText {
-			j.stats.Dropped[High]++
+			j.waiting.push(Record{Kind: "journal.refused", At: j.o.Clock.Now(),
+				Message: phrase.M("journal.refused", "name", cut(k), "bytes", len(v))}, High, j.o.Waiting, j.o.WaitingBytes)
 			continue
 		}
 		v = slices.Clone(v)

@@ -44,6 +44,11 @@ func (j *Journal) Read(ctx context.Context, after int64, limit int) ([]Record, e
 		return nil, &phrase.Error{Message: why}
 	}
 	recs, damaged, err := query(ctx, f.r, readBytes, `SELECT `+columns+` FROM record WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if e := f.there(); err == nil && e != nil {
+		// A connection opens by the path, so this may have been another file.
+		j.stir()
+		err = e
+	}
 	if damaged > 0 {
 		j.mu.Lock()
 		j.stats.Damaged += damaged

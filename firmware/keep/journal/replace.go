@@ -37,7 +37,6 @@ func (j *Journal) setAside(why error) error {
 	if err := syncFile(j.dir); err != nil {
 		return err
 	}
-	j.unfetch()
 	j.floor = 0 // it may be gone as well: write it anew
 	j.mu.Lock()
 	j.stats.Replaced++
@@ -55,7 +54,6 @@ func (j *Journal) setAside(why error) error {
 // lost notes that the file was removed or replaced under us; RAM is brought over.
 func (j *Journal) lost() {
 	j.drop()
-	j.unfetch()
 	j.floor, j.bring = 0, true
 	j.mu.Lock()
 	j.stats.Replaced++

@@ -189,12 +189,6 @@ func (j *Journal) reopen() error {
 	if !j.knows {
 		keep = j.o.Recent
 	}
-	j.mu.Lock()
-	first := int64(0)
-	if len(j.flight.records) > 0 {
-		first = j.flight.records[0].Seq
-	}
-	j.mu.Unlock()
 	f, l, err := openFile(j.dir, keep)
 	if err != nil {
 		switch classify(err) {
@@ -205,15 +199,9 @@ func (j *Journal) reopen() error {
 		}
 		return err
 	}
-	// A flight of values alone is written again: that changes nothing.
-	landed := !f.fresh && first > 0 && l.next > first
-	if landed {
-		// A sync that failed may have left pages marked clean that never reached the
-		// disk; writing them to their place and syncing that is certain.
-		if err := f.checkpoint(); err != nil {
-			f.close()
-			return err
-		}
+	if err := j.resolve(f); err != nil {
+		f.close()
+		return err
 	}
 	if n := readFloor(j.dir); f.fresh || n > l.next+floorStep+int64(2*j.o.Waiting) {
 		// A new file goes on above what an earlier one has given, and so does one
@@ -231,11 +219,31 @@ func (j *Journal) reopen() error {
 	j.fmu.Lock()
 	j.file = f
 	j.fmu.Unlock()
-	if landed {
-		j.land(j.flight.records, 0)
-	} else {
+	return nil
+}
+
+// resolve finds out whether the batch that was under way when the file was closed
+// is in the file. A batch of values alone is written again: that changes nothing.
+func (j *Journal) resolve(f *file) error {
+	n := len(j.flight.records)
+	if n == 0 {
 		j.unfetch()
+		return nil
 	}
+	landed, err := f.holds(&j.flight.records[n-1])
+	if err != nil {
+		return err
+	}
+	if !landed {
+		j.unfetch()
+		return nil
+	}
+	// A sync that failed may have left pages marked clean that never reached the
+	// disk; writing them to their place and syncing that is certain.
+	if err := f.checkpoint(); err != nil {
+		return err
+	}
+	j.land(j.flight.records, 0)
 	return nil
 }
 
