@@ -102,7 +102,7 @@ func (l *Line) serve(ctx context.Context, a *act) {
 	now := time.Now()
 	var f *drivers.Fault
 	if errors.As(err, &f) && f.Kind == drivers.FaultOwed && a.ctx.Err() == nil && ctx.Err() == nil {
-		a.notBefore = later(f.Until, now.Add(10*time.Millisecond))
+		a.notBefore = holdBack(f.Until)
 		l.deferred = append(l.deferred, a)
 		return
 	}
@@ -213,7 +213,7 @@ func (o *output) act(ctx context.Context, on bool, write func(context.Context) e
 }
 
 func (o *output) once(ctx context.Context, on bool, write func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, o.l.cfg.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, o.l.bound(drivers.Coil, 1))
 	err := write(bounded)
 	err = o.l.timedOut(ctx, bounded, err)
 	cancel()
@@ -223,6 +223,9 @@ func (o *output) once(ctx context.Context, on bool, write func(context.Context) 
 	c := o.w.Confirm
 	for end := time.Now().Add(c.Within); ; {
 		a, err := o.l.readNow(ctx, o.u, c.Table, c.Addr)
+		if drivers.KindOf(err) == drivers.FaultOwed {
+			return nil // the echo must do: nothing can be read back for a while
+		}
 		if err != nil {
 			return err
 		}
@@ -247,7 +250,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // readNow reads one bit or register within the line's timeout.
 func (l *Line) readNow(ctx context.Context, u *unit, t drivers.Table, addr uint16) (drivers.Answer, error) {
-	bounded, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, l.bound(t, 1))
 	defer cancel()
 	a, err := l.bus.Read(bounded, u.Unit.Unit, t, addr, 1)
 	return a, l.timedOut(ctx, bounded, err)

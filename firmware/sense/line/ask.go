@@ -27,10 +27,13 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 		}
 		var f *drivers.Fault
 		if errors.As(e, &f) && f.Kind == drivers.FaultOwed {
-			j.notBefore = later(f.Until, time.Now().Add(10*time.Millisecond))
+			first := !j.owedUntil.Equal(f.Until)
+			j.notBefore, j.owedUntil = holdBack(f.Until), f.Until
 			if attempt == 0 {
 				// Not asked at all: its time comes when nothing is owed any more.
-				l.count(j.u, e, 0)
+				if first {
+					l.count(j.u, e, 0)
+				}
 				if probe {
 					j.u.probeAt = j.notBefore
 				}
@@ -39,10 +42,13 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 			break // the first failure stands
 		}
 		ans, err = a, e
-		if err == nil || probe || attempt >= max(0, l.cfg.Retries) || !again(err) || j.u.timeouts > 0 || len(l.acts) > 0 {
+		if err == nil || probe || attempt >= max(0, l.cfg.Retries) || !again(err) || j.u.timeouts > attempt || len(l.acts) > 0 {
 			break
 		}
 		l.count(j.u, err, 0)
+		if drivers.KindOf(err) == drivers.FaultTimeout {
+			j.u.timeouts++
+		}
 	}
 	now := time.Now()
 	if errors.Is(err, errWoken) {
@@ -64,20 +70,33 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 		// The points first, the unit's own state after: a sink that sees the
 		// unit quarantined has seen why.
 		l.emit(l.failed(j, err, now))
-		l.noAnswer(j.u, err, took, probe, now)
+		l.noAnswer(j, err, took, probe, now)
 	} else {
 		j.failing = false
-		l.answered(j.u, took, now)
+		l.answered(j, took, now)
 		l.emit(l.decoded(j, ans))
 	}
 	l.askedOnce(j)
+}
+
+// owedPause is how often a bus that is owed an answer is tried again: asking it
+// costs the wire nothing while it still is, and it may have heard the late
+// answer between other units' requests.
+const owedPause = 250 * time.Millisecond
+
+func holdBack(until time.Time) time.Time {
+	now := time.Now()
+	if most := now.Add(owedPause); until.After(most) {
+		return most
+	}
+	return later(until, now.Add(10*time.Millisecond))
 }
 
 // errWoken: a probe was given up for an actuation.
 var errWoken = errors.New("given up for an actuation")
 
 func (l *Line) read(ctx context.Context, j *job, probe bool) (drivers.Answer, error) {
-	limit := l.cfg.Timeout
+	limit := l.bound(j.req.Table, j.req.Count)
 	sub, done := ctx, func() {}
 	if j.u.timeouts > 0 || probe {
 		limit = l.patience(j.u, j.req.Table, j.req.Count)

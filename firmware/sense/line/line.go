@@ -54,7 +54,8 @@ type Config struct {
 	// Quarantine is after how many consecutive timeouts a unit is asked only
 	// in idle time; 3 unless told.
 	Quarantine int
-	// Timeout bounds one request; it should be the bus's own. 1 s unless told.
+	// Timeout is how long a unit may take until its answer begins: the bus's
+	// own. 500 ms unless told.
 	Timeout time.Duration
 }
 
@@ -145,8 +146,10 @@ type job struct {
 	due   time.Time
 	// notBefore holds back a read that an owed answer could be taken for.
 	notBefore time.Time
+	owedUntil time.Time
 	asked     bool
 	failing   bool
+	refused   bool
 }
 
 // unit is a device with what is known of it.
@@ -161,7 +164,6 @@ type unit struct {
 	probes   int
 	probeAt  time.Time
 	slowest  time.Duration // of its answers
-	refused  bool
 }
 
 type pointState struct {
@@ -184,7 +186,7 @@ func New(cfg Config, bus drivers.Registers, o Opts) *Line {
 		cfg.Quarantine = 3
 	}
 	if cfg.Timeout <= 0 {
-		cfg.Timeout = time.Second
+		cfg.Timeout = 500 * time.Millisecond
 	}
 	l := &Line{cfg: cfg, bus: bus, o: o, byID: map[string]*unit{},
 		acts: make(chan *act, 64), ended: make(chan struct{}), first: make(chan struct{})}

@@ -30,6 +30,10 @@ func (l *Line) Run(ctx context.Context) error {
 			continue
 		}
 		if j := l.next(now); j != nil {
+			if p := l.starved(now); p != nil {
+				l.ask(ctx, p, true)
+				continue
+			}
 			l.ask(ctx, j, false)
 			continue
 		}
@@ -114,12 +118,17 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 		if b, ok := l.bus.(Listener); ok {
 			sub, done := l.wakeable(ctx)
 			err := b.Listen(sub, until)
+			woken := sub.Err() != nil
 			done()
 			if drivers.KindOf(err) == drivers.FaultGone && ctx.Err() == nil {
 				l.portGone(err, time.Now())
 			}
-			if err == nil || ctx.Err() != nil {
+			if ctx.Err() != nil || woken || err == nil && !time.Now().Before(until) {
 				return
+			}
+			if err == nil {
+				// The bus may say at once that nothing is owed: wait all the same.
+				until = l.heardLate()
 			}
 		}
 	}
@@ -131,6 +140,27 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 		l.deferred = append(l.deferred, a)
 	case <-t.C:
 	}
+}
+
+// heardLate lets what was held back be asked again, since the bus heard an
+// owed answer or waits for none any more. The pause keeps a bus that says so
+// again and again from turning us in circles.
+func (l *Line) heardLate() time.Time {
+	soon := time.Now().Add(5 * time.Millisecond)
+	for _, j := range l.jobs {
+		if j.notBefore.After(soon) {
+			j.notBefore = soon
+			if j.u.quiet && j.u.probeAt.After(soon) {
+				j.u.probeAt = soon
+			}
+		}
+	}
+	for _, a := range l.deferred {
+		if a.notBefore.After(soon) {
+			a.notBefore = soon
+		}
+	}
+	return soon
 }
 
 func later(a, b time.Time) time.Time {

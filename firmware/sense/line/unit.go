@@ -2,6 +2,7 @@ package line
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"tocsin/drivers"
@@ -28,21 +29,35 @@ const (
 // so that a slow unit is found again too.
 func (l *Line) patience(u *unit, t drivers.Table, count uint16) time.Duration {
 	if u.quiet && u.probes%4 == 3 {
-		return l.cfg.Timeout
+		return l.bound(t, count)
 	}
 	d := max(leastPatience, 3*u.slowest, u.Profile.Line.Timeout, 3*u.Profile.Line.Turnaround) + l.bus.Cost(t, count)
-	return min(d, l.cfg.Timeout)
+	return min(d, l.bound(t, count))
 }
 
-// answered notes any answer of a unit, a refusal too.
-func (l *Line) answered(u *unit, took time.Duration, now time.Time) {
+// bound is how long a request may take in all. The bus has the timeout of its
+// own and says better what went wrong; this is behind it.
+func (l *Line) bound(t drivers.Table, count uint16) time.Duration {
+	return l.cfg.Timeout + 2*l.bus.Cost(t, count) + 100*time.Millisecond
+}
+
+// answered notes a good answer of a unit.
+func (l *Line) answered(j *job, took time.Duration, now time.Time) {
+	u := j.u
 	u.timeouts, u.silent = 0, 0
 	u.slowest = max(took, u.slowest-u.slowest/64) // forgets slowly
-	if u.refused {
-		u.refused = false
-		l.o.Cleared("device " + u.Device)
+	if j.refused {
+		j.refused = false
+		if !u.refused() {
+			l.o.Cleared("device " + u.Device)
+		}
 	}
 	l.release(u, now)
+}
+
+// refused tells whether the unit refuses any of its reads.
+func (u *unit) refused() bool {
+	return slices.ContainsFunc(u.jobs, func(j *job) bool { return j.refused })
 }
 
 func (l *Line) release(u *unit, now time.Time) {
@@ -55,14 +70,16 @@ func (l *Line) release(u *unit, now time.Time) {
 	}
 	l.setQuiet(u, false)
 	l.o.Log.Info("unit answers again", "line", l.cfg.Name, "device", u.Device, "unit", u.Unit.Unit)
-	l.o.Cleared("device " + u.Device)
+	if !u.refused() {
+		l.o.Cleared("device " + u.Device)
+	}
 }
 
 // noAnswer notes a failure, and quarantines the unit after enough of them.
-func (l *Line) noAnswer(u *unit, err error, took time.Duration, probe bool, now time.Time) {
-	kind := drivers.KindOf(err)
+func (l *Line) noAnswer(j *job, err error, took time.Duration, probe bool, now time.Time) {
+	u, kind := j.u, drivers.KindOf(err)
 	if kind == drivers.FaultRefused {
-		l.refusal(u, err, now)
+		l.refusal(j, err, now)
 		return
 	}
 	if kind == drivers.FaultTimeout {
@@ -95,20 +112,42 @@ func (l *Line) noAnswer(u *unit, err error, took time.Duration, probe bool, now 
 }
 
 // refusal is an answer all the same: the unit lives, its table is another.
-func (l *Line) refusal(u *unit, err error, now time.Time) {
+func (l *Line) refusal(j *job, err error, now time.Time) {
+	u := j.u
 	u.timeouts, u.silent = 0, 0
+	first := !u.refused()
+	j.refused = true
 	l.release(u, now)
-	if !u.refused {
-		u.refused = true
+	if first {
 		l.o.Log.Warn("unit refuses a read", "line", l.cfg.Name, "device", u.Device, "err", err)
 		l.o.Fault("device "+u.Device, l.why(u, err))
 	}
 }
 
 // probe gives the read to try a quarantined unit with: its smallest, when its
-// pause is over, and the line is free for as long as that may take or has
-// given probes nothing for long enough.
+// pause is over and the line is free for as long as that may take.
 func (l *Line) probe(now, next time.Time) *job {
+	j := l.probeJob(now)
+	if j == nil || next.Sub(now) < l.patience(j.u, j.req.Table, j.req.Count) && now.Before(l.forcedAt) {
+		return nil
+	}
+	return j
+}
+
+// starved gives a probe that a line without idle time has held up for long. It
+// takes time from due reads, one part in share at most.
+func (l *Line) starved(now time.Time) *job {
+	if now.Before(l.forcedAt) {
+		return nil
+	}
+	if j := l.probeJob(now); j != nil && now.Sub(j.u.probeAt) > 2*time.Second {
+		return j
+	}
+	return nil
+}
+
+// probeJob gives the smallest read of the unit whose probe is due longest.
+func (l *Line) probeJob(now time.Time) *job {
 	var best *unit
 	for _, u := range l.units {
 		if u.quiet && !u.probeAt.After(now) && (best == nil || u.probeAt.Before(best.probeAt)) {
@@ -126,10 +165,6 @@ func (l *Line) probe(now, next time.Time) *job {
 	}
 	if j == nil {
 		best.probeAt = best.jobs[0].notBefore
-		return nil
-	}
-	if next.Sub(now) < l.patience(best, j.req.Table, j.req.Count) && now.Before(l.forcedAt) {
-		return nil
 	}
 	return j
 }
