@@ -55,8 +55,7 @@ type Announcer struct {
 	running map[*item]running
 	starts  []start // turns that Run has yet to compose
 	pending []Event // in the order in which they happened
-
-	tell sync.Mutex // keeps the order of events between tellers
+	telling bool
 }
 
 type running struct {
@@ -134,13 +133,27 @@ func (a *Announcer) advance(e *effects, now clock.Stamp) {
 	}
 }
 
+// flush tells what happened, in order and outside the lock. Whoever is telling
+// already, tells this too: a teller may ask the announcer for something.
 func (a *Announcer) flush() {
-	a.tell.Lock()
-	defer a.tell.Unlock()
 	a.mu.Lock()
-	p := a.pending
-	a.pending = nil
+	defer a.mu.Unlock()
+	if a.telling {
+		return
+	}
+	a.telling = true
+	defer func() { a.telling = false }()
+	for len(a.pending) > 0 {
+		p := a.pending
+		a.pending = nil
+		a.tell(p)
+	}
+}
+
+// tell calls out without the lock and comes back with it.
+func (a *Announcer) tell(p []Event) {
 	a.mu.Unlock()
+	defer a.mu.Lock()
 	for _, e := range p {
 		a.o.Event(e)
 	}

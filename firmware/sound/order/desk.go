@@ -90,7 +90,7 @@ type turn struct {
 const forgetTurn = 24 * time.Hour
 
 // NewDesk makes a Desk. The bounds must be valid. offer is called with every
-// decision, in order, and must not block; it may be nil.
+// decision, in order; it must neither block nor call the Desk, and may be nil.
 func NewDesk(b Bounds, c clock.Clock, offer func(Event)) *Desk {
 	if offer == nil {
 		offer = func(Event) {}

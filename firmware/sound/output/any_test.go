@@ -42,12 +42,12 @@ func TestAnyCourseOfOrdersAndFailures(t *testing.T) {
 				case 3, 4:
 					w.silence()
 					broken := motor.faulty() || el.faulty()
-					time.Sleep(ms(200))
+					pause(ms(200))
 					if !broken && (motor.sounds() || el.sounds()) || h.sounds() {
 						bad = "sounds 200 ms after STOP"
 					}
 					if broken {
-						time.Sleep(ms(4800))
+						pause(ms(4800))
 						if motor.sounds() || el.sounds() {
 							bad = "sounds 5 s after STOP, though the contactors work"
 						}
@@ -60,19 +60,19 @@ func TestAnyCourseOfOrdersAndFailures(t *testing.T) {
 				case 6:
 					dev.with(func() { dev.busDead = !dev.busDead })
 					if !dev.faulty() {
-						time.Sleep(ms(1100)) // a call that began before still waits for its answer
+						pause(ms(1100)) // a call that began before still waits for its answer
 					}
 				case 7:
 					dev.with(func() { dev.dead = !dev.dead && !dev.welded }) // a weld that carries nothing is found only when it does again
 				case 8:
 					dev.with(func() { dev.lost = 2 })
 				}
-				time.Sleep(s.gap)
+				pause(s.gap)
 			}
 			for _, d := range []*siren{motor, el} {
 				d.with(func() { d.busDead = false })
 			}
-			time.Sleep(20 * time.Second)
+			pause(20 * time.Second)
 			if motor.sounds() || el.sounds() || h.sounds() {
 				bad = "sounds after every order has ended"
 			}
@@ -84,8 +84,8 @@ func TestAnyCourseOfOrdersAndFailures(t *testing.T) {
 					t.Logf("%d: %+v", i, r.Receipts())
 				}
 			}
-			for i := 1; i < len(motor.ons) && i <= len(motor.offs); i++ {
-				if rest := motor.ons[i].Sub(motor.offs[i-1]); rest < 4*time.Second {
+			for i := 1; i < len(motor.get().ons) && i <= len(motor.get().offs); i++ {
+				if rest := motor.get().ons[i].Sub(motor.get().offs[i-1]); rest < 4*time.Second {
 					bad = "the motor rested only " + rest.String()
 				}
 			}

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"slices"
 	"time"
 
 	"tocsin/drivers"
@@ -41,16 +42,40 @@ func outranks(a, b order.Order) bool {
 	return a.Kind() < b.Kind()
 }
 
-// Bare is a programme without samples and without pulses: a relay is on, a
-// loudspeaker has nothing to play. It is what is left when nothing could be
-// composed, since a siren that just runs is better than silence.
+// Bare is a programme without samples: what is left when nothing could be
+// composed, since a siren that just runs is better than silence. It pulses,
+// because a steady tone is the civil-defence all-clear (domain/warning.md 3.1),
+// at 3 s and 2 s, more than 20 % away from every reserved pattern. It is for the
+// real thing only: a drill or an all-clear that cannot be told apart by ear
+// does not sound at all.
 type Bare struct{}
 
 // Samples gives nothing.
 func (Bare) Samples(drivers.Format) Reader { return nil }
 
-// Cadence gives none.
-func (Bare) Cadence(Kind) Cadence { return nil }
+// Cadence gives the pulses.
+func (Bare) Cadence(Kind) Cadence { return Cadence{{On: 3 * time.Second, Off: 2 * time.Second}} }
+
+// silent tells whether a cadence keeps the relay off: the programme is not for
+// this kind of output.
+func (c Cadence) silent() bool {
+	return len(c) > 0 && !slices.ContainsFunc(c, func(p Pulse) bool { return p.On > 0 })
+}
+
+// unsuited tells whether a siren would say with a job what it must not: a
+// chime that it has not got, an all-clear or a drill that sounds like an alarm.
+func (j *job) unsuited(k Kind) bool {
+	if k != Electronic && k != Motor {
+		return false
+	}
+	c := j.p.Cadence(k)
+	if _, bare := j.p.(Bare); bare || len(c) == 0 {
+		return j.o.Action() == order.AllClear || j.o.Kind() != order.Real
+	}
+	return c.silent()
+}
+
+const shortestCycle = 100 * time.Millisecond
 
 // at gives whether a cadence is on at a time after its beginning, and when
 // that changes next (0: never).
@@ -59,8 +84,8 @@ func (c Cadence) at(since time.Duration) (on bool, next time.Duration) {
 	for _, p := range c {
 		whole += max(p.On, 0) + max(p.Off, 0)
 	}
-	if whole <= 0 {
-		return true, 0
+	if whole < shortestCycle {
+		return true, 0 // no contact follows that
 	}
 	base := since - since%whole
 	since %= whole

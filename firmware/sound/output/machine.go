@@ -88,6 +88,13 @@ func (m *machine) begin(now time.Duration, j *job) {
 	if m.s.Kind == Electronic || m.s.Kind == Strobe {
 		j.cadence = j.p.Cadence(m.s.Kind)
 	}
+	if j.unsuited(m.s.Kind) {
+		m.emit(j, Ordered, Unmeasured, j.why(m.s.Name), now)
+		m.emit(j, Failed, Unmeasured, phrase.M("sound.unsuited", "output", m.s.Name), now)
+		m.close(j)
+		m.silence(now, phrase.Message{})
+		return
+	}
 	m.job = j
 	m.relay.fresh(now)
 	m.voice.retryAt, m.voice.beat = now, now

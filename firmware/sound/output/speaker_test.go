@@ -134,10 +134,11 @@ func TestALoudspeakerPlaysAndSaysWhenTheFirstSampleWasHeard(t *testing.T) {
 		w := newWorld(t, hornSpec("horn", h))
 		r := w.sound(3, time.Minute, talk(5*time.Second), "horn")
 		began := time.Now()
-		<-r.Done()
+		wait(r)
 		took := time.Since(began)
 		w.want(took >= 5*time.Second && took < 5*time.Second+ms(300), "done after %v", took)
-		w.want(h.heard == 5*time.Second, "played %v", h.heard)
+		_, heard := h.count()
+		w.want(heard == 5*time.Second, "played %v", heard)
 		w.wantStates("horn", Ordered, Started, Finished)
 		at := r.Receipts()[1].At.Wall.Sub(began)
 		w.want(at == ms(30), "first sample heard after %v", at)
@@ -150,19 +151,20 @@ func TestALoudspeakerFallsSilentAtOnceAndEndsWithItsOrder(t *testing.T) {
 		h := &horn{}
 		w := newWorld(t, hornSpec("horn", h))
 		w.sound(3, time.Minute, talk(0), "horn")
-		time.Sleep(3*time.Second + ms(7))
+		pause(3*time.Second + ms(7))
 		w.want(h.sounds(), "does not sound")
 		w.silence()
-		time.Sleep(ms(50))
+		pause(ms(50))
 		w.want(!h.sounds(), "sounds 50 ms after STOP")
 		w.sound(3, 2*time.Second, talk(0), "horn")
-		time.Sleep(ms(2050))
+		pause(ms(2050))
 		w.want(!h.sounds() && w.lastEvent("horn").State == Finished, "after its time: %v", w.lastEvent("horn").State)
 		w.sound(2, time.Minute, talk(0), "horn")
-		time.Sleep(time.Second)
+		pause(time.Second)
 		w.sound(4, time.Minute, talk(0), "horn")
-		time.Sleep(ms(50))
-		w.want(h.sounds() && h.opens == 4, "not pre-empted within 50 ms")
+		pause(ms(50))
+		opens, _ := h.count()
+		w.want(h.sounds() && opens == 4, "not pre-empted within 50 ms")
 	})
 }
 
@@ -180,17 +182,17 @@ func TestAPlayerThatFailsOrHangsIsCalledAndTheNextTakesOver(t *testing.T) {
 				sa.Next = "b"
 				w := newWorld(t, sa, hornSpec("b", b))
 				r := w.sound(3, 10*time.Second, talk(0), "a")
-				time.Sleep(ms(2500))
+				pause(ms(2500))
 				w.want(b.sounds() && w.stands("a", Mute), "nobody took over")
 				if c.mend != nil {
 					a.mu.Lock()
 					c.mend(a)
 					a.mu.Unlock()
-					time.Sleep(2 * time.Second)
+					pause(2 * time.Second)
 					w.want(a.sounds() && !w.stands("a", Mute), "it is not tried again")
 				}
-				<-r.Done()
-				time.Sleep(ms(50))
+				wait(r)
+				pause(ms(50))
 				w.want(!a.sounds() && !b.sounds(), "sounds after its time")
 				w.wantStates("b", Ordered, Started, Finished)
 			})
@@ -203,9 +205,9 @@ func TestALoudspeakerWithNothingToPlayFailsAndTheSirenStillSounds(t *testing.T) 
 		h, s := &horn{}, &siren{lag: ms(10)}
 		w := newWorld(t, hornSpec("horn", h), sirenSpec("siren", s))
 		r := w.sound(3, 5*time.Second, nil, "horn", "siren")
-		time.Sleep(2 * time.Second)
+		pause(2 * time.Second)
 		w.want(s.sounds(), "silent")
-		<-r.Done()
+		wait(r)
 		w.wantStates("horn", Ordered, Failed)
 	})
 }
@@ -217,9 +219,10 @@ func TestAnAmplifierIsSwitchedOnBeforeAndOffAfterAndItsCurrentMeasured(t *testin
 		spec.Relay, spec.Sensed, spec.SensedBy = coil{amp}, probe{amp}, Current
 		w := newWorld(t, spec)
 		r := w.sound(3, time.Minute, talk(3*time.Second), "horn")
-		time.Sleep(ms(10))
-		w.want(h.opens == 0, "plays into a dead amplifier")
-		<-r.Done()
+		pause(ms(10))
+		opens, _ := h.count()
+		w.want(opens == 0, "plays into a dead amplifier")
+		wait(r)
 		w.want(!amp.sounds(), "the amplifier stays on")
 		w.wantStates("horn", Ordered, Started, Heard, Finished)
 	})
@@ -247,4 +250,10 @@ func TestWiringThatCannotWorkIsRefusedByName(t *testing.T) {
 			t.Errorf("got %s (%v), want %s", c, err, want)
 		}
 	}
+}
+
+func (h *horn) count() (opens int, heard time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.opens, h.heard
 }

@@ -168,7 +168,10 @@ func newWorld(t *testing.T, specs ...Spec) *world {
 	w.h = h
 	scope := order.Scope{Kinds: []order.Kind{order.Real}, Actions: []order.Action{order.Sound, order.AllClear}, Least: 1, Most: 9,
 		Outputs: []string{"*"}, Longest: point.Span(time.Hour), Rate: order.Rate{Orders: 1000, Within: point.Span(time.Hour)}}
-	w.desk = order.NewDesk(order.Bounds{Sources: map[order.Source]order.Scope{order.Rule: scope}}, c, nil)
+	all := scope
+	all.Kinds = []order.Kind{order.Real, order.Drill}
+	w.desk = order.NewDesk(order.Bounds{Sources: map[order.Source]order.Scope{order.Rule: scope, order.Operator: all},
+		Marked: map[order.Kind]order.Mark{order.Drill: {Tones: []string{"chime"}, Words: phrase.Text{ZH: "x"}}}, AllClearTones: []string{"chime"}}, c, nil)
 	g.Go("output", "house", guard.Once, h.Run)
 	t.Cleanup(func() {
 		cancel()
@@ -184,6 +187,9 @@ func (w *world) sound(level point.Level, d time.Duration, p Programme, outs ...s
 	o, err := w.desk.Make(order.Ask{Cause: "c", Kind: order.Real, Source: order.Rule, Action: order.Sound, Level: level, Outputs: outs, For: d})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if p == nil {
+		p = pulses{{time.Hour, 0}} // on throughout
 	}
 	return w.h.Do(o, p)
 }
@@ -259,3 +265,23 @@ func codeOf(err error) string {
 }
 
 func (s *siren) faulty() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.welded || s.busDead }
+
+// pause lets time pass until everything else waits.
+func pause(d time.Duration) { time.Sleep(d); synctest.Wait() }
+
+func wait(r *Running) { <-r.Done(); synctest.Wait() }
+
+// seen is a copy of what the hardware has been through.
+type seen struct {
+	sets       int
+	coil, open bool
+	ons, offs  []time.Time
+}
+
+func (s *siren) get() seen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return seen{s.sets, s.coil, s.open, slices.Clone(s.ons), slices.Clone(s.offs)}
+}
+
+func (w *world) allFaults() []Fault { w.mu.Lock(); defer w.mu.Unlock(); return slices.Clone(w.faults) }
