@@ -1,0 +1,113 @@
+package profile
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+)
+
+func seeds(f *testing.F) [][]byte {
+	files, err := filepath.Glob("../../../configs/profiles/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no profiles to begin with")
+	}
+	var out [][]byte
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		out = append(out, b)
+	}
+	return append(out, []byte(skeleton))
+}
+
+// FuzzParse: any bytes give a profile or problems, never both or neither; a
+// profile has a plan that covers it, and its proof can be tried.
+func FuzzParse(f *testing.F) {
+	for _, b := range seeds(f) {
+		f.Add(b)
+	}
+	f.Add([]byte("a: &a [*a, *a]"))
+	f.Add([]byte("? [\n: {"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, problems := Parse("x.yaml", b)
+		if (p == nil) == (len(problems) == 0) {
+			t.Fatalf("profile %v, problems %v", p != nil, problems)
+		}
+		for _, pr := range problems {
+			if pr.In(phrase.ZH) == "" || pr.Line < 1 || pr.Col < 1 {
+				t.Fatalf("a problem without words or place: %+v", pr)
+			}
+		}
+		if p == nil {
+			return
+		}
+		p.Prove()
+		n := 0
+		for _, r := range p.Plan() {
+			n += len(r.Points)
+			p.Decode(r, make([]byte, 2*int(r.Count)))
+		}
+		if p.Via == Modbus && n != len(p.Points) {
+			t.Fatalf("%d of %d points planned", n, len(p.Points))
+		}
+	})
+}
+
+// FuzzDecode: any answer gives each point once, and a Good value is a number
+// within its range.
+func FuzzDecode(f *testing.F) {
+	all := seeds(f)
+	f.Add(0, 0, []byte{0x40, 0x98, 0, 0, 0, 0}, "$RAIN,1,2*00")
+	f.Add(1, 0, []byte{0, 1}, "")
+	f.Fuzz(func(t *testing.T, which, request int, data []byte, line string) {
+		p, _ := Parse("x.yaml", all[len(all)-1])
+		if n := len(all); which >= 0 {
+			if q, _ := Parse(nameOf(all[which%n]), all[which%n]); q != nil {
+				p = q
+			}
+		}
+		var vs []Value
+		if p.Via == Text {
+			fields, err := p.Record.Cut(line)
+			if err != nil {
+				fields = []string{line}
+			}
+			vs = p.DecodeFields(fields)
+		} else {
+			plan := p.Plan()
+			r := plan[int(uint(request)%uint(len(plan)))]
+			if vs = p.Decode(r, data); len(vs) != len(r.Points) {
+				t.Fatalf("%d values of %d points", len(vs), len(r.Points))
+			}
+		}
+		for _, v := range vs {
+			pt := p.Points[v.Index]
+			if v.Quality == point.Good && (math.IsNaN(v.Value) || math.IsInf(v.Value, 0) || pt.Range != nil && (v.Value < pt.Range.Min || v.Value > pt.Range.Max)) {
+				t.Fatalf("%s is good: %v", v.Point, v.Value)
+			}
+			if v.Quality == point.Unknown || v.Quality != point.Good && v.Why.IsZero() {
+				t.Fatalf("%s: %v without a reason", v.Point, v.Quality)
+			}
+		}
+	})
+}
+
+func nameOf(b []byte) string {
+	const key = "\nprofile: "
+	for i := range b {
+		if i+len(key) < len(b) && string(b[i:i+len(key)]) == key {
+			j := i + len(key)
+			for j < len(b) && b[j] != '\n' {
+				j++
+			}
+			return string(b[i+len(key):j]) + ".yaml"
+		}
+	}
+	return "x.yaml"
+}
