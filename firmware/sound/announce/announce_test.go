@@ -196,6 +196,9 @@ func TestStopSilencesTheSoundAndNotTheLevel(t *testing.T) {
 		b.a.Announce(standing("flood", 4, "strobe"))
 		time.Sleep(moment)
 		b.is(false, true, "escalated")
+		b.a.Stop(order.Who{Name: "key"})
+		time.Sleep(5*time.Minute + moment)
+		b.is(false, true, "nobody acknowledged the higher level, and it stays silent")
 	})
 }
 
