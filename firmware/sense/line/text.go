@@ -91,6 +91,9 @@ func (t *Text) Run(ctx context.Context) error {
 		}
 		now := time.Now()
 		switch {
+		case err == nil && t.cfg.Profile.Record != nil && len(rec.Fields) != t.cfg.Profile.Record.Fields:
+			// A field too few or too many may have moved all of them.
+			t.garbled(&drivers.Fault{Kind: drivers.FaultGarbled, Detail: rec.Raw})
 		case err == nil:
 			t.heard(rec)
 		case late && drivers.KindOf(err) != drivers.FaultGone:
