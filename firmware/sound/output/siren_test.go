@@ -413,3 +413,20 @@ func TestWhatJustRunsIsPulsedAwayFromEveryReservedPattern(t *testing.T) {
 		}
 	}
 }
+
+func TestATakeoverThatComesAfterTheStopIsDropped(t *testing.T) {
+	run(t, func(t *testing.T) {
+		b := &siren{lag: ms(10)}
+		w := newWorld(t, sirenSpec("a", &siren{lag: ms(10)}), sirenSpec("b", b))
+		r := w.sound(3, time.Minute, nil, "a")
+		pause(ms(50))
+		w.silence("a")
+		u := w.h.units["b"]
+		late := &job{o: r.Order(), p: pulses{{time.Hour, 0}}, run: r, primary: "a", until: w.h.now() + time.Minute}
+		r.opened(1)
+		u.post(func(now time.Duration) { u.m.deputise(now, late) })
+		pause(time.Second)
+		w.want(!b.sounds(), "it sounds after STOP")
+		wait(r)
+	})
+}
