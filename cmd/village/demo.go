@@ -54,7 +54,7 @@ rules:
     name: {zh: 短时强降雨, en: heavy rain}
     set_by: {name: 演示, date: 2026-11-23}
     any_of:
-      - {point: rain.total, over: 1m, prepare: 2 mm, evacuate: 40 mm}
+      - {point: rain.total, over: 1m, prepare: 1.4 mm, evacuate: 40 mm}
   flash-flood:
     name: {zh: 山洪, en: flash flood}
     set_by: {name: 演示, date: 2026-11-23}
@@ -117,6 +117,10 @@ func newDemo(edged, out string) (*demo, error) {
 	}
 	d.box = &box{edged: edged, dir: dir, log: filepath.Join(out, "edged.log")}
 	if err := os.WriteFile(d.box.log, nil, 0o644); err != nil {
+		d.close()
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "horn"), 0o755); err != nil {
 		d.close()
 		return nil, err
 	}
