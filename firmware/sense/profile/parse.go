@@ -23,7 +23,8 @@ import (
 
 // Bounds on what one profile may ask for.
 const (
-	mostBytes  = 64 << 10
+	mostBytes  = 32 << 10
+	mostDepth  = 16 // of brackets; the parser's time grows with its square
 	mostPoints = 256
 )
 
@@ -62,6 +63,10 @@ func Parse(file string, b []byte) (_ *Profile, problems []Problem) {
 		r.note(1, 1, phrase.M("profile.too_big", "bytes", len(b), "most", mostBytes))
 		return nil, r.problems
 	}
+	if depth(b) > mostDepth {
+		r.note(1, 1, phrase.M("profile.too_deep", "most", mostDepth))
+		return nil, r.problems
+	}
 	f, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		r.syntax(err)
@@ -79,6 +84,21 @@ func Parse(file string, b []byte) (_ *Profile, problems []Problem) {
 		return nil, r.problems
 	}
 	return p, nil
+}
+
+// depth gives how many brackets are open at once at most, wherever they stand.
+func depth(b []byte) int {
+	open, most := 0, 0
+	for _, c := range b {
+		switch c {
+		case '[', '{':
+			open++
+			most = max(most, open)
+		case ']', '}':
+			open = max(0, open-1)
+		}
+	}
+	return most
 }
 
 func (r *reader) syntax(err error) {
