@@ -6,10 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
-	"tocsin/firmware/point"
 	"tocsin/firmware/station"
 )
 
@@ -44,28 +42,11 @@ func (c *CheckCmd) Run(g *Globals) error {
 		return err
 	}
 	if c.Explain {
-		explain(bp, l)
+		for _, m := range bp.Explain() {
+			fmt.Println("  " + m.In(l))
+		}
 	}
 	return nil
 }
 
 func round(d time.Duration) string { return d.Round(time.Millisecond).String() }
-
-func explain(bp *station.Blueprint, l phrase.Lang) {
-	for _, r := range bp.Rules {
-		fmt.Println(phrase.M("check.rule", "hazard", r.Hazard, "plan", bp.PlanOf[r.Hazard].Name).In(l))
-		for _, c := range r.AnyOf {
-			what := phrase.M("check.value", "point", string(c.Point))
-			switch c.Kind {
-			case rule.Sum:
-				what = phrase.M("check.sum", "point", string(c.Point), "window", point.Span(c.Window).String())
-			case rule.Rise:
-				what = phrase.M("check.rise", "point", string(c.Point), "window", point.Span(c.Window).String())
-			}
-			for _, t := range c.Levels {
-				fmt.Println("  " + phrase.M("check.threshold", "what", what, "level", bp.Levels.Rank(t.Level).Name, "on", t.On, "off", t.Off,
-					"unit", string(c.Unit), "after", point.Span(c.Dwell).String(), "for", point.Span(c.ClearDwell).String()).In(l))
-			}
-		}
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sound/output"
 )
@@ -90,4 +91,30 @@ func (l LinePlan) command() time.Duration {
 		return 5 * time.Millisecond
 	}
 	return l.turnaround() + time.Duration(16+7)*11*time.Second/time.Duration(l.Baud)
+}
+
+// Explain says what each rule works with, defaults included.
+func (bp *Blueprint) Explain() []phrase.Message {
+	var out []phrase.Message
+	for _, r := range bp.Rules {
+		for _, c := range r.AnyOf {
+			what := phrase.M("check.value", "point", string(c.Point))
+			switch c.Kind {
+			case rule.Sum:
+				what = phrase.M("check.sum", "point", string(c.Point), "window", point.Span(c.Window).String())
+			case rule.Rise:
+				what = phrase.M("check.rise", "point", string(c.Point), "window", point.Span(c.Window).String())
+			}
+			for _, t := range c.Levels {
+				m := []any{"hazard", r.Hazard, "plan", bp.PlanOf[r.Hazard].Name, "what", what, "level", bp.Levels.Rank(t.Level).Name, "on", t.On, "off", t.Off,
+					"unit", string(c.Unit), "after", point.Span(c.Dwell).String(), "for", point.Span(c.ClearDwell).String()}
+				if c.Below {
+					out = append(out, phrase.M("check.threshold_below", m...))
+				} else {
+					out = append(out, phrase.M("check.threshold", m...))
+				}
+			}
+		}
+	}
+	return out
 }

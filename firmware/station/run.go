@@ -86,6 +86,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.lateMemory()
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
+	h.quiet()
 	h.startInputs(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
@@ -263,6 +264,35 @@ func (h *House) resume(open []alarm.Alarm) {
 	h.show()
 }
 
+// quiet switches off, and verifies, every output that no restored alarm sounds
+// on: a relay may have been left on by a box that forgot why. Called when the
+// lines run.
+func (h *House) quiet() {
+	busy := map[string]bool{}
+	for _, x := range h.announcer.Sounding() {
+		if x.Phase == announce.Speaking {
+			for _, o := range x.Outputs {
+				busy[o] = true
+			}
+		}
+	}
+	var idle []string
+	for _, name := range h.house.Names() {
+		if !busy[name] {
+			idle = append(idle, name)
+		}
+	}
+	if len(idle) == 0 {
+		return
+	}
+	o, err := h.desk.Make(order.Ask{Action: order.Silence, Source: order.Hand, Outputs: idle, Who: order.Who{Name: "start", Via: "start"}})
+	if err != nil {
+		h.log.Error("no order to silence at the start", "err", err)
+		return
+	}
+	h.house.Silence(o)
+}
+
 // lateMemory brings alarms back from a disk that was too slow for the start.
 func (h *House) lateMemory() {
 	select {
@@ -320,8 +350,8 @@ func (h *House) feed(ctx context.Context) error {
 	})
 }
 
-// goodbye keeps what is in memory. Outputs are left as they are: a sounding goes
-// on by its relay's own time until the box is back.
+// goodbye keeps what is in memory. What sounds is switched off when the outputs
+// end, and resumed at the next start.
 func (h *House) goodbye() {
 	err := h.do(func() {
 		now := h.clock.Now()

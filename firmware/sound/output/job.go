@@ -53,8 +53,38 @@ type Bare struct{}
 // Samples gives nothing.
 func (Bare) Samples(drivers.Format) Reader { return nil }
 
-// Cadence gives the pulses.
-func (Bare) Cadence(Kind) Cadence { return Cadence{{On: 3 * time.Second, Off: 2 * time.Second}} }
+// Cadence gives the pulses; a motor runs and rests in longer turns.
+func (Bare) Cadence(k Kind) Cadence {
+	if k == Motor {
+		return Cadence{{On: 18 * time.Second, Off: 10 * time.Second}}
+	}
+	return Cadence{{On: 3 * time.Second, Off: 2 * time.Second}}
+}
+
+// turn gives where a job stands in a cadence, and when that changes.
+func (j *job) turn(now time.Duration, c Cadence) (on bool, next time.Duration) {
+	on, next = c.at(now - j.from)
+	if next > 0 {
+		next += j.from
+	}
+	if next == 0 || next > j.until {
+		next = j.until
+	}
+	return on, next
+}
+
+// stretched gives a motor's cadence: turns no shorter than its minima, so that a
+// rotor is never pulsed, and rests, since one that ran on would give the steady
+// tone of the civil-defence all-clear.
+func (c Cadence) stretched(minOn, minOff time.Duration) Cadence {
+	out := make(Cadence, 0, len(c))
+	for _, p := range c {
+		if p.On > 0 {
+			out = append(out, Pulse{On: max(p.On, minOn), Off: max(p.Off, minOff)})
+		}
+	}
+	return out
+}
 
 // silent tells whether a cadence keeps the relay off: the programme is not for
 // this kind of output.

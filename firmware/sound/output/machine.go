@@ -169,16 +169,12 @@ func (m *machine) target(now time.Duration) (on bool, next time.Duration) {
 		if ready := m.pause + m.s.MinOff; m.restKnown && r.told != toldOn && now < ready {
 			return false, ready
 		}
-		return true, j.until
+		if ran := r.since + m.s.MinOn; r.told == toldOn && now < ran {
+			return true, ran
+		}
+		return j.turn(now, j.cadence.stretched(m.s.MinOn, m.s.MinOff))
 	case j != nil:
-		on, next = j.cadence.at(now - j.from)
-		if next > 0 {
-			next += j.from
-		}
-		if next == 0 || next > j.until {
-			next = j.until
-		}
-		return on, next
+		return j.turn(now, j.cadence)
 	case m.s.Kind == Motor && r.told == toldOn && !m.override && now < r.since+m.s.MinOn:
 		return true, r.since + m.s.MinOn
 	}

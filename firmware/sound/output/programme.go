@@ -13,7 +13,8 @@ type Programme interface {
 	// Samples opens the programme from its beginning in a player's format.
 	Samples(f drivers.Format) Reader
 	// Cadence gives how a relay of a kind (Electronic, Strobe) is pulsed. Empty
-	// means on for as long as the order lasts. A motor is never pulsed.
+	// means on for as long as the order lasts. A motor's turns are stretched to
+	// its minimum times.
 	Cadence(k Kind) Cadence
 }
 
@@ -42,7 +43,8 @@ type Kind string
 const (
 	// Electronic is a siren that may be pulsed.
 	Electronic Kind = "electronic"
-	// Motor is a siren with a rotor: minimum times, no pulses.
+	// Motor is a siren with a rotor: it runs and rests in turns that are no
+	// shorter than its minimum times, and is never pulsed.
 	Motor Kind = "motor"
 	// Loudspeaker plays samples.
 	Loudspeaker Kind = "loudspeaker"

@@ -56,7 +56,7 @@ func (m *machine) poll() time.Duration {
 	switch {
 	case m.contact.verifying && (m.contact.reported && m.sense.liar):
 		return pollLater
-	case m.contact.verifying || m.job != nil && !m.job.heard:
+	case m.contact.verifying || m.job != nil && (!m.job.heard || m.job.dark > 0):
 		return pollSoon
 	case m.job != nil:
 		return pollLater
