@@ -26,7 +26,8 @@ type Opts struct {
 	// 1 000 000 rows and 256 MiB.
 	MaxRows, MaxBytes int64
 	// Hold gives the lowest number that must be kept whatever the cap says,
-	// because it has not been delivered; nil or 0 holds nothing.
+	// because it has not been delivered; nil or 0 holds nothing. It is called by the
+	// writer and must not block.
 	Hold func() int64
 	// Waiting and WaitingBytes bound what waits for the disk. Defaults 8192 records, 8 MiB.
 	Waiting, WaitingBytes int
@@ -116,15 +117,18 @@ type Journal struct {
 	stalled    bool
 	taken      uint64        // batches accepted
 	durable    uint64        // batches durable
+	landed     uint64        // batches durable, of which nobody was told yet
 	changed    chan struct{} // closed and replaced at each commit and each change of state
 	closed     bool
 	stats      Stats
 	confessed  [weights]int64 // drops that were written down
 
 	// The writer's own.
-	floor int64 // as written beside the file
-	knows bool  // what an earlier process left was read once
-	bring bool  // what RAM holds must be written to the file that is opened next
+	floor    int64     // as written beside the file
+	knows    bool      // what an earlier process left was read once
+	bring    bool      // what RAM holds must be written to the file that is opened next
+	budget   int       // files that may still be set aside
+	refilled time.Time // when the budget was filled
 
 	fmu  sync.RWMutex
 	file *file // nil where there is none

@@ -36,17 +36,17 @@ func (j *Journal) write(ctx context.Context) error {
 			break
 		}
 		var again <-chan time.Time
-		wake, tick := j.wake, tick.C
+		wake, idle := j.wake, tick.C
 		if err != nil {
 			pause = min(max(2*pause, j.o.Retry), j.o.RetryMax)
-			again, wake, tick = time.After(pause), nil, nil
+			again, wake, idle = time.After(pause), nil, nil
 		} else {
 			pause = 0
 		}
 		select {
 		case <-wake:
 		case <-again:
-		case <-tick:
+		case <-idle:
 		case f := <-j.condemned:
 			if f == j.file {
 				j.replace(errDamaged)
@@ -115,8 +115,22 @@ func (j *Journal) turn() error {
 	return err
 }
 
+// budget is how many files may be set aside in one refill: if it is not the file
+// that is ill, replacing it again and again would only lose what it holds.
+const (
+	budget = 5
+	refill = 10 * time.Minute
+)
+
 // replace sets the file aside, so that the next attempt makes a new one.
 func (j *Journal) replace(why error) error {
+	if time.Since(j.refilled) > refill {
+		j.refilled, j.budget = time.Now(), budget
+	}
+	if j.budget--; j.budget < 0 {
+		j.fail(why)
+		return why
+	}
 	err := j.setAside(why)
 	if err != nil {
 		j.rescue()
@@ -155,23 +169,18 @@ func (j *Journal) attempt() error {
 		return err
 	}
 	for {
-		records, state, any := j.fetch()
+		records, state, any := j.fetch(false)
 		if !any {
 			break
 		}
 		began := time.Now()
-		err := j.reserve(records)
-		if err == nil {
-			err = j.file.commit(change{records: records, state: state})
-		}
-		if err != nil {
-			if !errors.As(err, new(errUnsure)) {
-				j.unfetch()
-			}
+		if err := j.put(j.file, change{records: records, state: state}); err != nil {
 			return err
 		}
-		j.land(records, time.Since(began))
+		j.land(time.Since(began))
+		j.announce()
 	}
+	j.announce()
 	j.settle(true, phrase.Message{})
 	j.confess()
 	if n, err := j.file.prune(j.o.MaxRows, j.o.MaxBytes, j.o.Hold()); err != nil {
@@ -243,30 +252,50 @@ func (j *Journal) resolve(f *file) error {
 	if err := f.checkpoint(); err != nil {
 		return err
 	}
-	j.land(j.flight.records, 0)
+	j.land(0)
 	return nil
 }
 
-// carry writes to a new file what RAM holds of the old one, and from which number
-// it goes on.
+// carry writes to a new file, in one transaction, what RAM holds of the old one,
+// what waits, and from which number it goes on.
 func (j *Journal) carry(f *file) error {
+	records, state, any := j.fetch(true)
 	j.mu.Lock()
-	c := change{records: slices.Clone(j.recent), state: maps.Clone(j.state), whole: true, last: j.next - 1}
+	c := change{records: slices.Concat(j.recent, records), state: state, whole: true, last: j.next - 1}
 	j.mu.Unlock()
-	if err := j.reserve(c.records); err != nil {
+	if err := j.put(f, c); err != nil {
 		return err
 	}
-	return f.commit(c)
+	if any {
+		j.land(0)
+	}
+	return nil
 }
 
-// fetch takes what waits and numbers it.
-func (j *Journal) fetch() (records []Record, state map[string][]byte, any bool) {
+// put commits a change. Where it certainly failed, what was fetched goes back.
+func (j *Journal) put(f *file, c change) error {
+	err := j.reserve(c.records)
+	if err == nil {
+		err = f.commit(c)
+	}
+	if err != nil && !errors.As(err, new(errUnsure)) {
+		j.unfetch()
+	}
+	return err
+}
+
+// fetch takes what waits and numbers it. With whole it gives all values as they
+// stand at that instant, else those that wait.
+func (j *Journal) fetch(whole bool) (records []Record, state map[string][]byte, any bool) {
 	j.mu.Lock()
+	if whole {
+		state = maps.Clone(j.state)
+	}
 	if !j.flight.full {
 		if j.waiting.len() == 0 && len(j.dirty) == 0 {
-			j.durable = max(j.durable, j.taken)
+			j.landed = max(j.landed, j.taken) // what was dropped is settled as well
 			j.mu.Unlock()
-			return nil, nil, false
+			return nil, state, false
 		}
 		q := j.waiting
 		j.waiting = queue{ticket: q.ticket}
@@ -283,7 +312,10 @@ func (j *Journal) fetch() (records []Record, state map[string][]byte, any bool) 
 		j.next = next + int64(len(list))
 	}
 	defer j.mu.Unlock()
-	return j.flight.records, j.flight.state, true
+	if !whole {
+		state = j.flight.state
+	}
+	return j.flight.records, state, true
 }
 
 // unfetch puts back what certainly is not durable. Its numbers are given again,
@@ -309,17 +341,28 @@ func (j *Journal) unfetch() {
 	j.flight = flight{}
 }
 
-// land counts the batch that was under way as durable and tells who waits.
-func (j *Journal) land(records []Record, took time.Duration) {
+// land counts the batch that was under way as durable. Nobody is told until announce,
+// so that who is told can read it.
+func (j *Journal) land(took time.Duration) {
 	j.mu.Lock()
-	j.durable = max(j.durable, j.flight.upto)
-	j.flight = flight{}
-	j.remember(records)
-	j.stats.Records += int64(len(records))
+	defer j.mu.Unlock()
+	j.landed = max(j.landed, j.flight.upto)
+	j.remember(j.flight.records)
+	j.stats.Records += int64(len(j.flight.records))
 	j.stats.Commits++
 	j.stats.LongestCommit = max(j.stats.LongestCommit, took)
+	j.flight = flight{}
+}
+
+// announce tells who waits what has become durable.
+func (j *Journal) announce() {
+	j.mu.Lock()
+	news := j.landed > j.durable
+	j.durable = max(j.durable, j.landed)
 	j.mu.Unlock()
-	j.ring()
+	if news {
+		j.ring()
+	}
 }
 
 // remember keeps the newest records in RAM within bounds. The lock is held.
