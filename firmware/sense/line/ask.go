@@ -158,6 +158,7 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 		if v.Quality == point.Good {
 			ps.lastGood = at
 		}
+		ps.quality = v.Quality
 		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
 			Quality: v.Quality, Why: v.Why, At: stamp})
 	}
@@ -173,6 +174,7 @@ func (l *Line) faulty(j *job, why phrase.Message, now time.Time) []point.Reading
 	stamp := l.o.Clock.StampAt(now)
 	out := make([]point.Reading, 0, len(j.req.Points))
 	for _, i := range j.req.Points {
+		j.u.points[i].quality = point.CommFault
 		out = append(out, point.Reading{Point: j.u.points[i].id, Value: math.NaN(), Unit: j.u.Profile.Points[i].Unit,
 			Quality: point.CommFault, Why: why, At: stamp})
 	}
@@ -189,15 +191,6 @@ func (l *Line) emit(rs []point.Reading) {
 		l.snap.Readings[r.Point] = r
 	}
 	l.mu.Unlock()
-	for _, r := range rs {
-		if u := l.byID[r.Point.Device()]; u != nil {
-			for i := range u.points {
-				if u.points[i].id == r.Point {
-					u.points[i].quality = r.Quality
-				}
-			}
-		}
-	}
 	l.o.Sink(rs)
 }
 
@@ -228,6 +221,7 @@ func stale(ps *pointState, now time.Time, c Clock) (point.Reading, bool) {
 	if ps.quality != point.Good || ps.limit <= 0 || now.Sub(ps.lastGood) <= ps.limit {
 		return point.Reading{}, false
 	}
+	ps.quality = point.Stale
 	age := now.Sub(ps.lastGood).Truncate(time.Second)
 	return point.Reading{Point: ps.id, Quality: point.Stale, At: c.StampAt(now),
 		Why: phrase.M("line.stale", "age", point.Span(age).String(), "limit", point.Span(ps.limit).String())}, true

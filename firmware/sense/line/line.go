@@ -80,7 +80,8 @@ type Unit struct {
 type Opts struct {
 	Clock Clock
 	// Sink takes the readings of one answer or failure, in order, from the
-	// owner's goroutine: bounded work only.
+	// owner's goroutine: bounded work only. It must not call an Output or a
+	// Sense of this line, which would wait for this very goroutine.
 	Sink func([]point.Reading)
 	// Proof is told at each turn that the owner lives; nil is ignored.
 	Proof *guard.Proof

@@ -124,6 +124,7 @@ func (t *Text) heard(rec drivers.Record) {
 		if v.Quality == point.Good {
 			ps.lastGood = at
 		}
+		ps.quality = v.Quality
 		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: t.cfg.Profile.Points[v.Index].Unit,
 			Quality: v.Quality, Why: v.Why, At: stamp})
 	}
@@ -222,6 +223,7 @@ func (t *Text) age(now time.Time) {
 func (t *Text) faulty(why phrase.Message, now time.Time) []point.Reading {
 	var out []point.Reading
 	for i := range t.points {
+		t.points[i].quality = point.CommFault
 		out = append(out, point.Reading{Point: t.points[i].id, Value: math.NaN(), Unit: t.cfg.Profile.Points[i].Unit,
 			Quality: point.CommFault, Why: why, At: t.o.Clock.StampAt(now)})
 	}
@@ -237,12 +239,5 @@ func (t *Text) emit(rs []point.Reading) {
 		t.snap.Readings[r.Point] = r
 	}
 	t.mu.Unlock()
-	for _, r := range rs {
-		for i := range t.points {
-			if t.points[i].id == r.Point {
-				t.points[i].quality = r.Quality
-			}
-		}
-	}
 	t.o.Sink(rs)
 }

@@ -3,7 +3,6 @@ package profile
 import (
 	"encoding/binary"
 	"math"
-	"math/big"
 	"slices"
 	"strconv"
 
@@ -71,26 +70,35 @@ func (p *Point) number(raw uint64) float64 {
 	return float64(raw)
 }
 
-// scaled gives n × Scale + Offset as a person would write it: the product is
-// taken in decimal, so that 1234 × 0.1 is 123.4 and not 123.4000…01.
+// decimal is scale and offset as integers over a power of ten: 0.1 is 1/10. The
+// zero value is none.
+type decimal struct{ num, off, den float64 }
+
+// decimalOf finds the decimal of a scale and an offset that a person wrote;
+// none where they have more digits than a float64 holds exactly.
+func decimalOf(scale, offset float64) decimal {
+	const most = 1 << 40
+	for den := 1.0; den <= 1e9; den *= 10 {
+		num, off := math.Round(scale*den), math.Round(offset*den)
+		if math.Abs(num) < most && math.Abs(off) < most && num/den == scale && off/den == offset {
+			return decimal{num, off, den}
+		}
+	}
+	return decimal{}
+}
+
+// scaled gives n × Scale + Offset as a person would write it: 1234 × 0.1 is
+// 123.4 and not 123.4000…01, since an integer divided by a power of ten is
+// rounded once.
 func (p *Point) scaled(n float64) float64 {
-	if p.Scale == 1 && p.Offset == 0 || math.IsNaN(n) || math.IsInf(n, 0) {
+	if p.Scale == 1 && p.Offset == 0 {
 		return n
 	}
-	if p.Type == Float32 || p.Type == Float64 {
-		return n*p.Scale + p.Offset
+	const exact = 1 << 53
+	if v := n*p.decimal.num + p.decimal.off; p.decimal.den != 0 && n == math.Trunc(n) && math.Abs(v) < exact {
+		return v / p.decimal.den
 	}
-	exact := func(f float64) *big.Rat {
-		r, ok := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
-		if !ok {
-			r = new(big.Rat)
-		}
-		return r
-	}
-	r := exact(n)
-	r.Mul(r, exact(p.Scale)).Add(r, exact(p.Offset))
-	v, _ := r.Float64()
-	return v
+	return n*p.Scale + p.Offset
 }
 
 // Decode gives the value of each point of a request from the bytes of its

@@ -296,6 +296,7 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	if pt.Scale == 0 || math.Abs(pt.Scale) > 1e12 || math.Abs(pt.Offset) > 1e12 {
 		r.at(m["scale"], phrase.M("profile.bad_scale"))
 	}
+	pt.decimal = decimalOf(pt.Scale, pt.Offset)
 	pt.Unit = r.unit(m["unit"], n, pt.Type)
 	if m["range"] != nil {
 		pt.Range = r.rangeOf(m["range"])

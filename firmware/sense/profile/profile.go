@@ -160,6 +160,7 @@ type Point struct {
 	// Counter is set where the value is a running total.
 	Counter *Counter
 
+	decimal   decimal
 	line, col int
 }
 

@@ -287,3 +287,36 @@ func TestALineOfTextIsTakenOnlyWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestAScaledValueIsTheOneAPersonWouldWrite(t *testing.T) {
+	for _, c := range []struct {
+		scale, offset, raw, want float64
+	}{
+		{0.1, 0, 1234, 123.4}, {0.1, 0, 3, 0.3}, {0.01, 0, 57, 0.57}, {-0.001, 0, 4001, -4.001}, {0.254, 0, 3, 0.762},
+		{0.1, -40, 655, 25.5}, {10, 5, 7, 75}, {0.1, 0.05, 1, 0.15},
+	} {
+		p := Point{Scale: c.scale, Offset: c.offset, decimal: decimalOf(c.scale, c.offset)}
+		if got := p.scaled(c.raw); got != c.want {
+			t.Errorf("%v × %v + %v = %v, want %v", c.raw, c.scale, c.offset, got, c.want)
+		}
+	}
+	third := Point{Scale: 1.0 / 3, decimal: decimalOf(1.0/3, 0)}
+	if got := third.scaled(9); math.Abs(got-3) > 1e-12 {
+		t.Errorf("a third of 9 is %v", got)
+	}
+}
+
+// BenchmarkDecode is one answer of 100 registers of one point each: with 50
+// units asked ten times a second it runs 500 times a second.
+func BenchmarkDecode(b *testing.B) {
+	p := &Profile{}
+	r := Request{Table: drivers.Holding, Count: 100}
+	for i := range 100 {
+		p.Points = append(p.Points, Point{ID: "v", Table: drivers.Holding, Addr: uint16(i), Bit: -1, Type: Uint16, Scale: 0.1, decimal: decimalOf(0.1, 0), Unit: "m"})
+		r.Points = append(r.Points, i)
+	}
+	data := make([]byte, 200)
+	for b.Loop() {
+		p.Decode(r, data)
+	}
+}
