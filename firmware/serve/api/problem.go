@@ -61,7 +61,7 @@ func (s *Server) refused(status int, err error) error {
 }
 
 // speak turns huma's own English errors into problems.
-func speak(_ huma.Context, _ string, v any) (any, error) {
+func speak(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -71,6 +71,8 @@ func speak(_ huma.Context, _ string, v any) (any, error) {
 	case http.StatusRequestEntityTooLarge:
 		m = phrase.M("serve.too_large")
 	case http.StatusRequestTimeout:
+		// What has not come by now is not waited for.
+		ctx.SetHeader("Connection", "close")
 		m = phrase.M("serve.too_slow")
 	case http.StatusUnsupportedMediaType:
 		m = phrase.M("serve.json_only")
