@@ -16,8 +16,10 @@ type Wire struct {
 	Slave *Slave
 	// Char is what a character takes.
 	Char time.Duration
-	// Echo, where not negative, gives back what was sent so long after its end.
-	Echo time.Duration
+	// Echo gives back what was sent, as some RS-485 adapters do.
+	Echo bool
+	// Latency is how long the adapter holds back all that it hears.
+	Latency time.Duration
 	// Chop cuts what is heard into pieces of so many bytes, each at its time.
 	// 0: one piece at the end.
 	Chop int
@@ -31,7 +33,7 @@ type Wire struct {
 
 // NewWire makes one.
 func NewWire(s *Slave, char time.Duration) *Wire {
-	return &Wire{Slave: s, Char: char, Echo: -1, rx: make(chan drivers.Chunk, 4096)}
+	return &Wire{Slave: s, Char: char, rx: make(chan drivers.Chunk, 4096)}
 }
 
 // Write is drivers.Port.
@@ -42,8 +44,8 @@ func (w *Wire) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	sent := time.Duration(len(p)) * w.Char
-	if w.Echo >= 0 {
-		w.at(sent+w.Echo, slices.Clone(p))
+	if w.Echo {
+		w.Put(0, 0, slices.Clone(p))
 	}
 	w.buf = append(w.buf, p...)
 	for {
@@ -78,7 +80,7 @@ func (w *Wire) Put(after, hole time.Duration, frame []byte) {
 }
 
 func (w *Wire) at(d time.Duration, b []byte) {
-	time.AfterFunc(d, func() {
+	time.AfterFunc(d+w.Latency, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.closed {

@@ -19,7 +19,9 @@
 // is not asked anything that the owed answer could be taken for (FaultOwed).
 // Whatever is heard, at any time, is searched for owed answers before it is
 // dropped, so that the unit is asked again as soon as its late answer came. An
-// answer that follows a debt nobody paid is marked Answer.Doubt.
+// answer that follows a debt nobody paid is marked Answer.Doubt. This covers
+// every answer, and every copy of one, that comes within five timeouts; what
+// comes later than six can be told only by that mark.
 //
 // It never retries, never sleeps for bytes, and never gives a value whose
 // belonging it is not sure of without saying so.

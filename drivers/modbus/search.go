@@ -74,6 +74,7 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 				i += need
 				keep, r.need = -1, 0
 				if r.led.overtaken(q.shape, at) {
+					q.explain(frame)
 					continue
 				}
 				if r.led.copied(q.unit, q.req[:len(q.req)-2], frame) {
@@ -108,6 +109,9 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 		}
 		switch debt, f, need := r.led.settles(p); f {
 		case fits:
+			if q != nil {
+				q.explain(p[:need])
+			}
 			if debt >= 0 {
 				r.led.pay(p[0], debt, p[:need], at)
 			}
@@ -121,6 +125,10 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 	}
 	return nil
 }
+
+// explain takes a frame whose owner is known out of what may be called garbled
+// or foreign.
+func (q *query) explain(frame []byte) { q.heard = bytes.Replace(q.heard, frame, nil, 1) }
 
 // drop forgets the buffer up to keep, all of it where keep is negative.
 func (r *rtu) drop(q *query, keep int) {

@@ -1,0 +1,59 @@
+package modbus_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/drivers/drivertest"
+	"tocsin/drivers/modbus"
+)
+
+// In memory, in virtual time, with each way that bytes may arrive.
+func TestRTUConforms(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		chop    int
+		echo    bool
+		latency time.Duration
+	}{
+		{"in one piece", 0, false, 0},
+		{"byte by byte", 1, false, 0},
+		{"with echo", 0, true, 0},
+		{"byte by byte with echo", 1, true, 0},
+		{"with an echo that trickles late", 3, true, 16 * time.Millisecond},
+		{"with a slow adapter", 0, false, 16 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var w *drivertest.Wire
+			drivertest.Registers(t, drivertest.Rig{
+				RTU: true, Timeout: timeout,
+				Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
+					return modbus.NewRTU(func() (drivers.Port, error) {
+						w = drivertest.NewWire(s, char)
+						w.Chop, w.Echo, w.Latency = c.chop, c.echo, c.latency
+						return w, nil
+					}, modbus.RTUOpts{Baud: 9600, Timeout: timeout})
+				},
+				Pull: func() { w.Pull() },
+				Run: func(t *testing.T, f func(*testing.T)) {
+					synctest.Test(t, f)
+				},
+			})
+		})
+	}
+}
+
+func TestTCPConforms(t *testing.T) {
+	const patience = 400 * time.Millisecond
+	var p *drivertest.TCP
+	drivertest.Registers(t, drivertest.Rig{
+		Timeout: patience,
+		Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
+			p = drivertest.ServeTCP(t, s)
+			return modbus.NewTCP(p.Addr, modbus.TCPOpts{Timeout: patience})
+		},
+		Pull: func() { p.Kick() },
+	})
+}
