@@ -98,7 +98,7 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 			cancel()
 			return nil, err
 		}
-		c := line.Config{Name: p.Name, Timeout: 2*p.timeout() + time.Second}
+		c := line.Config{Name: p.Name, Timeout: p.timeout()}
 		for _, u := range p.Units {
 			lu := line.Unit{Device: u.Device, Unit: u.Unit, Profile: u.Profile, Zero: u.Offset}
 			if u.Every != nil {

@@ -9,10 +9,14 @@ import (
 	"tocsin/firmware/point"
 )
 
-// settleAfter is how many consecutive readings must agree with each other
-// before a level that was reached by an impossible jump is believed: the gauge
-// was moved or a long gap hid the rise. One spike is never believed.
-const settleAfter = 3
+// settleAfter is how many consecutive readings must agree with each other, and
+// settleFor over how long, before a level that was reached by an impossible jump
+// is believed: the gauge was moved or a long gap hid the rise. One spike is never
+// believed, nor a surge that a fast poll sees several times.
+const (
+	settleAfter = 3
+	settleFor   = 10 * time.Second
+)
 
 // Judge holds the plausibility of one point of one device over time: rate of
 // change and a value that never moves. It is used by one goroutine. It only
@@ -24,10 +28,11 @@ type Judge struct {
 	at    clock.Stamp
 	known bool
 
-	jumped  float64 // the last value that was too fast
-	jumpAt  clock.Stamp
-	agreed  int
-	unmoved clock.Stamp // since when last has not changed
+	jumped      float64 // the last value that was too fast
+	jumpAt      clock.Stamp
+	jumpedSince clock.Stamp // the first of those that agree
+	agreed      int
+	unmoved     clock.Stamp // since when last has not changed
 }
 
 // NewJudge makes a judge that has seen nothing.
@@ -47,10 +52,10 @@ func (j *Judge) Look(v Value, at clock.Stamp) Value {
 		if j.agreed > 0 && j.possible(r, j.jumped, v.Value, j.jumpAt, at) {
 			j.agreed++
 		} else {
-			j.agreed = 1
+			j.agreed, j.jumpedSince = 1, at
 		}
 		j.jumped, j.jumpAt = v.Value, at
-		if j.agreed < settleAfter {
+		if long, _ := at.Since(j.jumpedSince); j.agreed < settleAfter || long < settleFor {
 			v.Quality = point.Suspect
 			v.Why = phrase.M("sense.too_fast", "from", j.last, "to", v.Value, "unit", string(j.pt.Unit), "most", r.Most, "per", point.Span(r.Per).String())
 			return v

@@ -85,7 +85,7 @@ func (m *machine) begin(now time.Duration, j *job) {
 	if j.until == 0 {
 		j.until = now + j.o.For()
 	}
-	if m.s.Kind == Electronic || m.s.Kind == Strobe {
+	if m.s.Kind != Loudspeaker {
 		j.cadence = j.p.Cadence(m.s.Kind)
 	}
 	if j.unsuited(m.s.Kind) {

@@ -40,9 +40,9 @@ func (m *machine) stepSense(now time.Duration, on bool, a *acts) {
 	if s.busy {
 		return
 	}
-	watch := m.contact.verifying || m.job == nil || on
+	watch := m.contact.verifying || m.job == nil || on && (m.running() || m.s.Player != nil)
 	if !watch {
-		return // a pulse's pause, or a motor's rest
+		return // a pulse's pause, a motor's rest, or the relay was not told yet
 	}
 	if now < s.due {
 		a.wake(s.due)
@@ -56,8 +56,8 @@ func (m *machine) poll() time.Duration {
 	switch {
 	case m.contact.verifying && (m.contact.reported && m.sense.liar):
 		return pollLater
-	case m.contact.verifying || m.job != nil && (!m.job.heard || m.job.dark > 0):
-		return pollSoon
+	case m.contact.verifying || m.job != nil && (!m.job.heard || m.job.dark > 0 || len(m.job.cadence) > 0):
+		return pollSoon // one look a second would fall into the pauses of a pulsed siren for ever
 	case m.job != nil:
 		return pollLater
 	}

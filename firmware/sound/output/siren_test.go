@@ -275,6 +275,39 @@ func TestOnlyElectronicSirensArePulsedAndPulsesAreMeasured(t *testing.T) {
 	})
 }
 
+// TestAWireThatBreaksBetweenPulsesIsFound: the pulses are as long as the looks
+// at a siren that was heard are apart, so that every look could fall into a pause.
+func TestAWireThatBreaksBetweenPulsesIsFound(t *testing.T) {
+	run(t, func(t *testing.T) {
+		s := &siren{lag: ms(50)}
+		w := newWorld(t, sirenSpec("siren", s))
+		w.sound(3, time.Minute, pulses{{time.Second, time.Second}}, "siren")
+		pause(5 * time.Second)
+		w.want(!w.stands("siren", NoCurrent), "a good siren is called")
+		s.with(func() { s.dead = true })
+		pause(4 * time.Second)
+		w.want(w.stands("siren", NoCurrent), "nobody misses the current")
+	})
+}
+
+// TestAMotorRunsAndRestsInTurns: one that ran on would give the steady tone of
+// the civil-defence all-clear.
+func TestAMotorRunsAndRestsInTurns(t *testing.T) {
+	run(t, func(t *testing.T) {
+		s := &siren{lag: ms(20)}
+		spec := sirenSpec("motor", s)
+		spec.Kind, spec.MinOn, spec.MinOff = Motor, 4*time.Second, 6*time.Second
+		w := newWorld(t, spec)
+		w.sound(3, 2*time.Minute, pulses{{18 * time.Second, 10 * time.Second}}, "motor")
+		pause(100 * time.Second)
+		w.want(len(s.get().ons) == 4, "%d turns in 100 s of 18 s and 10 s", len(s.get().ons))
+		for i, off := range s.get().offs {
+			ran := off.Sub(s.get().ons[i])
+			w.want(ran > 17*time.Second && ran < 20*time.Second, "ran for %v", ran)
+		}
+	})
+}
+
 func TestWithoutAMeasurementTheReceiptSaysSo(t *testing.T) {
 	run(t, func(t *testing.T) {
 		s := &siren{lag: ms(10), dead: true}
