@@ -364,3 +364,4 @@ func TestNobodyTakingIsBounded(t *testing.T) {
 		last = append(last[max(0, len(last)-8):], hear(t, p, 1)...)
 	}
 }
+
