@@ -364,4 +364,3 @@ func TestNobodyTakingIsBounded(t *testing.T) {
 		last = append(last[max(0, len(last)-8):], hear(t, p, 1)...)
 	}
 }
-
