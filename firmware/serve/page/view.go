@@ -121,7 +121,7 @@ func (p *page) banner(v *view, st api.Status) {
 	l := v.Lang
 	switch {
 	case st.Level != "":
-		v.Tone, v.Icon, v.Headline = p.tone(st.Level), "warn", in(st.LevelText, l)
+		v.Tone, v.Icon, v.Headline = p.tone(st.Level), "warn", orElse(in(st.LevelText, l), st.Level)
 		v.Subline = phrase.M("serve.page_level_stands").In(l)
 	case st.Blind:
 		v.Tone, v.Icon, v.Headline = "unsure", "blind", phrase.M("serve.page_blind").In(l)
