@@ -86,5 +86,11 @@ func (j *Judge) possible(r *Rate, from, to float64, since, at clock.Stamp) bool 
 		_, how := c.Gain(from, to, over)
 		return how != "fault"
 	}
-	return math.Abs(to-from) <= r.Most*max(1, float64(over)/float64(r.Per))+math.Abs(j.pt.Scale)/2
+	slack := 0.0 // half a step of a whole number; a float has no steps
+	switch j.pt.Type {
+	case Float32, Float64, Number:
+	default:
+		slack = math.Abs(j.pt.Scale) / 2
+	}
+	return math.Abs(to-from) <= r.Most*max(1, float64(over)/float64(r.Per))+slack
 }
