@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// binary builds edged for the board as a release would and takes its size.
+func binary(b *bench) error {
+	mod, err := exec.CommandContext(b.ctx, "go", "env", "GOMOD").Output()
+	root := filepath.Dir(strings.TrimSpace(string(mod)))
+	if err != nil || root == "." || root == string(filepath.Separator) {
+		return fmt.Errorf("run it within the module: it builds edged for arm64 (%v)", err)
+	}
+	out := filepath.Join(b.dir, "edged-arm64")
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out}
+	if f := os.Getenv("FIGURES_OVERLAY"); f != "" {
+		args = append(args, "-overlay", f)
+	}
+	c := exec.CommandContext(b.ctx, "go", append(args, "./cmd/edged")...)
+	c.Dir = root
+	c.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+	if p, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(p)))
+	}
+	st, err := os.Stat(out)
+	if err != nil {
+		return err
+	}
+	b.tell("edged.binary_mib", float64(st.Size())/(1<<20), 1)
+	return nil
+}

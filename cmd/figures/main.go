@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// measure is one run of the bench that gives one or more figures.
+type measure struct {
+	goals []goal
+	// most bounds it, short and long.
+	most, mostLong time.Duration
+	run            func(*bench) error
+	// quiet ones take next to no processor and wait a lot: they run beside each
+	// other, after those that measure latencies.
+	quiet bool
+}
+
+// measures is every figure, in the order of running.
+var measures = []measure{
+	{goals: []goal{{"alarm.cross_to_relay_ms_p99", atMost, 50}, {"alarm.cross_to_tone_ms_p99", atMost, 300}},
+		most: 3 * time.Minute, mostLong: 14 * time.Minute, run: crossings},
+	{goals: []goal{{"alarm.cross_to_relay_shared_ms_p99", atMost, 60}},
+		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: crossingsShared},
+	{goals: []goal{{"alarm.stop_to_silence_ms_p99", atMost, 200}},
+		most: 3 * time.Minute, mostLong: 12 * time.Minute, run: stops},
+	{goals: []goal{{"alarm.stuck_silenced_s", atMost, 5}},
+		most: time.Minute, mostLong: 5 * time.Minute, run: stuck},
+	{goals: []goal{{"alarm.cold_start_to_armed_ms", atMost, 1000}},
+		most: time.Minute, mostLong: 4 * time.Minute, run: coldStarts},
+	{goals: []goal{{"alarm.fatal_elsewhere", atMost, 0}},
+		most: 2 * time.Minute, mostLong: 6 * time.Minute, run: fatals},
+	{goals: []goal{{"alarm.kill9_resume_lost", atMost, 0}},
+		most: 3 * time.Minute, mostLong: 16 * time.Minute, run: kills},
+	{goals: []goal{{"alarm.powercut_lost", atMost, 0}},
+		most: 3 * time.Minute, mostLong: 20 * time.Minute, run: cuts},
+	{goals: []goal{{"alarm.without_disk", atMost, 0}},
+		most: 4 * time.Minute, mostLong: 20 * time.Minute, run: withoutDisk},
+	{goals: []goal{{"acquire.wrong_as_good", atMost, 0}},
+		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: lateAnswers, quiet: true},
+	{goals: []goal{{"acquire.dead_unit_share", atLeast, 0.90}},
+		most: 2 * time.Minute, mostLong: 4 * time.Minute, run: deadUnit, quiet: true},
+	{goals: []goal{{"edged.rss_mib", atMost, 40}},
+		most: time.Minute, mostLong: 3 * time.Minute, run: memory, quiet: true},
+	{goals: []goal{{"edged.binary_mib", atMost, 36}},
+		most: 8 * time.Minute, mostLong: 8 * time.Minute, run: binary},
+}
+
+func main() {
+	edged := flag.String("edged", "out/bin/edged", "the binary that is measured")
+	only := flag.String("only", "", "only figures whose name begins so")
+	long := flag.Bool("long", false, "in full; else a shortened run, marked scaled")
+	seed := flag.Int64("seed", 0, "seed of what is random; 0 takes one by the clock")
+	keep := flag.Bool("keep", false, "keep the working folders and the box's logs")
+	flag.Parse()
+	os.Exit(run(*edged, *only, *long, *keep, *seed))
+}
+
+func run(edged, only string, long, keep bool, seed int64) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	path, err := filepath.Abs(edged)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "figures: no edged to measure:", err)
+		return 2
+	}
+	if seed == 0 {
+		seed = time.Now().UnixNano() % 1_000_000
+	}
+	out := &printer{enc: json.NewEncoder(os.Stdout), only: only, long: long, seed: seed, begun: time.Now()}
+	chosen := slices.DeleteFunc(slices.Clone(measures), func(m measure) bool {
+		return !slices.ContainsFunc(m.goals, func(g goal) bool { return strings.HasPrefix(g.figure, only) })
+	})
+	if len(chosen) == 0 {
+		fmt.Fprintf(os.Stderr, "figures: no figure begins with %q\n", only)
+		return 2
+	}
+	one := func(m measure) {
+		b := &bench{edged: path, long: long, seed: seed, keep: keep, name: m.goals[0].figure, out: out, goals: m.goals}
+		if err := b.do(ctx, cmp.Or(choose(long, m.mostLong, 0), m.most), m.run); err != nil {
+			b.failed(err)
+		}
+	}
+	// What is quiet runs in one go, at the place of the first of them.
+	together := false
+	for _, m := range chosen {
+		switch {
+		case ctx.Err() != nil:
+		case !m.quiet:
+			one(m)
+		case !together:
+			together = true
+			var wg sync.WaitGroup
+			for _, q := range chosen {
+				if q.quiet {
+					wg.Go(func() { one(q) })
+				}
+			}
+			wg.Wait()
+		}
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "figures: interrupted")
+		return 130
+	}
+	if out.unmeasured > 0 {
+		return 1
+	}
+	return 0
+}
+
+func choose[T any](yes bool, a, b T) T {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// do gives the measure a working folder and a bound in time.
+func (b *bench) do(ctx context.Context, most time.Duration, f func(*bench) error) (err error) {
+	if b.dir, err = os.MkdirTemp("", "figures-"); err != nil {
+		return err
+	}
+	defer func() {
+		if b.keep {
+			b.log("kept %s", b.dir)
+			return
+		}
+		os.RemoveAll(b.dir)
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("not done within %v", most))
+	defer cancel()
+	b.ctx, b.begun = ctx, time.Now()
+	b.log("begins")
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the bench broke: %v", r)
+		}
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		b.log("ends after %v", time.Since(b.begun).Round(100*time.Millisecond))
+	}()
+	return f(b)
+}
