@@ -20,7 +20,7 @@ type CheckCmd struct {
 // Run prints problems as file:line:col, then the worst delay from crossing to
 // sound of each point. It exits with 2 where the file cannot be used.
 func (c *CheckCmd) Run(g *Globals) error {
-	l := lang(g.Lang)
+	l := g.lang()
 	bp, problems := station.Load(c.File)
 	for _, p := range problems {
 		word := phrase.M("check.error")

@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/station"
 )
 
 // StatusCmd prints the box at a glance.
@@ -144,34 +144,15 @@ func alarmState(code string) phrase.Message {
 	return phrase.M("error.plain", "text", code)
 }
 
-// version is set by the linker: -X main.version=1.2.3.
-var version string
-
-// buildVersion gives the version of this binary, or the commit it was built
-// from.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if b, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range b.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "dev-" + s.Value[:12]
-			}
-		}
-	}
-	return "dev"
-}
-
 // VersionCmd prints the version of this binary, and that of the box that runs,
 // where one does.
 type VersionCmd struct{}
 
 // Run prints.
 func (c *VersionCmd) Run(g *Globals) error {
-	g.say(phrase.M("serve.version", "version", buildVersion(), "go", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH))
+	g.say(phrase.M("serve.version", "version", station.Version, "go", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH))
 	var st api.Status
-	if g.get("/status", nil, &st) == nil && st.Version != buildVersion() {
+	if g.get("/status", nil, &st) == nil && st.Version != station.Version {
 		g.say(phrase.M("serve.version_running", "version", st.Version))
 	}
 	return nil

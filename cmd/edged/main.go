@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"tocsin/firmware/phrase"
 )
 
 type cli struct {
@@ -40,27 +37,10 @@ func main() {
 	if errors.As(err, &code) {
 		os.Exit(int(code))
 	}
-	fmt.Fprintln(os.Stderr, "edged:", phrase.In(err, lang(c.Lang)))
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		os.Exit(coded.ExitCode())
-	}
-	os.Exit(1)
+	os.Exit(fail(&c.Globals, os.Stderr, err))
 }
 
 // exitCode ends the program with a code, its message having been printed.
 type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
-
-// lang gives the language asked for, by default that of the environment and
-// Chinese where that names none.
-func lang(asked string) phrase.Lang {
-	if asked == "" {
-		asked = os.Getenv("LC_ALL") + os.Getenv("LC_MESSAGES") + os.Getenv("LANG")
-	}
-	if strings.HasPrefix(asked, "en") {
-		return phrase.EN
-	}
-	return phrase.ZH
-}

@@ -35,7 +35,7 @@ func (c *RunCmd) Run(g *Globals) error {
 
 	bp, problems := station.Load(c.Config)
 	for _, p := range problems {
-		fmt.Fprintln(os.Stderr, p.In(lang(g.Lang)))
+		fmt.Fprintln(os.Stderr, p.In(g.lang()))
 	}
 	if config.Fatal(problems) {
 		return exitCode(2)

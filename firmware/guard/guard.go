@@ -111,7 +111,7 @@ func (g *Guard) supervise(ctx context.Context, owner, name string, p Policy, fn 
 	pause := firstPause
 	for n := 0; ; n++ {
 		began := time.Now()
-		err, stack := call(ctx, fn)
+		stack, err := call(ctx, fn)
 		if ctx.Err() != nil && stack == "" {
 			return
 		}
@@ -138,13 +138,13 @@ func (g *Guard) supervise(ctx context.Context, owner, name string, p Policy, fn 
 	}
 }
 
-func call(ctx context.Context, fn func(context.Context) error) (err error, stack string) {
+func call(ctx context.Context, fn func(context.Context) error) (stack string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err, stack = fmt.Errorf("panic: %v", r), string(debug.Stack())
 		}
 	}()
-	return fn(ctx), ""
+	return "", fn(ctx)
 }
 
 // Running lists the goroutines that run, as owner/name, sorted.

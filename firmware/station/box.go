@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -286,7 +287,7 @@ func (h *House) Acknowledge(id string, who api.Who) error {
 		if err == nil {
 			h.happen(e)
 		}
-		return err
+		return known(err)
 	})
 }
 
@@ -297,7 +298,7 @@ func (h *House) Release(id string, who api.Who, reason string) error {
 		if err == nil {
 			h.happen(e)
 		}
-		return err
+		return known(err)
 	})
 }
 
@@ -315,6 +316,15 @@ func (h *House) act(f func() error) error {
 	var err error
 	if busy := h.do(func() { err = f() }); busy != nil {
 		return busy
+	}
+	return err
+}
+
+// known tells the served surface which error is of a thing that is not there.
+func known(err error) error {
+	var said *phrase.Error
+	if errors.As(err, &said) && said.Code == "alarm.no_such" {
+		return &phrase.Error{Message: said.Message, Err: api.ErrUnknown}
 	}
 	return err
 }
