@@ -132,7 +132,7 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 			return nil, fmt.Errorf("%s: no level is called %q (there are %v)", name, code, levels.Codes())
 		}
 		if s.Duty.On <= 0 || s.Duty.Off < 0 {
-			return nil, fmt.Errorf("%s: level %s: duty needs on: and off:", name, code)
+			return nil, fmt.Errorf("%s: level %s: duty needs both on and off", name, code)
 		}
 		if s.Resound <= 0 || s.Resound.Duration() > ResoundMost {
 			return nil, fmt.Errorf("%s: level %s: resound must be above 0 and at most %s", name, code, point.Span(ResoundMost))
@@ -147,7 +147,7 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 		}
 	}
 	if p.AllClear.Tone == "" || p.AllClear.For <= 0 {
-		return nil, fmt.Errorf("%s: all_clear needs a tone and for:", name)
+		return nil, fmt.Errorf("%s: all_clear needs both tone and for", name)
 	}
 	return &p, nil
 }

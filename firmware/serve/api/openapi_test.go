@@ -54,8 +54,7 @@ var bodies = map[string]string{
 }
 
 func call(h http.Handler, g access.Grant, op operation, body, token string) *httptest.ResponseRecorder {
-	var rd *strings.Reader
-	rd = strings.NewReader(body)
+	rd := strings.NewReader(body)
 	r := httptest.NewRequest(op.method, "http://192.168.1.5"+strings.ReplaceAll(op.path, "{id}", "a-1"), rd)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")

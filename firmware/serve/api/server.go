@@ -86,9 +86,8 @@ type Server struct {
 
 	streams, socketStreams, sounds chan struct{}
 
-	mu   sync.Mutex
-	lan  string
-	busy bool
+	mu  sync.Mutex
+	lan string
 }
 
 // New makes the server; it listens nowhere yet. A nil box serves to write the

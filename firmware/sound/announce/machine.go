@@ -131,7 +131,6 @@ func (m *machine) announce(e *effects, r Request, act order.Action, ready order.
 	r.Duty.Off = max(r.Duty.Off, 0)
 	m.seq++
 	it := &item{r: r, act: act, seq: m.seq, since: now, phase: Waiting, due: now.Mono, quiet: now.Mono, ready: ready}
-	old := m.find(r.Cause)
 	if r.Kind == order.Real {
 		// Whatever real asks ends every drill and test, wherever they sound.
 		for _, x := range slices.Clone(m.items) {
@@ -143,7 +142,8 @@ func (m *machine) announce(e *effects, r Request, act order.Action, ready order.
 		m.event(e, it, Dropped, phrase.M("sound.real_stands", "kind", r.Kind.Message()), now)
 		return
 	}
-	if old = m.find(r.Cause); old != nil && act == order.Sound && old.act == order.Sound && old.r.Kind == r.Kind && it.standing() && old.standing() {
+	old := m.find(r.Cause)
+	if old != nil && act == order.Sound && old.act == order.Sound && old.r.Kind == r.Kind && it.standing() && old.standing() {
 		m.update(e, old, r, now)
 		return
 	}

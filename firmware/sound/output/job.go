@@ -26,11 +26,9 @@ type job struct {
 	handed          bool          // to the next output
 	begun           time.Duration // when it first started
 	voice           int           // failed attempts to play
-	voiceOver       bool
 	endState        State
 	endWhy          phrase.Message
 	endReported     bool
-	sawLie          bool // what measures it cannot be believed
 	dark, darkUntil time.Duration
 }
 
