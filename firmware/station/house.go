@@ -64,8 +64,8 @@ type House struct {
 	blindly map[string]clock.Stamp // hazards that are blind and not yet told
 	keys    []keyWatch
 	halted  map[string]halt // soundings that were stopped, by cause
-	dirty   bool            // the rules' memory has changed since it was kept
-	kept    time.Duration
+	keptAt  time.Duration   // when the rules' memory was last kept,
+	keptN   uint64          // and how much had changed by then
 
 	readings chan []point.Reading
 	acts     chan func()
@@ -120,9 +120,13 @@ const (
 	keyHalted = "halted"
 )
 
-// keepRulesEvery is how often the rules' memory is kept while it changes. The
-// counters themselves bridge what a cut takes of it.
-const keepRulesEvery = 10 * time.Second
+// keepRulesEvery is how often the rules' memory is kept while it changes,
+// keepRulesIdle while only baselines move. The counters themselves bridge what a
+// cut takes of it.
+const (
+	keepRulesEvery = 10 * time.Second
+	keepRulesIdle  = 5 * time.Minute
+)
 
 // decide is the alarm path's one goroutine: readings, acts and the passing of
 // time go through the rules here, in order, and nothing in it waits.
@@ -159,9 +163,6 @@ func (h *House) take(r point.Reading) {
 		h.judge(v)
 	}
 	h.watchKeys(r)
-	if r.IsGood() {
-		h.dirty = true
-	}
 	for _, n := range h.engine.Notes() {
 		h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
 		h.log.Warn("gauge noted", "point", n.Point, "why", n.Why.In(phrase.EN))
@@ -360,6 +361,10 @@ func (h *House) writeAlarm(e alarm.Event) {
 	if b, err := json.Marshal(h.halted); err == nil {
 		state[keyHalted] = b
 	}
+	// What the rules remember goes with what they decided, in one commit.
+	if b, err := h.engine.State(e.At); err == nil {
+		state[keyRules] = b
+	}
 	rec := journal.Record{Kind: string(e.Kind), Cause: e.Alarm.ID, Body: body, At: e.At, Message: h.describe(e)}
 	if e.Alarm.By != nil {
 		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
@@ -395,10 +400,11 @@ func (h *House) describe(e alarm.Event) phrase.Message {
 
 // keep puts the rules' memory away while it changes.
 func (h *House) keep(now clock.Stamp) {
-	if !h.dirty || now.Mono-h.kept < keepRulesEvery {
+	since, n := now.Mono-h.keptAt, h.engine.Changed()
+	if since < keepRulesEvery || n == h.keptN && since < keepRulesIdle {
 		return
 	}
-	h.dirty, h.kept = false, now.Mono
+	h.keptAt, h.keptN = now.Mono, n
 	if b, err := h.engine.State(now); err == nil {
 		h.journal.Put(keyRules, b)
 	}

@@ -250,6 +250,11 @@ func (h *House) restore() []alarm.Alarm {
 		h.log.Warn("alarms not restored", "err", err)
 		return nil
 	}
+	for _, a := range open {
+		if a.Stands() {
+			h.engine.Hold(a.Hazard, a.Level)
+		}
+	}
 	return open
 }
 

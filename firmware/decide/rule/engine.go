@@ -39,6 +39,9 @@ type Engine struct {
 	rules  []*hazard
 	points map[point.ID]*source
 	notes  []Note
+	// changed counts what would be missed after a restart: gains and levels
+	// that turned. Baselines of counters alone are bridged by the counters.
+	changed uint64
 }
 
 type hazard struct {
@@ -48,6 +51,11 @@ type hazard struct {
 	// line; NaN time is told by blind.
 	blind      bool
 	blindSince time.Duration
+	// held is a level that stood before a restart and that the rules' own memory
+	// does not explain; see Hold.
+	held      point.Level
+	seeing    bool
+	seenSince time.Duration
 }
 
 type condition struct {
@@ -128,7 +136,9 @@ func (e *Engine) Observe(r point.Reading) []Verdict {
 			e.count(s, r)
 		}
 		for _, c := range s.conds {
-			c.observe(now, r.Value)
+			if c.observe(now, r.Value) {
+				e.changed++
+			}
 		}
 	}
 	var v []Verdict
@@ -164,6 +174,7 @@ func (e *Engine) count(s *source, r point.Reading) {
 		e.note(r, phrase.M("rule.counter_surge", "point", string(r.Point), "gain", gain, "unit", string(r.Unit), "seconds", gap.Seconds()))
 	case gain > 0:
 		s.spread(now, gap, gain)
+		e.changed++
 	}
 }
 
@@ -204,8 +215,8 @@ func (e *Engine) Tick(now clock.Stamp) []Verdict {
 	v := make([]Verdict, 0, len(e.rules))
 	for _, h := range e.rules {
 		for _, c := range h.conds {
-			if c.src.good {
-				c.settle(now.Mono)
+			if c.src.good && c.settle(now.Mono) {
+				e.changed++
 			}
 		}
 		v = append(v, h.verdict(now))
@@ -213,7 +224,8 @@ func (e *Engine) Tick(now clock.Stamp) []Verdict {
 	return v
 }
 
-func (c *condition) observe(now time.Duration, v float64) {
+// observe takes a value and tells whether a level turned.
+func (c *condition) observe(now time.Duration, v float64) (turned bool) {
 	switch c.spec.Kind {
 	case Sum:
 		v = c.src.gains.sum(now, c.spec.Window)
@@ -222,43 +234,45 @@ func (c *condition) observe(now time.Duration, v float64) {
 		v = c.rises.rise(now, c.spec.Window, v)
 	}
 	c.value = v
-	c.compare(now)
+	return c.compare(now)
 }
 
 // settle re-compares without a new reading: a sum shrinks as its window slides.
-func (c *condition) settle(now time.Duration) {
+func (c *condition) settle(now time.Duration) (turned bool) {
 	if c.spec.Kind == Sum {
 		c.value = c.src.gains.sum(now, c.spec.Window)
 	}
-	if !math.IsNaN(c.value) {
-		c.compare(now)
-	}
+	return !math.IsNaN(c.value) && c.compare(now)
 }
 
-func (c *condition) compare(now time.Duration) {
+func (c *condition) compare(now time.Duration) (turned bool) {
 	for i, t := range c.spec.Levels {
 		st := &c.states[i]
 		over, back := c.value >= t.On, c.value < t.Off
 		if c.spec.Below {
 			over, back = c.value <= t.On, c.value > t.Off
 		}
-		turned, dwell := over, c.spec.Dwell
+		other, dwell := over, c.spec.Dwell
 		if st.on {
-			turned, dwell = back, c.spec.ClearDwell
+			other, dwell = back, c.spec.ClearDwell
 		}
 		switch {
-		case !turned:
+		case !other:
 			st.pending = false
 		case !st.pending:
 			st.pending, st.since = true, now
 			fallthrough
 		default:
 			if now-st.since >= dwell {
-				st.on, st.pending = !st.on, false
+				st.on, st.pending, turned = !st.on, false, true
 			}
 		}
 	}
+	return turned
 }
+
+// Changed counts changes that a restart must not forget.
+func (e *Engine) Changed() uint64 { return e.changed }
 
 func (h *hazard) verdict(now clock.Stamp) Verdict {
 	v := Verdict{Hazard: h.spec.Hazard, At: now}
@@ -280,6 +294,9 @@ func (h *hazard) verdict(now clock.Stamp) Verdict {
 			v.Level = max(v.Level, lv)
 		}
 	}
+	if h.held > point.Calm {
+		h.hold(&v, anyGood, now.Mono)
+	}
 	if anyGood {
 		h.blind = false
 	} else if !h.blind {
@@ -293,6 +310,49 @@ func (h *hazard) verdict(now clock.Stamp) Verdict {
 		}
 	}
 	return v
+}
+
+// Hold tells the engine of a level that stood when the box went down. Where the
+// rules' memory was lost and does not explain it, it is held until a gauge of the
+// hazard has been good for the longest clearing dwell, at least a minute, without
+// reaching it: forgetting is no reason to call people back.
+func (e *Engine) Hold(hazard string, l point.Level) {
+	for _, h := range e.rules {
+		if h.spec.Hazard != hazard {
+			continue
+		}
+		own := point.Calm
+		for _, c := range h.conds {
+			for i, t := range c.spec.Levels {
+				if c.states[i].on {
+					own = max(own, t.Level)
+				}
+			}
+		}
+		if own < l {
+			h.held = l
+		}
+	}
+}
+
+// holdLeast is the shortest that a forgotten level is held for.
+const holdLeast = time.Minute
+
+func (h *hazard) hold(v *Verdict, seeing bool, now time.Duration) {
+	if seeing && !h.seeing {
+		h.seenSince = now
+	}
+	h.seeing = seeing
+	dwell := holdLeast
+	for _, c := range h.conds {
+		dwell = max(dwell, c.spec.ClearDwell)
+	}
+	if v.Level >= h.held || seeing && now-h.seenSince >= dwell {
+		h.held = point.Calm
+		return
+	}
+	v.Level = h.held
+	v.Because = append(v.Because, phrase.M("rule.held"))
 }
 
 func (c *condition) because(threshold float64) phrase.Message {

@@ -296,3 +296,33 @@ func FuzzRestore(f *testing.F) {
 		e.Tick(at(2 * time.Hour))
 	})
 }
+
+func TestALevelFromBeforeARestartIsHeldWhenTheMemoryIsGone(t *testing.T) {
+	e := engine(t, levelRule())
+	e.Hold("flash-flood", evacuate)
+	if v := last(e.Tick(at(time.Second))); v.Level != evacuate || !v.Blind {
+		t.Errorf("blind after the restart: %+v", v)
+	}
+	if v := last(e.Observe(good("river.level", 99, 2*time.Second))); v.Level != evacuate {
+		t.Errorf("the first low reading called people back: %+v", v)
+	}
+	if v := last(e.Observe(bad("river.level", point.CommFault, time.Minute))); v.Level != evacuate {
+		t.Errorf("a fault: %+v", v)
+	}
+	for d := 2 * time.Minute; d < 11*time.Minute; d += 10 * time.Second {
+		if v := last(e.Observe(good("river.level", 99, d))); v.Level != evacuate {
+			t.Fatalf("after %v of calm: %+v", d, v)
+		}
+	}
+	if v := last(e.Observe(good("river.level", 99, 13*time.Minute))); v.Level != point.Calm {
+		t.Errorf("calm for longer than the clearing dwell: %+v", v)
+	}
+	// Where the memory explains the level, nothing more is held.
+	e = engine(t, levelRule())
+	e.Observe(good("river.level", 101.5, 0))
+	e.Observe(good("river.level", 101.5, 10*time.Second))
+	e.Hold("flash-flood", prepare)
+	if h := e.rules[0].held; h != point.Calm {
+		t.Errorf("held %v", h)
+	}
+}
