@@ -326,3 +326,44 @@ func TestALevelFromBeforeARestartIsHeldWhenTheMemoryIsGone(t *testing.T) {
 		t.Errorf("held %v", h)
 	}
 }
+
+func TestMemoryThatComesLateLowersNothing(t *testing.T) {
+	old := engine(t, levelRule())
+	old.Observe(good("river.level", 99, 0))
+	b, err := old.State(at(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine(t, levelRule())
+	e.Observe(good("river.level", 103, 10*time.Second))
+	e.Observe(good("river.level", 103, 20*time.Second))
+	if err := e.Restore(b, at(21*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if v := last(e.Tick(at(22 * time.Second))); v.Level != evacuate {
+		t.Errorf("a disk that was slow lowered the level: %+v", v)
+	}
+}
+
+// A box without a clock runs on from its floor; the next boot is given the time.
+func TestAClockThatIsSetLaterForgetsNoRain(t *testing.T) {
+	old := engine(t, rainRule())
+	free := clock.Stamp{Mono: time.Hour, Wall: t0.AddDate(0, -3, 0), Boot: "a", Trust: clock.Free}
+	rain := func(e *Engine, total float64, s clock.Stamp) []Verdict {
+		return e.Observe(point.Reading{Point: "rain.total", Value: total, Unit: "mm", Quality: point.Good, At: s})
+	}
+	rain(old, 0, free)
+	rain(old, 50, free.Add(10*time.Minute))
+	b, err := old.State(free.Add(11 * time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := clock.Stamp{Mono: time.Minute, Wall: t0, Boot: "b", Trust: clock.Set}
+	e := engine(t, rainRule())
+	if err := e.Restore(b, now); err != nil {
+		t.Fatal(err)
+	}
+	if v := last(rain(e, 50, now.Add(time.Second))); v.Level != prepare {
+		t.Errorf("50 mm of the last minutes are forgotten: %+v", v)
+	}
+}

@@ -74,6 +74,11 @@ func (e *Engine) Restore(b []byte, now clock.Stamp) error {
 		return fmt.Errorf("the rules' memory has version %d", s.Version)
 	}
 	gap, _ := now.Since(s.At)
+	if s.At.Boot != now.Boot && s.At.Trust == clock.Free {
+		// That wall clock ran on from an old floor: against one that was set
+		// since, minutes look like months, and all the rain would be forgotten.
+		gap = 0
+	}
 	shift := now.Mono - gap - s.At.Mono
 	for id, p := range s.Points {
 		src := e.points[id]
@@ -96,14 +101,15 @@ func (e *Engine) Restore(b []byte, now clock.Stamp) error {
 }
 
 func (c *condition) restore(k savedCond, shift, now time.Duration) {
-	c.rises.s = shifted(k.Rises, shift, now)
-	if k.Value != nil {
+	c.rises.s = append(shifted(k.Rises, shift, now), c.rises.s...)
+	if k.Value != nil && math.IsNaN(c.value) {
 		c.value = *k.Value
 	}
 	for i, t := range c.spec.Levels {
 		for j, o := range k.Levels {
 			if j < len(k.On) && o.Level == t.Level {
-				c.states[i].on = k.On[j]
+				// Memory that comes late lowers nothing that was measured since.
+				c.states[i].on = c.states[i].on || k.On[j]
 			}
 		}
 	}
