@@ -150,6 +150,7 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 				h.judge(v)
 			}
 			h.tellBlind(now)
+			h.soundsAgain()
 			h.alarms.Prune(now)
 			h.keep(now)
 		}
@@ -252,7 +253,32 @@ func (h *House) tellBlind(now clock.Stamp) {
 		}
 		delete(h.blindly, hz)
 		h.setFault("hazard "+hz, phrase.M("station.blind", "hazard", hz))
-		h.writeAlarm(alarm.Event{Kind: alarm.EventBlind, Alarm: alarm.Alarm{Hazard: hz, Blind: true}, At: now})
+		lost := alarm.Alarm{Hazard: hz, Blind: true}
+		for _, a := range h.alarms.Open() {
+			if a.Hazard == hz {
+				lost = a // the record belongs to the level that is held
+			}
+		}
+		h.writeAlarm(alarm.Event{Kind: alarm.EventBlind, Alarm: lost, At: now})
+	}
+}
+
+// soundsAgain forgets the halts of what sounds again by its plan's time: after a
+// power cut it must not begin silent for that time once more.
+func (h *House) soundsAgain() {
+	if len(h.halted) == 0 {
+		return
+	}
+	n := len(h.halted)
+	for _, s := range h.announcer.Sounding() {
+		if s.Phase == announce.Speaking {
+			delete(h.halted, s.Cause)
+		}
+	}
+	if len(h.halted) != n {
+		if b := h.stateOfHalts()[keyHalted]; b != nil {
+			h.journal.Put(keyHalted, b)
+		}
 	}
 }
 
