@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"tocsin/firmware/guard"
 )
 
 type cli struct {
@@ -26,6 +28,10 @@ type cli struct {
 }
 
 func main() {
+	if err := guard.ApplyCaps(); err != nil {
+		fmt.Fprintln(os.Stderr, "edged:", err)
+		os.Exit(1)
+	}
 	var c cli
 	k := kong.Parse(&c, kong.Name("edged"), kong.UsageOnError(),
 		kong.Description("Tocsin 警钟：现场预警站 · the warning box on the pole"))

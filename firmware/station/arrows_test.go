@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"firmware/serve/page":        {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest": {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/station":           {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged":                  {"firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged":                  {"firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	"cmd/makeclips":              {"firmware/sound/speech"},
 	"cmd/village":                {"hwtest/"},
 	"cmd/figures":                {"hwtest/"},

@@ -52,7 +52,7 @@ func (h *House) journalState(ok bool, why phrase.Message) {
 		h.clearFault("journal")
 		return
 	}
-	if why.Code != "journal.opening" {
+	if why.Code != "journal.opening" && why.Code != "journal.closed" {
 		h.setFault("journal", why)
 	}
 }

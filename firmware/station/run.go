@@ -45,10 +45,15 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
-	// The alarm path and what hangs off it end in that order: first nothing new
-	// is decided, then what was decided is kept.
+	// The house ends from the top down: first nobody asks and nothing new is
+	// decided, then the outputs switch off over lines that still run, then what
+	// happened is kept, then the lines end.
 	path, endPath := context.WithCancel(context.Background())
 	defer endPath()
+	deciding, endDeciding := context.WithCancel(path)
+	defer endDeciding()
+	sounding, endSounding := context.WithCancel(path)
+	defer endSounding()
 	h := &House{
 		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
 		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
@@ -78,11 +83,18 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	restored := h.restore()
 	h.guard.Go("keep", "notes", guard.Restart, h.notes)
-	h.guard.Go("sound", "outputs", guard.Restart, h.house.Run)
-	h.guard.Go("sound", "announcer", guard.Restart, h.announcer.Run)
+	silent := make(chan struct{})
+	h.guard.GoIn(sounding, "sound", "outputs", guard.Restart, func(ctx context.Context) error {
+		err := h.house.Run(ctx)
+		if sounding.Err() != nil {
+			close(silent)
+		}
+		return err
+	})
+	h.guard.GoIn(deciding, "sound", "announcer", guard.Restart, h.announcer.Run)
 	h.resume(restored)
-	deciding := h.dog.Proof("decide", proofLimit)
-	h.guard.Go("decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, deciding) })
+	proof := h.dog.Proof("decide", proofLimit)
+	h.guard.GoIn(deciding, "decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, proof) })
 	h.lateMemory()
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
@@ -93,9 +105,13 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
 	serveCtx, endServe := context.WithCancel(path)
 	defer endServe()
-	if err := h.serve(serveCtx); err != nil {
-		h.setFault("page", phrase.M("station.page_failed", "err", err))
-	}
+	// In a goroutine of its own: it reads the token from a disk that may hang.
+	h.guard.GoIn(serveCtx, "serve", "opening", guard.Once, func(ctx context.Context) error {
+		if err := h.serve(ctx); err != nil {
+			h.setFault("page", phrase.M("station.page_failed", "err", err))
+		}
+		return nil
+	})
 	h.record("system.started", phrase.M("station.started", "version", Version), map[string]any{"resumed": len(restored)})
 
 	for {
@@ -107,6 +123,14 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 			h.log.Info("stopping")
 			h.record("system.stopping", phrase.M("station.stopping"), nil)
 			endServe()
+			h.keepRules()
+			endDeciding()
+			endSounding()
+			select {
+			case <-silent:
+			case <-time.After(2 * time.Second):
+				h.log.Error("outputs did not end in time")
+			}
 			h.goodbye()
 			endPath()
 			if left := h.guard.Wait(5 * time.Second); left != nil {
@@ -120,12 +144,24 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 // startClock takes the latest of the build time and the persisted floor.
 func (h *House) startClock() {
 	floor := BuildTime()
-	kept, err := clock.LoadFloor(h.o.Data, floor)
-	if err != nil {
-		h.log.Warn("clock floor not read", "err", err)
-	}
-	if kept.After(floor) {
-		floor = kept
+	loaded := make(chan time.Time, 1)
+	h.guard.Go("clock", "floor", guard.Once, func(context.Context) error {
+		kept, err := clock.LoadFloor(h.o.Data, BuildTime())
+		if err != nil {
+			h.log.Warn("clock floor not read", "err", err)
+		}
+		loaded <- kept
+		return nil
+	})
+	select {
+	case kept := <-loaded:
+		if kept.After(floor) {
+			floor = kept
+		}
+	case <-time.After(300 * time.Millisecond):
+		// A disk that hangs does not hold up the start; what it says of the
+		// past is lost for this run.
+		h.log.Warn("clock floor not read in time")
 	}
 	trust := clock.Free
 	if clock.Synchronised() {
@@ -355,9 +391,8 @@ func (h *House) feed(ctx context.Context) error {
 	})
 }
 
-// goodbye keeps what is in memory. What sounds is switched off when the outputs
-// end, and resumed at the next start.
-func (h *House) goodbye() {
+// keepRules puts the rules' memory away before the end.
+func (h *House) keepRules() {
 	err := h.do(func() {
 		now := h.clock.Now()
 		if b, err := h.engine.State(now); err == nil {
@@ -366,6 +401,17 @@ func (h *House) goodbye() {
 	})
 	if err != nil {
 		h.log.Warn("rules' memory not kept", "err", err)
+	}
+}
+
+// goodbye keeps what has happened. What sounded was switched off with the
+// outputs, and is resumed at the next start.
+func (h *House) goodbye() {
+	drained := make(chan struct{})
+	h.noteSoon(func() { close(drained) })
+	select {
+	case <-drained:
+	case <-time.After(500 * time.Millisecond):
 	}
 	if now := h.clock.Now(); now.Trust > clock.Free {
 		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
