@@ -27,11 +27,7 @@ func binary(b *bench) error {
 		return fmt.Errorf("run it within the module: it builds edged for arm64 (%v)", err)
 	}
 	out := filepath.Join(b.dir, "edged-arm64")
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out}
-	if f := os.Getenv("FIGURES_OVERLAY"); f != "" {
-		args = append(args, "-overlay", f)
-	}
-	c := exec.CommandContext(b.ctx, "go", append(args, "./cmd/edged")...)
+	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, "./cmd/edged")
 	c.Dir = root
 	c.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	if p, err := c.CombinedOutput(); err != nil {

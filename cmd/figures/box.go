@@ -165,8 +165,11 @@ func (x *box) tail() string {
 
 func (x *box) kill(sig syscall.Signal) { x.cmd.Process.Signal(sig) }
 
-// end kills the box and waits for its end.
+// end kills the box and waits for its end; nil is none.
 func (x *box) end() {
+	if x == nil {
+		return
+	}
 	x.cmd.Process.Kill()
 	<-x.done
 	x.http.CloseIdleConnections()

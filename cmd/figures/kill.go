@@ -1,12 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"tocsin/hwtest/powercut"
 )
 
 // kills ends the box by SIGKILL at random instants under load and counts, over
@@ -20,7 +17,8 @@ func kills(b *bench) error {
 	defer p.Close()
 	data := filepath.Join(b.dir, "data")
 	n := b.n(20, 200)
-	l, err := b.lives(p, n, func() string { return data }, func(x *box) error {
+	l := newLedger(b)
+	err = b.lives(l, p, n, func() string { return data }, func(x *box) error {
 		x.kill(syscall.SIGKILL)
 		return nil
 	}, nil)
@@ -28,38 +26,6 @@ func kills(b *bench) error {
 		return err
 	}
 	b.tell("alarm.kill9_resume_lost", float64(l.sum()), n)
-	return nil
-}
-
-// cuts is the same with the power of the data directory's disk cut in that
-// instant: what no flush had covered is lost, kept or torn as the rig likes.
-func cuts(b *bench) error {
-	if err := powercut.Available(); err != nil {
-		return fmt.Errorf("no power-cut rig here: %w", err)
-	}
-	rig, err := powercut.New(96, uint64(b.seed))
-	if err != nil {
-		return err
-	}
-	defer rig.Close()
-	p, err := b.plant()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	n := b.n(10, 200)
-	l, err := b.lives(p, n, rig.Dir, func(x *box) error {
-		return rig.Cut(func() { x.kill(syscall.SIGKILL) })
-	}, rig.Restore)
-	s := rig.Stats()
-	b.log("the rig: %+v", s)
-	if err != nil {
-		return err
-	}
-	if s.Cuts < n {
-		return fmt.Errorf("only %d cuts", s.Cuts)
-	}
-	b.tell("alarm.powercut_lost", float64(l.sum()), n)
 	return nil
 }
 
