@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/drivers"
@@ -63,29 +64,46 @@ func (l *Line) over(u *unit) error {
 	return phrase.Wrap(&drivers.Fault{Kind: drivers.FaultGone, Detail: "line closed"}, "line.closed", "device", u.Device, "line", l.cfg.Name)
 }
 
-// serveActs does what is posted, in order, and tells whether there was any.
-func (l *Line) serveActs(ctx context.Context) bool {
+// serveActs does what is posted, in order, and tells whether there was any. What
+// is for a unit that does not answer comes after the rest, and takes no more of
+// the line than the due reads do, unless free says that none is due: whoever
+// goes on switching a dead board must not starve the gauges beside it.
+func (l *Line) serveActs(ctx context.Context, free bool) bool {
 	served := false
-	waiting := l.deferred
-	l.deferred = nil
-	for _, a := range waiting {
-		if time.Now().Before(a.notBefore) && a.ctx.Err() == nil {
-			l.deferred = append(l.deferred, a)
-			continue
+	for {
+		l.drainActs()
+		i := slices.IndexFunc(l.deferred, func(a *act) bool { return a.ready() && (a.ctx.Err() != nil || !a.u.mute()) })
+		if i < 0 && (free || !time.Now().Before(l.muteUntil)) {
+			i = slices.IndexFunc(l.deferred, (*act).ready)
+			free = false
 		}
+		if i < 0 {
+			return served
+		}
+		a := l.deferred[i]
+		l.deferred = slices.Delete(l.deferred, i, i+1)
 		l.serve(ctx, a)
 		served = true
 	}
+}
+
+// drainActs takes over what was posted.
+func (l *Line) drainActs() {
 	for {
 		select {
 		case a := <-l.acts:
-			l.serve(ctx, a)
-			served = true
+			l.deferred = append(l.deferred, a)
 		default:
-			return served
+			return
 		}
 	}
 }
+
+// ready tells whether an act may be done now, or need not be done at all.
+func (a *act) ready() bool { return a.ctx.Err() != nil || !time.Now().Before(a.notBefore) }
+
+// mute tells whether a unit did not answer when it was last asked or switched.
+func (u *unit) mute() bool { return u.quiet || u.timeouts > 0 || u.unheard > 0 }
 
 func (l *Line) serve(ctx context.Context, a *act) {
 	l.o.Proof.Alive()
@@ -108,12 +126,15 @@ func (l *Line) serve(ctx context.Context, a *act) {
 	}
 	l.countAct(a.u, err, now.Sub(began))
 	switch drivers.KindOf(err) {
+	case drivers.FaultTimeout, drivers.FaultCancelled, drivers.FaultGarbled, drivers.FaultForeign:
+		a.u.unheard++
+		l.muteUntil = now.Add(now.Sub(began))
 	case drivers.FaultGone:
 		l.portGone(err, now)
 	case drivers.FaultOther:
 		if err == nil {
 			l.portBack()
-			a.u.timeouts, a.u.silent = 0, 0
+			a.u.timeouts, a.u.silent, a.u.unheard = 0, 0, 0
 			l.release(a.u, now)
 		}
 	}
@@ -122,18 +143,11 @@ func (l *Line) serve(ctx context.Context, a *act) {
 
 // refuseAll answers whoever waits when the owner ends.
 func (l *Line) refuseAll() {
+	l.drainActs()
 	for _, a := range l.deferred {
 		a.done <- l.over(a.u)
 	}
 	l.deferred = nil
-	for {
-		select {
-		case a := <-l.acts:
-			a.done <- l.over(a.u)
-		default:
-			return
-		}
-	}
 }
 
 // Output gives a write of a device by its id, e.g. ("relay", "1"). It is a
@@ -189,11 +203,11 @@ func (o *output) Set(ctx context.Context, on bool) error {
 func (o *output) String() string { return o.u.Device + "." + o.w.ID }
 
 func (o *output) act(ctx context.Context, on bool, write func(context.Context) error) error {
-	retry := 0
-	if o.w.Confirm != nil {
-		retry = o.w.Confirm.Retry
-	}
 	return o.l.post(ctx, o.u, func(ctx context.Context) error {
+		retry := 0
+		if o.w.Confirm != nil && !o.u.mute() {
+			retry = o.w.Confirm.Retry
+		}
 		var err error
 		for n := 0; n <= retry; n++ {
 			err = o.once(ctx, on, write)

@@ -132,6 +132,7 @@ type Line struct {
 	alarmRun  int // consecutive alarm jobs
 	down      downState
 	forcedAt  time.Time // before it no probe may take time from due reads
+	muteUntil time.Time // before it no act for a unit that does not answer may
 	staleScan time.Time
 
 	mu   sync.Mutex
@@ -161,6 +162,7 @@ type unit struct {
 
 	timeouts int // consecutive
 	silent   int // consecutive failures of any kind without an answer
+	unheard  int // consecutive acts without an answer
 	quiet    bool
 	probes   int
 	probeAt  time.Time

@@ -10,17 +10,22 @@ import (
 // turn is the longest that the owner waits without proving that it lives.
 const turn = time.Second
 
-// Run asks until ctx ends, and then gives nil. Call it once.
+// Run asks until ctx ends, and then gives nil. Where it panicked it may be called
+// again; while it does not run, who posts waits for it.
 func (l *Line) Run(ctx context.Context) error {
-	defer close(l.ended)
-	defer l.refuseAll()
+	defer func() {
+		if ctx.Err() != nil {
+			l.refuseAll()
+			close(l.ended)
+		}
+	}()
 	now := time.Now()
 	for _, j := range l.jobs {
 		j.due = now
 	}
 	for ctx.Err() == nil {
 		l.o.Proof.Alive()
-		if l.serveActs(ctx) {
+		if l.serveActs(ctx, false) {
 			continue
 		}
 		now := time.Now()
@@ -35,6 +40,9 @@ func (l *Line) Run(ctx context.Context) error {
 				continue
 			}
 			l.ask(ctx, j, false)
+			continue
+		}
+		if l.serveActs(ctx, true) {
 			continue
 		}
 		next := l.nextDue()
@@ -110,8 +118,12 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 		}
 	}
 	for _, a := range l.deferred {
-		if a.notBefore.Before(until) {
-			until = a.notBefore
+		at := a.notBefore
+		if a.u.mute() {
+			at = later(at, l.muteUntil)
+		}
+		if at.Before(until) {
+			until = at
 		}
 	}
 	if until = later(until, now.Add(time.Millisecond)); l.owed(now) {

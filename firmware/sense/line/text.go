@@ -171,7 +171,7 @@ func (t *Text) gone(err error, now time.Time) {
 	t.mu.Lock()
 	t.snap.Up = false
 	t.mu.Unlock()
-	why := phrase.M("line.gone", "line", t.cfg.Name, "port", t.src.String(), "text", errors.Unwrap(wrapped(err)).Error())
+	why := phrase.M("line.gone", "line", t.cfg.Name, "port", t.src.String(), "text", inBoth(errors.Unwrap(wrapped(err))))
 	t.o.Log.Error("port gone", "line", t.cfg.Name, "err", err)
 	t.o.Fault("line "+t.cfg.Name, why)
 	t.emit(t.faulty(why, now))

@@ -44,7 +44,7 @@ func (l *Line) bound(t drivers.Table, count uint16) time.Duration {
 // answered notes a good answer of a unit.
 func (l *Line) answered(j *job, took time.Duration, now time.Time) {
 	u := j.u
-	u.timeouts, u.silent = 0, 0
+	u.timeouts, u.silent, u.unheard = 0, 0, 0
 	u.slowest = max(took, u.slowest-u.slowest/64) // forgets slowly
 	if j.refused {
 		j.refused = false
@@ -114,7 +114,7 @@ func (l *Line) noAnswer(j *job, err error, took time.Duration, probe bool, now t
 // refusal is an answer all the same: the unit lives, its table is another.
 func (l *Line) refusal(j *job, err error, now time.Time) {
 	u := j.u
-	u.timeouts, u.silent = 0, 0
+	u.timeouts, u.silent, u.unheard = 0, 0, 0
 	first := !u.refused()
 	j.refused = true
 	l.release(u, now)
@@ -235,8 +235,14 @@ func (l *Line) why(u *unit, err error) phrase.Message {
 	return phrase.M("line.other", "device", u.Device, "line", l.cfg.Name, "text", err.Error())
 }
 
+// inBoth keeps the languages of an error that has them: what opens a port may say
+// in both what is wrong with it.
+func inBoth(err error) phrase.Text {
+	return phrase.Text{ZH: phrase.In(err, phrase.ZH), EN: phrase.In(err, phrase.EN)}
+}
+
 func (l *Line) gone(err error) phrase.Message {
-	return phrase.M("line.gone", "line", l.cfg.Name, "port", l.bus.String(), "text", err.Error())
+	return phrase.M("line.gone", "line", l.cfg.Name, "port", l.bus.String(), "text", inBoth(err))
 }
 
 // exception names a Modbus exception (Modbus Application Protocol v1.1b3,
