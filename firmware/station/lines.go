@@ -2,8 +2,10 @@ package station
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,7 +80,11 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	proof := h.dog.Proof("line "+p.Name, proofLimit)
 	o := line.Opts{Clock: h.clock, Sink: h.sink, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
 	port := func() (drivers.Port, error) {
-		return serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: h.guard.Starter("drivers")})
+		s, err := serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: h.guard.Starter("drivers")})
+		if err != nil {
+			return nil, portProblem(err)
+		}
+		return s, nil
 	}
 	if p.Text() {
 		src, err := h.openText(p, port)
@@ -126,6 +132,39 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 		return err
 	})
 	return r, nil
+}
+
+// portProblem says in both languages why a port does not open, where a
+// technician can do something about it.
+func portProblem(err error) error {
+	var (
+		missing *serial.Missing
+		denied  *serial.Denied
+		held    *serial.Held
+		other   *serial.NotSerial
+		said    *phrase.Error
+	)
+	switch {
+	case errors.As(err, &missing) && len(missing.Have) == 0:
+		said = phrase.E("station.port_none", "port", missing.Path)
+	case errors.As(err, &missing):
+		said = phrase.E("station.port_missing", "port", missing.Path, "have", strings.Join(missing.Have, "、"))
+	case errors.As(err, &denied):
+		said = phrase.E("station.port_denied", "port", denied.Path, "user", denied.User, "group", denied.Group)
+	case errors.As(err, &held) && len(held.By) == 0:
+		said = phrase.E("station.port_held_unseen", "port", held.Path)
+	case errors.As(err, &held):
+		var by []string
+		for _, x := range held.By {
+			by = append(by, x.String())
+		}
+		said = phrase.E("station.port_held", "port", held.Path, "by", strings.Join(by, "、"))
+	case errors.As(err, &other):
+		said = phrase.E("station.port_not_serial", "port", other.Path)
+	default:
+		return err
+	}
+	return &drivers.Fault{Kind: drivers.FaultGone, Err: said}
 }
 
 func openRegisters(p LinePlan, port func() (drivers.Port, error)) (*modbus.Line, error) {
