@@ -13,6 +13,7 @@ package phrase
 
 import (
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,6 +72,52 @@ func M(code string, pairs ...any) Message {
 		m.Params[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}
 	return m
+}
+
+// UnmarshalJSON reads what Marshal wrote of a Message. Parameters that are
+// messages or texts themselves come back as such, so that an alarm that was kept
+// over a restart reads as it did before.
+func (m *Message) UnmarshalJSON(b []byte) error {
+	var raw struct {
+		Code   string
+		Params map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	*m = Message{Code: raw.Code}
+	if len(raw.Params) > 0 {
+		m.Params = make(map[string]any, len(raw.Params))
+	}
+	for k, v := range raw.Params {
+		p, err := param(v)
+		if err != nil {
+			return err
+		}
+		m.Params[k] = p
+	}
+	return nil
+}
+
+func param(b json.RawMessage) (any, error) {
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, err
+	}
+	o, ok := v.(map[string]any)
+	if !ok {
+		return v, nil
+	}
+	if _, ok := o["code"].(string); ok {
+		var m Message
+		err := json.Unmarshal(b, &m)
+		return m, err
+	}
+	zh, isZH := o["zh"].(string)
+	if en, isEN := o["en"].(string); isZH && isEN {
+		return Text{zh, en}, nil
+	}
+	return v, nil
 }
 
 // IsZero tells whether the message says nothing.

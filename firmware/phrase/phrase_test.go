@@ -1,6 +1,7 @@
 package phrase
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -181,5 +182,22 @@ func TestErrorsRenderTheirCauseInTheReadersLanguage(t *testing.T) {
 	}
 	if got := In(err, EN); got != "x: stale" {
 		t.Errorf("en: %q", got)
+	}
+}
+
+func TestAMessageWithMessagesInItSurvivesJSON(t *testing.T) {
+	m := M("alarm.by_hand", "who", "李梅", "via", M("via.key"), "reason", Text{ZH: "试", EN: "try"}, "n", 1.5)
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Message
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range Languages {
+		if back.In(l) != m.In(l) {
+			t.Errorf("%s: %q became %q", l, m.In(l), back.In(l))
+		}
 	}
 }
