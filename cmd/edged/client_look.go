@@ -50,16 +50,41 @@ func (c *StatusCmd) Run(g *Globals) error {
 		t = append(t, []string{phrase.M("serve.page_blind").In(l), phrase.M("serve.page_blind_text").In(l)})
 	}
 	t = append(t, []string{phrase.M("serve.status_clock").In(l), st.Now.Local().Format(time.DateTime) + " " + trust(st.Trust).In(l)},
-		[]string{phrase.M("serve.status_journal").In(l), g.text(st.Journal)},
+		[]string{phrase.M("serve.status_journal").In(l), journalWord(st, g)},
 		[]string{phrase.M("serve.status_since").In(l), st.Started.Local().Format(time.DateTime)},
 		[]string{phrase.M("serve.status_version").In(l), st.Version})
 	for _, s := range now.Now {
-		t = append(t, []string{phrase.M("serve.status_sounding").In(l), strings.Join(s.Outputs, ", ") + "  " + g.text(s.Why)})
+		t = append(t, []string{phrase.M("serve.status_sounding").In(l), strings.Join(outputNames(s, l), ", ") + "  " + g.text(s.Why)})
 	}
 	for _, f := range faults {
-		t = append(t, []string{phrase.M("serve.status_fault").In(l), f.Thing + "  " + g.text(f.Why)})
+		t = append(t, []string{phrase.M("serve.status_fault").In(l), faultName(f, l) + "  " + g.text(f.Why)})
 	}
 	return t.write(g.out(), -1)
+}
+
+func faultName(f api.Fault, l phrase.Lang) string {
+	if n := (phrase.Text{ZH: f.Name.ZH, EN: f.Name.EN}).In(l); n != "" {
+		return api.Clean(n, 96)
+	}
+	return f.Thing
+}
+
+func outputNames(s api.Sounding, l phrase.Lang) []string {
+	if len(s.OutputTexts) != len(s.Outputs) {
+		return s.Outputs
+	}
+	var all []string
+	for _, t := range s.OutputTexts {
+		all = append(all, api.Clean((phrase.Text{ZH: t.ZH, EN: t.EN}).In(l), 96))
+	}
+	return all
+}
+
+func journalWord(st api.Status, g *Globals) string {
+	if st.JournalOK {
+		return phrase.M("serve.status_journal_ok").In(g.lang())
+	}
+	return g.text(st.Journal)
 }
 
 func (g *Globals) armed(st api.Status) string {
@@ -117,7 +142,11 @@ func (c *AlarmsCmd) Run(g *Globals) error {
 		if a.By != nil {
 			by = api.Clean(a.By.Name, 64)
 		}
-		row := []string{a.ID, hazard, g.text(a.LevelText), alarmState(a.State).In(l), by, a.Raised.Local().Format("01-02 15:04:05"), ""}
+		level := a.LevelText
+		if a.State == "subsided" || a.State == "released" {
+			level = a.PeakText // what people were told stands until it is released
+		}
+		row := []string{a.ID, hazard, g.text(level), alarmState(a.State).In(l), by, a.Raised.Local().Format("01-02 15:04:05"), ""}
 		for i, b := range a.Because {
 			if i > 0 {
 				t = append(t, row)

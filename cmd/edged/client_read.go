@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -47,7 +46,7 @@ func (c *ReadCmd) Run(g *Globals) error {
 			}
 			continue
 		}
-		t = append(t, []string{string(r.Point), r.Name.In(l), value(r.Value), r.Unit, g.quality(r.Quality), g.age(r), g.why(r.Why)})
+		t = append(t, []string{string(r.Point), r.Name.In(l), g.value(r.Value, r.Unit), g.unit(r.Unit), g.quality(r.Quality), g.age(r), g.why(r.Why)})
 	}
 	if c.JSON {
 		return nil
@@ -72,7 +71,7 @@ func (c *ReadCmd) follow(g *Globals) error {
 			g.say(phrase.M("serve.lost", "n", s.Lost))
 		}
 		_, err := fmt.Fprintf(g.out(), "%s  %s %s %s  %s  %s\n", s.At.Local().Format("15:04:05.000"),
-			pad(string(s.Point), 24), padLeft(value(s.Value), 10), pad(s.Unit, 6), pad(g.quality(s.Quality), 12), g.why(s.Why))
+			pad(string(s.Point), 24), padLeft(g.value(s.Value, s.Unit), 10), pad(g.unit(s.Unit), 6), pad(g.quality(s.Quality), 12), g.why(s.Why))
 		return err
 	})
 }
@@ -90,11 +89,24 @@ func (c *ReadCmd) missing(all []api.Reading) string {
 	return ""
 }
 
-func value(v *float64) string {
-	if v == nil {
+func (g *Globals) value(v *float64, unit string) string {
+	switch {
+	case v == nil:
 		return "-"
+	case unit == "on/off" && *v == 0:
+		return phrase.M("serve.off").In(g.lang())
+	case unit == "on/off" && *v == 1:
+		return phrase.M("serve.on").In(g.lang())
 	}
-	return strconv.FormatFloat(math.Round(*v*1000)/1000, 'f', -1, 64)
+	return point.Unit(unit).Write(*v)
+}
+
+// unit hides the units that are no words: of a contact and of a plain number.
+func (g *Globals) unit(u string) string {
+	if u == "on/off" || u == "1" {
+		return ""
+	}
+	return u
 }
 
 func (g *Globals) why(t *api.Text) string {
@@ -115,8 +127,15 @@ func (g *Globals) age(r api.Reading) string {
 	if r.Quality == point.Unknown {
 		return "-"
 	}
-	if r.Age < time.Minute {
-		return strconv.FormatFloat(r.Age.Seconds(), 'f', 1, 64) + " s"
+	n, m := strconv.FormatFloat(r.Age.Seconds(), 'f', 1, 64), phrase.M("serve.age_s", "n", "")
+	switch {
+	case r.Age >= 48*time.Hour:
+		n, m = strconv.Itoa(int(r.Age.Hours()/24)), phrase.M("serve.age_d", "n", "")
+	case r.Age >= time.Hour:
+		n, m = strconv.Itoa(int(r.Age.Hours())), phrase.M("serve.age_h", "n", "")
+	case r.Age >= time.Minute:
+		n, m = strconv.Itoa(int(r.Age.Minutes())), phrase.M("serve.age_m", "n", "")
 	}
-	return r.Age.Round(time.Second).String()
+	m.Params["n"] = n
+	return m.In(g.lang())
 }

@@ -60,15 +60,16 @@ type UnitPlan struct {
 
 // PointInfo is what is known of a point.
 type PointInfo struct {
-	ID      point.ID
-	Name    phrase.Text
-	Unit    point.Unit
-	Type    profile.Type
-	Every   time.Duration
-	Limit   time.Duration // age at which it is stale
-	Counter *rule.Counter
-	Line    string
-	Used    bool // by a rule
+	ID       point.ID
+	Name     phrase.Text // with its device
+	Quantity phrase.Text
+	Unit     point.Unit
+	Type     profile.Type
+	Every    time.Duration
+	Limit    time.Duration // age at which it is stale
+	Counter  *rule.Counter
+	Line     string
+	Used     bool // by a rule
 }
 
 // OutputPlan is one output.

@@ -35,11 +35,8 @@ func (s shown) level(l point.Level) (string, api.Text) {
 }
 
 func (s shown) hazard(code string) api.Text {
-	if code == alarm.ByHand {
-		return api.TextOf(phrase.M("station.by_hand"))
-	}
-	if r, ok := s.bp.Doc.Site.Rules[code]; ok && r.Name.ZH != "" {
-		return words(r.Name, code)
+	if t, ok := s.bp.hazardText(code); ok {
+		return words(t, code)
 	}
 	return api.Text{Code: code, ZH: code, EN: code}
 }
@@ -89,18 +86,18 @@ func (h *House) Readings() []api.Reading {
 		if !ok {
 			r = point.Reading{Point: p.ID, Unit: p.Unit, Value: math.NaN(), At: now, Why: phrase.M("station.not_measured")}
 		}
-		out = append(out, h.reading(p, r, now.Mono))
+		out = append(out, s.reading(p, r, now.Mono))
 	}
 	return out
 }
 
-func (h *House) reading(p PointInfo, r point.Reading, now time.Duration) api.Reading {
+func (s shown) reading(p PointInfo, r point.Reading, now time.Duration) api.Reading {
 	a := api.Reading{Point: r.Point, Name: p.Name, Unit: string(p.Unit), Quality: r.Quality, At: r.At.Wall, Age: max(0, now-r.At.Mono), Mono: r.At.Mono}
 	if !math.IsNaN(r.Value) && !math.IsInf(r.Value, 0) {
 		a.Value = &r.Value
 	}
 	if !r.Why.IsZero() {
-		t := api.TextOf(r.Why)
+		t := s.bp.text(r.Why)
 		a.Why = &t
 	}
 	return a
@@ -114,7 +111,7 @@ func (h *House) FollowReadings(ctx context.Context, f func(api.Reading, int) err
 		if i := slices.IndexFunc(s.bp.Points, func(p PointInfo) bool { return p.ID == r.Point }); i >= 0 {
 			p = s.bp.Points[i]
 		}
-		return f(h.reading(p, r, h.clock.Now().Mono), lost)
+		return f(s.reading(p, r, h.clock.Now().Mono), lost)
 	})
 }
 
@@ -161,9 +158,9 @@ func (h *House) Alarms() []api.Alarm {
 	for _, a := range slices.Concat(s.open, s.ended) {
 		x := api.Alarm{ID: a.ID, Hazard: a.Hazard, HazardText: s.hazard(a.Hazard), State: string(a.State), Blind: a.Blind, Raised: a.Raised.Wall, Changed: a.Changed.Wall}
 		x.Level, x.LevelText = s.level(a.Level)
-		x.Peak, _ = s.level(a.Peak)
+		x.Peak, x.PeakText = s.level(a.Peak)
 		for _, b := range a.Because {
-			x.Because = append(x.Because, api.TextOf(b))
+			x.Because = append(x.Because, s.bp.text(b))
 		}
 		if a.By != nil {
 			x.By = &api.Who{Name: a.By.Name, Via: a.By.Via}
@@ -181,19 +178,29 @@ func (h *House) Soundings() api.Soundings {
 		if x.Phase != announce.Speaking {
 			continue
 		}
-		y := api.Sounding{Cause: x.Cause, Hazard: x.Hazard, HazardText: s.hazard(x.Hazard), Kind: x.Kind.String(), Why: api.TextOf(x.Why), Outputs: x.Outputs, Since: x.Since.Wall}
+		y := api.Sounding{Cause: x.Cause, Hazard: x.Hazard, HazardText: s.hazard(x.Hazard), Kind: x.Kind.String(), Why: s.bp.text(x.Why), Outputs: x.Outputs, OutputTexts: s.outputs(x.Outputs), Since: x.Since.Wall}
 		y.Level, y.LevelText = s.level(x.Level)
 		out.Now = append(out.Now, y)
 	}
 	h.mu.RLock()
 	rs := slices.Clone(h.receipts)
 	h.mu.RUnlock()
-	out.Last = receipts(rs)
+	out.Last = s.receipts(rs)
 	return out
 }
 
+// outputs names outputs.
+func (s shown) outputs(ids []string) []api.Text {
+	var all []api.Text
+	for _, id := range ids {
+		t, _ := s.bp.outputText(id)
+		all = append(all, words(t, id))
+	}
+	return all
+}
+
 // receipts folds the lines of each order on each output into one, newest first.
-func receipts(events []output.Event) []api.Receipt {
+func (s shown) receipts(events []output.Event) []api.Receipt {
 	var out []api.Receipt
 	at := map[[2]string]int{}
 	for _, e := range events {
@@ -202,7 +209,7 @@ func receipts(events []output.Event) []api.Receipt {
 		if !ok {
 			i = len(out)
 			at[k] = i
-			out = append(out, api.Receipt{Cause: e.Cause, Order: e.OrderID, Output: e.Output, Kind: e.Order.Kind().String()})
+			out = append(out, api.Receipt{Cause: e.Cause, Order: e.OrderID, Output: e.Output, OutputText: s.outputs([]string{e.Output})[0], Kind: e.Order.Kind().String()})
 		}
 		r := &out[i]
 		r.State = string(e.State)
@@ -211,7 +218,7 @@ func receipts(events []output.Event) []api.Receipt {
 		}
 		r.Why = nil
 		if !e.Why.IsZero() {
-			t := api.TextOf(e.Why)
+			t := s.bp.text(e.Why)
 			r.Why = &t
 		}
 		switch e.State {
@@ -229,16 +236,20 @@ func receipts(events []output.Event) []api.Receipt {
 func (h *House) Faults() []api.Fault {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	bp := h.shown.bp
 	out := make([]api.Fault, 0, len(h.faults))
 	for thing, f := range h.faults {
-		out = append(out, api.Fault{Thing: thing, Why: api.TextOf(f.why), Since: f.since})
+		out = append(out, api.Fault{Thing: thing, Name: words(bp.thingText(thing), ""), Why: bp.text(f.why), Since: f.since})
 	}
 	slices.SortFunc(out, func(a, b api.Fault) int { return strings.Compare(a.Thing, b.Thing) })
 	return out
 }
 
-func record(r journal.Record) api.Record {
-	x := api.Record{Seq: r.Seq, Kind: r.Kind, Cause: r.Cause, Text: api.TextOf(r.Message), At: r.At.Wall, Mono: r.At.Mono, Boot: r.At.Boot, Trust: r.At.Trust.String()}
+func (s shown) record(r journal.Record) api.Record {
+	x := api.Record{Seq: r.Seq, Kind: r.Kind, Cause: r.Cause, Text: s.bp.text(r.Message), At: r.At.Wall, Mono: r.At.Mono, Boot: r.At.Boot, Trust: r.At.Trust.String()}
+	if state, ok := strings.CutPrefix(r.Kind, "receipt."); ok {
+		x.Text = s.receiptText(state, r)
+	}
 	if r.Who != "" {
 		x.Who = &api.Who{Name: r.Who, Via: r.Via}
 	}
@@ -256,14 +267,14 @@ func (h *House) Journal(ctx context.Context, after int64, limit int) ([]api.Reco
 	}
 	out := make([]api.Record, 0, len(rs))
 	for _, r := range rs {
-		out = append(out, record(r))
+		out = append(out, h.seen().record(r))
 	}
 	return out, nil
 }
 
 // FollowJournal gives each record once it is durable.
 func (h *House) FollowJournal(ctx context.Context, after int64, f func(api.Record) error) error {
-	return h.journal.Follow(ctx, after, func(r journal.Record) error { return f(record(r)) })
+	return h.journal.Follow(ctx, after, func(r journal.Record) error { return f(h.seen().record(r)) })
 }
 
 // Stop silences what sounds now, past the decide goroutine's queue: STOP must not

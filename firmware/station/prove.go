@@ -224,7 +224,7 @@ func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u
 	took := false
 	for i := range prof.Points {
 		pt := &prof.Points[i]
-		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pt.Name, Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line}
+		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pointName(name, d, pt.Name), Quantity: named(pt.Name, pt.ID), Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line}
 		if u.Every != nil {
 			info.Every = *u.Every
 		}

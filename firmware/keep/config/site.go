@@ -50,9 +50,12 @@ type Line struct {
 
 // Device is a unit on a line, or a sensor with a port of its own.
 type Device struct {
-	Profile string `yaml:"profile"`
-	Line    string `yaml:"line"`
-	Unit    int    `yaml:"unit"`
+	// Name is what people call it, such as 村口水位计; without it the page
+	// writes the device's key.
+	Name    phrase.Text `yaml:"name"`
+	Profile string      `yaml:"profile"`
+	Line    string      `yaml:"line"`
+	Unit    int         `yaml:"unit"`
 	// Zero is added to the device's water levels: the gauge's zero above the
 	// site's datum.
 	Zero *Amount `yaml:"zero"`
@@ -62,6 +65,8 @@ type Device struct {
 
 // Output is something that people hear or see.
 type Output struct {
+	// Name is what people call it; without it the page writes kind and key.
+	Name phrase.Text `yaml:"name"`
 	// Kind: electronic, motor, loudspeaker, strobe.
 	Kind string `yaml:"kind"`
 	// Relay is "<device>.<write>" of a relay board, GPIO a line of the board.

@@ -146,6 +146,7 @@ type Alarm struct {
 	Level     string `json:"level"`
 	LevelText Text   `json:"level_text"`
 	Peak      string `json:"peak"`
+	PeakText  Text   `json:"peak_text"`
 	// State: raised, acknowledged, subsided (the measurements have fallen, the
 	// all-clear was not given), released.
 	State   string    `json:"state"`
@@ -167,13 +168,15 @@ type Sounding struct {
 	Cause  string `json:"cause"`
 	Hazard string `json:"hazard"`
 	// HazardText and LevelText name both for people.
-	HazardText Text      `json:"hazard_text"`
-	Level      string    `json:"level"`
-	LevelText  Text      `json:"level_text"`
-	Kind       string    `json:"kind"` // real, drill, test
-	Why        Text      `json:"why"`
-	Outputs    []string  `json:"outputs"`
-	Since      time.Time `json:"since"`
+	HazardText Text     `json:"hazard_text"`
+	Level      string   `json:"level"`
+	LevelText  Text     `json:"level_text"`
+	Kind       string   `json:"kind"` // real, drill, test
+	Why        Text     `json:"why"`
+	Outputs    []string `json:"outputs"`
+	// OutputTexts name the outputs for people, in their order.
+	OutputTexts []Text    `json:"output_texts,omitempty"`
+	Since       time.Time `json:"since"`
 }
 
 // Receipt says truthfully what became of one sounding on one output.
@@ -181,7 +184,9 @@ type Receipt struct {
 	Cause  string `json:"cause"`
 	Order  string `json:"order"`
 	Output string `json:"output"`
-	Kind   string `json:"kind"`
+	// OutputText names the output for people.
+	OutputText Text   `json:"output_text"`
+	Kind       string `json:"kind"`
 	// State: ordered, started, heard, finished, stopped, failed.
 	State string `json:"state"`
 	Why   *Text  `json:"why,omitempty"`
@@ -194,8 +199,10 @@ type Receipt struct {
 
 // Fault is something that is wrong and called.
 type Fault struct {
-	// Thing is what is wrong: a point, a line, an output, the journal.
+	// Thing is what is wrong: a point, a line, an output, the journal; Name says
+	// it for people.
 	Thing string    `json:"thing"`
+	Name  Text      `json:"name"`
 	Why   Text      `json:"why"`
 	Since time.Time `json:"since"`
 }

@@ -24,7 +24,7 @@ func (p *page) sounds(v *view, now time.Time) {
 		}
 		v.Sounding = append(v.Sounding, sounding{
 			Kind: word(kinds, x.Kind, l), KindClass: x.Kind, What: orElse(what, in(x.Why, l)), Why: in(x.Why, l),
-			Outputs: strings.Join(x.Outputs, comma),
+			Outputs: strings.Join(outputs(x, l), comma),
 			Since:   phrase.M("serve.page_since", "when", p.when(x.Since, now, l)).In(l),
 		})
 	}
@@ -39,9 +39,21 @@ func (p *page) sounds(v *view, now time.Time) {
 	}
 }
 
+// outputs names what sounds, by its id where it has no name.
+func outputs(s api.Sounding, l phrase.Lang) []string {
+	var all []string
+	for i, id := range s.Outputs {
+		if i < len(s.OutputTexts) {
+			id = orElse(in(s.OutputTexts[i], l), id)
+		}
+		all = append(all, id)
+	}
+	return all
+}
+
 func (p *page) receipt(r api.Receipt, now time.Time, l phrase.Lang) receipt {
 	x := receipt{
-		Output: r.Output, Kind: word(kinds, r.Kind, l), State: word(receiptStates, r.State, l), Bad: r.State == "failed",
+		Output: orElse(in(r.OutputText, l), r.Output), Kind: word(kinds, r.Kind, l), State: word(receiptStates, r.State, l), Bad: r.State == "failed",
 		Icon: "ok", Measured: word(measures, r.Measured, l), When: p.when(r.Started, now, l),
 	}
 	switch r.State {

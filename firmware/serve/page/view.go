@@ -27,6 +27,9 @@ type view struct {
 	HasSound           bool
 	Alarms             []alarm
 	Readings           []reading
+	// Switches are contacts and codes that are good: a board has sixteen, and
+	// they must not bury the gauges.
+	Switches    []reading
 	BadReadings        int
 	Faults             []fault
 	Lines              []line
@@ -101,6 +104,10 @@ func (p *page) look(l phrase.Lang) *view {
 		if !x.Good {
 			v.BadReadings++
 		}
+		if x.Good && (r.Unit == "on/off" || r.Unit == "1") {
+			v.Switches = append(v.Switches, x)
+			continue
+		}
 		v.Readings = append(v.Readings, x)
 	}
 	p.banner(v, st)
@@ -109,7 +116,7 @@ func (p *page) look(l phrase.Lang) *view {
 		v.Alarms = append(v.Alarms, p.alarm(a, st.Now, l))
 	}
 	for _, f := range p.box.Faults() {
-		v.Faults = append(v.Faults, fault{Thing: thing(f.Thing, names, l), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
+		v.Faults = append(v.Faults, fault{Thing: orElse(in(f.Name, l), thing(f.Thing, names, l)), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
 	}
 	for _, x := range p.box.Lines() {
 		v.Lines = append(v.Lines, lineOf(x, l))
@@ -177,8 +184,14 @@ func (p *page) tone(level string) string {
 }
 
 func (p *page) alarm(a api.Alarm, now time.Time, l phrase.Lang) alarm {
+	// What people were told stands until somebody releases it: an alarm whose
+	// measurements have fallen is shown by the level that it reached.
+	level, text := a.Level, a.LevelText
+	if a.State == "subsided" || a.State == "released" {
+		level, text = a.Peak, a.PeakText
+	}
 	x := alarm{
-		Tone: p.tone(a.Level), Level: in(a.LevelText, l), Hazard: in(a.HazardText, l), Blind: a.Blind,
+		Tone: p.tone(level), Level: in(text, l), Hazard: in(a.HazardText, l), Blind: a.Blind,
 		State: word(alarmStates, a.State, l), Ended: a.State == "released",
 		Raised: phrase.M("serve.page_raised", "when", p.when(a.Raised, now, l)).In(l),
 	}
@@ -200,7 +213,7 @@ func readingOf(r api.Reading, l phrase.Lang) reading {
 		x.Age = age(r.Age, l)
 	}
 	if r.Value != nil && !math.IsNaN(*r.Value) && !math.IsInf(*r.Value, 0) {
-		x.Value, x.Unit = number(*r.Value), r.Unit
+		x.Value, x.Unit = point.Unit(r.Unit).Write(*r.Value), r.Unit
 	}
 	if r.Unit == "on/off" && r.Value != nil {
 		x.Unit, x.Value = "", word(switches, number(*r.Value), l)

@@ -1,0 +1,186 @@
+package station
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/sound/output"
+)
+
+// People read names, the rules and the journal keep ids. Messages are made with
+// ids, and get their names here, when they leave the house.
+
+// named gives a text its other language and its fallback.
+func named(t phrase.Text, id string) phrase.Text {
+	if t.ZH == "" && t.EN == "" {
+		return phrase.Text{ZH: id, EN: id}
+	}
+	return phrase.Text{ZH: t.In(phrase.ZH), EN: t.In(phrase.EN)}
+}
+
+// pointName is what a point is called: by the name of its device, or by the
+// device's id where the site gives it none.
+func pointName(device string, d config.Device, quantity phrase.Text) phrase.Text {
+	q := named(quantity, "")
+	if d.Name == (phrase.Text{}) {
+		return phrase.Text{ZH: q.ZH + "（" + device + "）", EN: q.EN + " (" + device + ")"}
+	}
+	n := named(d.Name, device)
+	return phrase.Text{ZH: n.ZH + "·" + q.ZH, EN: n.EN + ", " + q.EN}
+}
+
+func (bp *Blueprint) pointText(id string) (phrase.Text, bool) {
+	for _, p := range bp.Points {
+		if string(p.ID) == id {
+			return named(p.Name, id), true
+		}
+	}
+	return phrase.Text{}, false
+}
+
+func (bp *Blueprint) deviceText(id string) (phrase.Text, bool) {
+	d, ok := bp.Doc.Site.Devices[id]
+	return named(d.Name, id), ok
+}
+
+func (bp *Blueprint) hazardText(id string) (phrase.Text, bool) {
+	if id == alarm.ByHand {
+		return inBoth(phrase.M("station.by_hand")), true
+	}
+	r, ok := bp.Doc.Site.Rules[id]
+	return named(r.Name, id), ok
+}
+
+// outputText names an output by its site's name, else by its kind.
+func (bp *Blueprint) outputText(id string) (phrase.Text, bool) {
+	o, ok := bp.Doc.Site.Outputs[id]
+	if !ok || o.Name != (phrase.Text{}) {
+		return named(o.Name, id), ok
+	}
+	kind := map[output.Kind]phrase.Message{
+		output.Electronic: phrase.M("station.kind_electronic"), output.Motor: phrase.M("station.kind_motor"),
+		output.Loudspeaker: phrase.M("station.kind_loudspeaker"), output.Strobe: phrase.M("station.kind_strobe"),
+	}[output.Kind(o.Kind)]
+	t := inBoth(kind)
+	return phrase.Text{ZH: t.ZH + "（" + id + "）", EN: t.EN + " (" + id + ")"}, true
+}
+
+func inBoth(m phrase.Message) phrase.Text {
+	return phrase.Text{ZH: m.In(phrase.ZH), EN: m.In(phrase.EN)}
+}
+
+// spell puts names for ids, and words for lengths of time, into a message.
+func (bp *Blueprint) spell(m phrase.Message) phrase.Message {
+	if len(m.Params) == 0 {
+		return m
+	}
+	out := phrase.Message{Code: m.Code, Params: make(map[string]any, len(m.Params))}
+	for k, v := range m.Params {
+		switch v := v.(type) {
+		case phrase.Message:
+			out.Params[k] = bp.spell(v)
+			continue
+		case string:
+			if t, ok := bp.word(k, v); ok {
+				out.Params[k] = t
+				continue
+			}
+		}
+		out.Params[k] = v
+	}
+	return out
+}
+
+// word gives the text for a parameter that holds an id or a length of time.
+func (bp *Blueprint) word(key, v string) (phrase.Text, bool) {
+	switch key {
+	case "point":
+		return bp.pointText(v)
+	case "device":
+		return bp.deviceText(v)
+	case "hazard":
+		return bp.hazardText(v)
+	case "output", "primary":
+		return bp.outputText(v)
+	case "thing":
+		return bp.thingText(v), true
+	case "window", "after", "for", "per", "wait", "within":
+		s, err := point.ParseSpan(v)
+		return spanText(s.Duration()), err == nil
+	}
+	return phrase.Text{}, false
+}
+
+// thingText names what a fault is about.
+func (bp *Blueprint) thingText(thing string) phrase.Text {
+	what, id, _ := strings.Cut(thing, " ")
+	id, _, _ = strings.Cut(id, " ")
+	var t phrase.Text
+	ok := false
+	switch what {
+	case "point":
+		t, ok = bp.pointText(id)
+	case "device":
+		t, ok = bp.deviceText(id)
+	case "hazard", "plan":
+		t, ok = bp.hazardText(id)
+	case "output":
+		t, ok = bp.outputText(id)
+	case "line":
+		t, ok = inBoth(phrase.M("station.line", "line", id)), true
+	case "input":
+		in, there := bp.Doc.Site.Inputs[id]
+		if t, ok = (phrase.Text{ZH: in.Name, EN: in.Name}), there; in.Name == "" {
+			t = phrase.Text{ZH: id, EN: id}
+		}
+	}
+	if !ok {
+		return phrase.Text{ZH: thing, EN: thing}
+	}
+	return t
+}
+
+// spanText writes 90 s as people say it: 1m would be a metre to them.
+func spanText(d time.Duration) phrase.Text {
+	one := func(d, unit time.Duration, zh, en string) phrase.Text {
+		n := strconv.FormatFloat(float64(d)/float64(unit), 'f', -1, 64)
+		return phrase.Text{ZH: n + " " + zh, EN: n + " " + en}
+	}
+	switch {
+	case d >= time.Hour && d%(30*time.Minute) == 0:
+		return one(d, time.Hour, "小时", "h")
+	case d >= time.Minute && d%time.Minute == 0:
+		return one(d, time.Minute, "分钟", "min")
+	}
+	return one(d, time.Second, "秒", "s")
+}
+
+// text renders a message for people.
+func (bp *Blueprint) text(m phrase.Message) api.Text { return api.TextOf(bp.spell(m)) }
+
+// receiptText says in a journal line which output did what.
+func (s shown) receiptText(state string, r journal.Record) api.Text {
+	words := map[string]phrase.Message{
+		"ordered": phrase.M("serve.receipt_ordered"), "started": phrase.M("serve.receipt_started"), "heard": phrase.M("serve.receipt_heard"),
+		"finished": phrase.M("serve.receipt_finished"), "stopped": phrase.M("serve.receipt_stopped"), "failed": phrase.M("serve.receipt_failed"),
+	}
+	var b receiptBody
+	if json.Unmarshal(r.Body, &b) != nil || words[state].IsZero() {
+		return s.bp.text(r.Message)
+	}
+	m := phrase.M("station.receipt", "output", b.Output, "state", words[state])
+	if !r.Message.IsZero() {
+		m = phrase.M("station.receipt_why", "output", b.Output, "state", words[state], "why", r.Message)
+	}
+	t := s.bp.text(m)
+	t.Code = r.Message.Code
+	return t
+}
