@@ -160,6 +160,9 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 
 // take is the way of one reading.
 func (h *House) take(r point.Reading) {
+	if _, known := h.bp.Sources[r.Point]; !known && r.Point.Device() != "gpio" {
+		return // the last word of a device that a reload took out
+	}
 	for _, v := range h.engine.Observe(r) {
 		h.judge(v)
 	}
@@ -217,6 +220,14 @@ func (h *House) happen(e alarm.Event) {
 	switch e.Kind {
 	case alarm.EventRaised, alarm.EventEscalated, alarm.EventAgain:
 		delete(h.halted, a.ID)
+		h.sound(a, false)
+	case alarm.EventEased:
+		// It says what stands now, and keeps its STOP; and so a later rise is one
+		// for the announcer too, whoever stopped or acknowledged the old level.
+		if x, stopped := h.halted[a.ID]; stopped {
+			x.Level = a.Level
+			h.halted[a.ID] = x
+		}
 		h.sound(a, false)
 	case alarm.EventSubsided:
 		h.announcer.Withdraw(a.ID, phrase.M("station.subsided"))
