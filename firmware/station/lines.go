@@ -310,6 +310,8 @@ func (h *House) startLines(ctx context.Context, plans []LinePlan) (started, stop
 		case <-r.done:
 		case <-time.After(2 * time.Second):
 		}
+		// Its successor calls what is still wrong.
+		h.clearFault("line " + r.plan.Name)
 	}
 	for name, p := range want {
 		r, err := h.startLine(ctx, p)

@@ -58,11 +58,11 @@ func (h *House) reload(ctx context.Context) {
 	h.record("system.reloaded", phrase.M("station.reloaded"), map[string]any{"lines_started": started, "lines_stopped": stopped})
 }
 
-// forget drops readings and faults of points that are no more.
+// forget drops readings and faults of points and devices that are no more.
 func (h *House) forget(bp *Blueprint) {
-	there := map[point.ID]bool{}
+	there, device := map[point.ID]bool{}, map[string]bool{}
 	for _, p := range bp.Points {
-		there[p.ID] = true
+		there[p.ID], device[p.ID.Device()] = true, true
 	}
 	h.mu.Lock()
 	var gone []point.ID
@@ -74,6 +74,13 @@ func (h *House) forget(bp *Blueprint) {
 	}
 	h.mu.Unlock()
 	for _, id := range gone {
-		h.clearFault("point " + string(id))
+		things := []string{"point " + string(id)}
+		if !device[id.Device()] {
+			things = append(things, "device "+id.Device())
+		}
+		for _, thing := range things {
+			delete(h.badAt, thing)
+			h.clearFault(thing)
+		}
 	}
 }
