@@ -184,12 +184,17 @@ func (p *prover) line(name string, l config.Line) {
 func (p *prover) device(name string, d config.Device) {
 	p.named("devices", name)
 	prof, ps := profile.Load(p.fsys, d.Profile)
+	if prof != nil {
+		if ps = prof.Prove(); len(ps) > 0 {
+			prof = nil
+		}
+	}
 	if prof == nil {
 		if len(ps) == 0 || strings.ContainsAny(d.Profile, "/.") {
 			p.problem(phrase.M("site.no_profile", "profile", d.Profile), "devices", name, "profile")
 		}
 		for _, q := range ps {
-			p.problem(phrase.M("site.bad_profile", "profile", d.Profile, "detail", q), "devices", name, "profile")
+			p.problem(phrase.M("site.bad_profile", "profile", d.Profile, "detail", phrase.Text{ZH: q.In(phrase.ZH), EN: q.In(phrase.EN)}), "devices", name, "profile")
 		}
 		return
 	}
@@ -389,4 +394,5 @@ func (p *prover) bounds() {
 	}
 	b.Known = slices.Sorted(maps.Keys(p.site.Outputs))
 	p.bp.Bounds = b
+	p.granted()
 }
