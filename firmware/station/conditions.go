@@ -49,6 +49,9 @@ func (p *prover) condition(hazard string, i int, m map[string]any) (rule.Conditi
 	id, _ := m["point"].(string)
 	c.Point = point.ID(id)
 	info, ok := p.points[c.Point]
+	if p.told(c.Point.Device()) {
+		return c, false
+	}
 	if !ok {
 		bad("point", p.noPoint(id))
 		return c, false

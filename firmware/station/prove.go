@@ -72,6 +72,25 @@ func (o overlay) Open(name string) (fs.File, error) {
 	return nil, first
 }
 
+// ReadDir lists what any of them has.
+func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
+	byName := map[string]fs.DirEntry{}
+	for _, f := range slices.Backward(o) {
+		entries, err := fs.ReadDir(f, name)
+		if err != nil {
+			continue // most sites have no folder of their own
+		}
+		for _, e := range entries {
+			byName[e.Name()] = e
+		}
+	}
+	var all []fs.DirEntry
+	for _, n := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, byName[n])
+	}
+	return all, nil
+}
+
 type prover struct {
 	doc      *config.Doc
 	site     config.Site
@@ -288,6 +307,13 @@ func (p *prover) linesDone() {
 	}
 }
 
+// told tells whether a device is in the file and could not be used: that was
+// said where it stands, and what refers to it is not wrong by itself.
+func (p *prover) told(device string) bool {
+	_, there := p.site.Devices[device]
+	return there && p.devices[device] == nil
+}
+
 func (p *prover) noPoint(id string) phrase.Message {
 	dev, part, _ := strings.Cut(id, ".")
 	u := p.devices[dev]
@@ -305,6 +331,9 @@ func (p *prover) noPoint(id string) phrase.Message {
 func (p *prover) write(ref string, path ...any) Ref {
 	dev, part, _ := strings.Cut(ref, ".")
 	u := p.devices[dev]
+	if p.told(dev) {
+		return Ref{}
+	}
 	if u == nil {
 		p.problem(phrase.M("site.no_device", "device", dev, "devices", strings.Join(slices.Sorted(maps.Keys(p.site.Devices)), "、")), path...)
 		return Ref{}
@@ -324,6 +353,9 @@ func (p *prover) write(ref string, path ...any) Ref {
 // contact finds "<device>.<point>" that is a single bit.
 func (p *prover) contact(ref string, path ...any) Ref {
 	info, ok := p.points[point.ID(ref)]
+	if p.told(point.ID(ref).Device()) {
+		return Ref{}
+	}
 	if !ok {
 		p.problem(p.noPoint(ref), path...)
 		return Ref{}

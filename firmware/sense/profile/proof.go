@@ -97,7 +97,7 @@ func (p *Profile) Prove() []Problem {
 	file := p.Name + ".yaml"
 	var out []Problem
 	fail := func(d Proof, err error) {
-		out = append(out, Problem{File: file, Line: d.line, Col: d.col, Message: phrase.M("profile.unproven", "why", err.Error())})
+		out = append(out, Problem{File: file, Line: d.line, Col: d.col, Message: phrase.M("profile.unproven", "why", phrase.Text{ZH: phrase.In(err, phrase.ZH), EN: phrase.In(err, phrase.EN)})})
 	}
 	shown, done := map[string]bool{}, map[*Write]bool{}
 	for _, d := range p.Proof {
@@ -157,13 +157,13 @@ func (p *Profile) replay(d Proof) ([]Value, error) {
 	}
 	s, h := d.Sent, d.Heard
 	if len(s) != 8 || s[1] < 1 || s[1] > 4 {
-		return nil, errors.New("sent is not a read by function 1 to 4")
+		return nil, phrase.E("profile.proof_no_read")
 	}
 	// Function codes: Modbus Application Protocol v1.1b3, section 5.1.
 	t := [...]drivers.Table{0, drivers.Coil, drivers.Discrete, drivers.Holding, drivers.Input}[s[1]]
 	addr, count := uint16(s[2])<<8|uint16(s[3]), uint16(s[4])<<8|uint16(s[5])
 	if h[0] != s[0] || h[1] != s[1] || int(h[2]) != len(h)-5 {
-		return nil, errors.New("heard does not answer sent")
+		return nil, phrase.E("profile.proof_no_answer")
 	}
 	req := Request{Table: t, Addr: addr, Count: count}
 	for i := range p.Points {
@@ -177,18 +177,18 @@ func (p *Profile) replay(d Proof) ([]Value, error) {
 // same holds values against what the proof says they are.
 func same(vs []Value, want map[string]Given) error {
 	if len(vs) != len(want) {
-		return fmt.Errorf("it gives %d points, the proof names %d", len(vs), len(want))
+		return phrase.E("profile.proof_count", "got", len(vs), "want", len(want))
 	}
 	for _, v := range vs {
 		g, ok := want[v.Point]
 		if !ok {
-			return fmt.Errorf("it gives %s, which the proof does not name", v.Point)
+			return phrase.E("profile.proof_unnamed", "point", v.Point)
 		}
 		if v.Quality != g.Quality {
-			return fmt.Errorf("%s is %s, the proof says %s", v.Point, v.Quality, g.Quality)
+			return phrase.E("profile.proof_other", "point", v.Point, "got", v.Quality.Message(), "want", g.Quality.Message())
 		}
 		if g.Quality == point.Good && math.Abs(v.Value-g.Value) > 1e-9*max(1, math.Abs(g.Value)) {
-			return fmt.Errorf("%s is %v, the proof says %v", v.Point, v.Value, g.Value)
+			return phrase.E("profile.proof_other", "point", v.Point, "got", fmt.Sprint(v.Value), "want", fmt.Sprint(g.Value))
 		}
 	}
 	return nil
@@ -197,7 +197,7 @@ func same(vs []Value, want map[string]Given) error {
 func (p *Profile) proveWrite(d Proof) (*Write, error) {
 	w, ok := p.Write(d.Does.Write)
 	if !ok {
-		return nil, fmt.Errorf("no write is named %s", d.Does.Write)
+		return nil, phrase.E("profile.proof_no_write", "write", d.Does.Write)
 	}
 	t, addr, value := w.Table, w.Addr, uint16(0)
 	if d.Does.On {
@@ -205,7 +205,7 @@ func (p *Profile) proveWrite(d Proof) (*Write, error) {
 	}
 	if d.Does.For > 0 {
 		if w.Timed == nil {
-			return w, fmt.Errorf("%s has no timed command", w.ID)
+			return w, phrase.E("profile.proof_not_timed", "write", w.ID)
 		}
 		t, addr = w.Timed.Table, w.Timed.Addr
 		value, _ = w.Timed.Value(d.Does.For)
@@ -216,10 +216,10 @@ func (p *Profile) proveWrite(d Proof) (*Write, error) {
 	}
 	want := []byte{d.Sent[0], fn, byte(addr >> 8), byte(addr), byte(value >> 8), byte(value)}
 	if !bytes.Equal(d.Sent[:len(d.Sent)-2], want) {
-		return w, fmt.Errorf("the profile sends % X", want)
+		return w, phrase.E("profile.proof_sends", "bytes", fmt.Sprintf("% X", want))
 	}
 	if !bytes.Equal(d.Sent, d.Heard) {
-		return w, errors.New("heard does not echo sent")
+		return w, phrase.E("profile.proof_no_echo")
 	}
 	return w, nil
 }
