@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
@@ -12,8 +13,10 @@ import (
 
 // reload proves the site's file anew and takes over what changed: lines that
 // differ are restarted, rules and plans are exchanged with their memory kept. A
-// file with problems changes nothing. Outputs and keys are exchanged by a
-// restart only, which resumes what sounds; the reload says so.
+// file with problems changes nothing. Nor does one with other outputs, keys,
+// levels or sounds, which a restart exchanges (it resumes what sounds): half of
+// such a file would leave plans that name outputs which the desk does not know,
+// or relays whose board is gone, and so a siren that is silent.
 func (h *House) reload(ctx context.Context) {
 	bp, ps := Load(h.bp.Doc.File)
 	for _, p := range ps {
@@ -31,9 +34,9 @@ func (h *House) reload(ctx context.Context) {
 		return
 	}
 	h.clearFault("site file")
-	if !reflect.DeepEqual(bp.Outputs, h.bp.Outputs) || !reflect.DeepEqual(bp.Inputs, h.bp.Inputs) {
+	if needsRestart(h.bp, bp) {
 		h.setFault("site file", phrase.M("station.reload_restart"))
-		bp.Outputs, bp.Inputs = h.bp.Outputs, h.bp.Inputs
+		return
 	}
 	err := h.do(func() {
 		now := h.clock.Now()
@@ -46,6 +49,11 @@ func (h *House) reload(ctx context.Context) {
 		if err := e.Restore(memory, now); err != nil {
 			h.log.Warn("rules' memory not carried over", "err", err)
 		}
+		for _, a := range h.alarms.Open() {
+			if a.Stands() {
+				e.Hold(a.Hazard, a.Level) // a condition that is no more has measured nothing
+			}
+		}
 		h.engine, h.bp = e, bp
 		h.forget(bp)
 	})
@@ -56,6 +64,28 @@ func (h *House) reload(ctx context.Context) {
 	started, stopped := h.startLines(ctx, bp.Lines)
 	h.log.Info("reloaded", "lines_started", started, "lines_stopped", stopped)
 	h.record("system.reloaded", phrase.M("station.reloaded"), map[string]any{"lines_started": started, "lines_stopped": stopped})
+}
+
+// needsRestart tells whether what the running desk, outputs and announcer were
+// built from has changed.
+func needsRestart(old, bp *Blueprint) bool {
+	same := func(a, b any) bool { return reflect.DeepEqual(a, b) }
+	if !same(bp.Outputs, old.Outputs) || !same(bp.Inputs, old.Inputs) || !same(bp.Levels, old.Levels) ||
+		!same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) {
+		return true
+	}
+	held := map[string]bool{}
+	for _, p := range old.Plans {
+		for _, id := range p.Clips() {
+			held[id] = true
+		}
+	}
+	for _, p := range bp.Plans {
+		if slices.ContainsFunc(p.Clips(), func(id string) bool { return !held[id] }) {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops readings and faults of points and devices that are no more.
