@@ -160,7 +160,7 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 		}
 		ps.quality = v.Quality
 		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
-			Quality: v.Quality, Why: v.Why, At: stamp})
+			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp})
 	}
 	return out
 }

@@ -126,7 +126,7 @@ func (t *Text) heard(rec drivers.Record) {
 		}
 		ps.quality = v.Quality
 		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: t.cfg.Profile.Points[v.Index].Unit,
-			Quality: v.Quality, Why: v.Why, At: stamp})
+			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp})
 	}
 	t.mu.Lock()
 	t.snap.Up = true
