@@ -46,7 +46,7 @@ outputs:
   horn:  {name: {zh: 村部喇叭, en: horn loudspeaker}, kind: loudspeaker, file: {{.Sound}}}
 inputs:
   key-prepare:  {input: relay.in1, means: prepare, name: 村部钥匙}
-  key-evacuate: {input: relay.in2, means: evacuate, name: 副主任李梅（钥匙）}
+  key-evacuate: {input: relay.in2, means: evacuate, name: 副主任李梅}
   stop:         {input: relay.in3, means: stop, name: 村部停止按钮}
   answer:       {input: relay.in4, means: answer, name: 值班村干部}
 rules:

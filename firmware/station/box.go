@@ -97,7 +97,7 @@ func (s shown) reading(p PointInfo, r point.Reading, now time.Duration) api.Read
 		a.Value = &r.Value
 	}
 	if !r.Why.IsZero() {
-		t := s.bp.text(r.Why)
+		t := s.text(r.Why)
 		a.Why = &t
 	}
 	return a
@@ -160,7 +160,7 @@ func (h *House) Alarms() []api.Alarm {
 		x.Level, x.LevelText = s.level(a.Level)
 		x.Peak, x.PeakText = s.level(a.Peak)
 		for _, b := range a.Because {
-			x.Because = append(x.Because, s.bp.text(b))
+			x.Because = append(x.Because, s.text(b))
 		}
 		if a.By != nil {
 			x.By = &api.Who{Name: a.By.Name, Via: a.By.Via}
@@ -178,8 +178,10 @@ func (h *House) Soundings() api.Soundings {
 		if x.Phase != announce.Speaking {
 			continue
 		}
-		y := api.Sounding{Cause: x.Cause, Hazard: x.Hazard, HazardText: s.hazard(x.Hazard), Kind: x.Kind.String(), Why: s.bp.text(x.Why), Outputs: x.Outputs, OutputTexts: s.outputs(x.Outputs), Since: x.Since.Wall}
-		y.Level, y.LevelText = s.level(x.Level)
+		y := api.Sounding{Cause: x.Cause, Hazard: x.Hazard, HazardText: s.hazard(x.Hazard), Kind: x.Kind.String(), Why: s.text(x.Why), Outputs: x.Outputs, OutputTexts: s.outputs(x.Outputs), Since: x.Since.Wall}
+		if x.Level > point.Calm { // an all-clear says by its why what it is
+			y.Level, y.LevelText = s.level(x.Level)
+		}
 		out.Now = append(out.Now, y)
 	}
 	h.mu.RLock()
@@ -218,7 +220,7 @@ func (s shown) receipts(events []output.Event) []api.Receipt {
 		}
 		r.Why = nil
 		if !e.Why.IsZero() {
-			t := s.bp.text(e.Why)
+			t := s.text(e.Why)
 			r.Why = &t
 		}
 		switch e.State {
@@ -236,17 +238,18 @@ func (s shown) receipts(events []output.Event) []api.Receipt {
 func (h *House) Faults() []api.Fault {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	bp := h.shown.bp
+	s := h.shown
 	out := make([]api.Fault, 0, len(h.faults))
 	for thing, f := range h.faults {
-		out = append(out, api.Fault{Thing: thing, Name: words(bp.thingText(thing), ""), Why: bp.text(f.why), Since: f.since})
+		name := s.bp.thingText(thing)
+		out = append(out, api.Fault{Thing: thing, Name: words(name, ""), Why: s.faultText(name, f.why), Since: f.since})
 	}
 	slices.SortFunc(out, func(a, b api.Fault) int { return strings.Compare(a.Thing, b.Thing) })
 	return out
 }
 
 func (s shown) record(r journal.Record) api.Record {
-	x := api.Record{Seq: r.Seq, Kind: r.Kind, Cause: r.Cause, Text: s.bp.text(r.Message), At: r.At.Wall, Mono: r.At.Mono, Boot: r.At.Boot, Trust: r.At.Trust.String()}
+	x := api.Record{Seq: r.Seq, Kind: r.Kind, Cause: r.Cause, Text: s.text(r.Message), At: r.At.Wall, Mono: r.At.Mono, Boot: r.At.Boot, Trust: r.At.Trust.String()}
 	if state, ok := strings.CutPrefix(r.Kind, "receipt."); ok {
 		x.Text = s.receiptText(state, r)
 	}

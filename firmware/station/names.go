@@ -2,6 +2,7 @@ package station
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +89,11 @@ func (bp *Blueprint) spell(m phrase.Message) phrase.Message {
 		case phrase.Message:
 			out.Params[k] = bp.spell(v)
 			continue
+		case float64:
+			if u, ok := m.Params["unit"].(string); ok {
+				out.Params[k] = point.Unit(u).Write(v)
+				continue
+			}
 		case string:
 			if t, ok := bp.word(k, v); ok {
 				out.Params[k] = t
@@ -163,8 +169,27 @@ func spanText(d time.Duration) phrase.Text {
 	return one(d, time.Second, "秒", "s")
 }
 
-// text renders a message for people.
-func (bp *Blueprint) text(m phrase.Message) api.Text { return api.TextOf(bp.spell(m)) }
+// text renders a message for people: a cause by its hazard, the rest by spell.
+func (s shown) text(m phrase.Message) api.Text {
+	m = s.bp.spell(m)
+	if id, ok := m.Params["cause"].(string); ok {
+		for _, a := range slices.Concat(s.open, s.ended) {
+			if a.ID == id {
+				t, _ := s.bp.hazardText(a.Hazard)
+				m.Params["cause"] = t
+			}
+		}
+	}
+	return api.TextOf(m)
+}
+
+// faultText is why, without the name that stands before it anyway.
+func (s shown) faultText(name phrase.Text, why phrase.Message) api.Text {
+	t := s.text(why)
+	t.ZH = strings.TrimPrefix(t.ZH, name.ZH+"：")
+	t.EN = strings.TrimPrefix(t.EN, name.EN+": ")
+	return t
+}
 
 // receiptText says in a journal line which output did what.
 func (s shown) receiptText(state string, r journal.Record) api.Text {
@@ -174,13 +199,13 @@ func (s shown) receiptText(state string, r journal.Record) api.Text {
 	}
 	var b receiptBody
 	if json.Unmarshal(r.Body, &b) != nil || words[state].IsZero() {
-		return s.bp.text(r.Message)
+		return s.text(r.Message)
 	}
 	m := phrase.M("station.receipt", "output", b.Output, "state", words[state])
 	if !r.Message.IsZero() {
 		m = phrase.M("station.receipt_why", "output", b.Output, "state", words[state], "why", r.Message)
 	}
-	t := s.bp.text(m)
+	t := s.text(m)
 	t.Code = r.Message.Code
 	return t
 }

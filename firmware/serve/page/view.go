@@ -110,7 +110,6 @@ func (p *page) look(l phrase.Lang) *view {
 		}
 		v.Readings = append(v.Readings, x)
 	}
-	p.banner(v, st)
 	p.sounds(v, st.Now)
 	for _, a := range p.box.Alarms() {
 		v.Alarms = append(v.Alarms, p.alarm(a, st.Now, l))
@@ -118,6 +117,7 @@ func (p *page) look(l phrase.Lang) *view {
 	for _, f := range p.box.Faults() {
 		v.Faults = append(v.Faults, fault{Thing: orElse(in(f.Name, l), thing(f.Thing, names, l)), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
 	}
+	p.banner(v, st)
 	for _, x := range p.box.Lines() {
 		v.Lines = append(v.Lines, lineOf(x, l))
 	}
@@ -139,6 +139,9 @@ func (p *page) banner(v *view, st api.Status) {
 	case v.BadReadings > 0:
 		v.Tone, v.Icon, v.Headline = "calm", "ok", phrase.M("serve.page_calm").In(l)
 		v.Subline = phrase.M("serve.page_calm_but", "n", v.BadReadings).In(l)
+	case len(v.Faults) > 0:
+		v.Tone, v.Icon, v.Headline = "calm", "warn", phrase.M("serve.page_calm").In(l)
+		v.Subline = phrase.M("serve.page_calm_faults", "n", len(v.Faults)).In(l)
 	default:
 		v.Tone, v.Icon, v.Headline = "calm", "ok", phrase.M("serve.page_calm").In(l)
 		v.Subline = phrase.M("serve.page_calm_text").In(l)
