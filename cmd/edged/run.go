@@ -26,16 +26,18 @@ type RunCmd struct {
 
 // Run runs until it is told to end.
 func (c *RunCmd) Run(g *Globals) error {
-	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
+	out := logTo(os.Stderr)
+	defer out.Close(time.Second)
+	var h slog.Handler = slog.NewTextHandler(out, nil)
 	if c.Log == "json" {
-		h = slog.NewJSONHandler(os.Stderr, nil)
+		h = slog.NewJSONHandler(out, nil)
 	}
 	log := slog.New(h)
 	slog.SetDefault(log)
 
 	bp, problems := station.Load(c.Config)
 	for _, p := range problems {
-		fmt.Fprintln(os.Stderr, p.In(g.lang()))
+		fmt.Fprintln(out, p.In(g.lang()))
 	}
 	if config.Fatal(problems) {
 		return exitCode(2)
