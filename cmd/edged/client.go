@@ -238,3 +238,14 @@ func (g *Globals) printLine(v any) error {
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
+
+// local gives a time as the page shows it: in the machine's zone, and where that
+// was never set (UTC, as on a board's bare image), in China's.
+func local(t time.Time) time.Time {
+	if _, off := t.Local().Zone(); off == 0 && os.Getenv("TZ") == "" {
+		if z, err := time.LoadLocation("Asia/Shanghai"); err == nil {
+			return t.In(z)
+		}
+	}
+	return t.Local()
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/url"
+	"strings"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
@@ -35,13 +36,13 @@ func (c *StopCmd) Run(g *Globals) error {
 
 // AckCmd says that a named person has taken an alarm in hand.
 type AckCmd struct {
-	Alarm string `arg:"" help:"警报编号，见 edged alarms · The id, see edged alarms"`
+	Alarm string `arg:"" help:"警报编号或其开头几位，或险情代码，见 edged alarms · The id or its first letters, or the hazard's code; see edged alarms"`
 	Who   string `help:"操作人姓名，记入日志 · Name of the acting person, kept in the journal" required:"" env:"EDGED_WHO" placeholder:"NAME"`
 }
 
 // Run asks the box.
 func (c *AckCmd) Run(g *Globals) error {
-	if err := g.get("/alarms/"+url.PathEscape(c.Alarm)+"/acknowledge", api.Named{Who: c.Who}, nil); err != nil {
+	if err := g.get("/alarms/"+url.PathEscape(g.alarm(c.Alarm))+"/acknowledge", api.Named{Who: c.Who}, nil); err != nil {
 		return err
 	}
 	g.say(phrase.M("serve.acknowledged", "alarm", c.Alarm, "who", c.Who))
@@ -50,14 +51,14 @@ func (c *AckCmd) Run(g *Globals) error {
 
 // ReleaseCmd gives the all-clear of an alarm by a named person.
 type ReleaseCmd struct {
-	Alarm  string `arg:"" help:"警报编号，见 edged alarms · The id, see edged alarms"`
+	Alarm  string `arg:"" help:"警报编号或其开头几位，或险情代码，见 edged alarms · The id or its first letters, or the hazard's code; see edged alarms"`
 	Who    string `help:"操作人姓名，记入日志 · Name of the acting person, kept in the journal" required:"" env:"EDGED_WHO" placeholder:"NAME"`
 	Reason string `help:"原因，记入日志 · The reason, kept in the journal" required:"" placeholder:"TEXT"`
 }
 
 // Run asks the box.
 func (c *ReleaseCmd) Run(g *Globals) error {
-	if err := g.get("/alarms/"+url.PathEscape(c.Alarm)+"/release", api.Reasoned{Who: c.Who, Reason: c.Reason}, nil); err != nil {
+	if err := g.get("/alarms/"+url.PathEscape(g.alarm(c.Alarm))+"/release", api.Reasoned{Who: c.Who, Reason: c.Reason}, nil); err != nil {
 		return err
 	}
 	g.say(phrase.M("serve.released", "alarm", c.Alarm, "who", c.Who))
@@ -79,4 +80,31 @@ func (c *RaiseCmd) Run(g *Globals) error {
 	}
 	g.say(phrase.M("serve.raised", "alarm", r.Alarm))
 	return nil
+}
+
+// alarm finds an alarm by the beginning of its id or by its hazard: nobody on a
+// pole types seventeen letters. What is not one alarm stays as it was written, and
+// the box says so.
+func (g *Globals) alarm(s string) string {
+	var all []api.Alarm
+	if g.get("/alarms", nil, &all) != nil {
+		return s
+	}
+	found := ""
+	for _, a := range all {
+		switch {
+		case a.ID == s:
+			return s
+		case a.State == "released" || s == "":
+		case a.Hazard == s || strings.HasPrefix(a.ID, s):
+			if found != "" {
+				return s
+			}
+			found = a.ID
+		}
+	}
+	if found == "" {
+		return s
+	}
+	return found
 }

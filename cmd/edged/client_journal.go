@@ -48,6 +48,6 @@ func (c *JournalCmd) print(g *Globals, line []byte) error {
 	if r.Who != nil && r.Who.Via != "rule" {
 		who = api.Clean(r.Who.Name, 64) + "  "
 	}
-	_, err := fmt.Fprintf(g.out(), "%6d  %s  %s  %s%s\n", r.Seq, r.At.Local().Format("2006-01-02 15:04:05"), pad(r.Kind, 12), who, g.text(r.Text))
+	_, err := fmt.Fprintf(g.out(), "%6d  %s  %s  %s%s\n", r.Seq, local(r.At).Format("2006-01-02 15:04:05"), pad(r.Kind, 18), who, g.text(r.Text))
 	return err
 }

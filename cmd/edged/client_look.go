@@ -49,9 +49,9 @@ func (c *StatusCmd) Run(g *Globals) error {
 	if st.Blind {
 		t = append(t, []string{phrase.M("serve.page_blind").In(l), phrase.M("serve.page_blind_text").In(l)})
 	}
-	t = append(t, []string{phrase.M("serve.status_clock").In(l), st.Now.Local().Format(time.DateTime) + " " + trust(st.Trust).In(l)},
+	t = append(t, []string{phrase.M("serve.status_clock").In(l), local(st.Now).Format(time.DateTime) + " " + trust(st.Trust).In(l)},
 		[]string{phrase.M("serve.status_journal").In(l), journalWord(st, g)},
-		[]string{phrase.M("serve.status_since").In(l), st.Started.Local().Format(time.DateTime)},
+		[]string{phrase.M("serve.status_since").In(l), local(st.Started).Format(time.DateTime)},
 		[]string{phrase.M("serve.status_version").In(l), st.Version})
 	for _, s := range now.Now {
 		t = append(t, []string{phrase.M("serve.status_sounding").In(l), strings.Join(outputNames(s, l), ", ") + "  " + g.text(s.Why)})
@@ -146,7 +146,7 @@ func (c *AlarmsCmd) Run(g *Globals) error {
 		if a.State == "subsided" || a.State == "released" {
 			level = a.PeakText // what people were told stands until it is released
 		}
-		row := []string{a.ID, hazard, g.text(level), alarmState(a.State).In(l), by, a.Raised.Local().Format("01-02 15:04:05"), ""}
+		row := []string{a.ID, hazard, g.text(level), alarmState(a.State).In(l), by, local(a.Raised).Format("01-02 15:04:05"), ""}
 		for i, b := range a.Because {
 			if i > 0 {
 				t = append(t, row)

@@ -70,7 +70,7 @@ func (c *ReadCmd) follow(g *Globals) error {
 		if s.Lost > 0 {
 			g.say(phrase.M("serve.lost", "n", s.Lost))
 		}
-		_, err := fmt.Fprintf(g.out(), "%s  %s %s %s  %s  %s\n", s.At.Local().Format("15:04:05.000"),
+		_, err := fmt.Fprintf(g.out(), "%s  %s %s %s  %s  %s\n", local(s.At).Format("15:04:05.000"),
 			pad(string(s.Point), 24), padLeft(g.value(s.Value, s.Unit), 10), pad(g.unit(s.Unit), 6), pad(g.quality(s.Quality), 12), g.why(s.Why))
 		return err
 	})

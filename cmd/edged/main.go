@@ -33,9 +33,12 @@ func main() {
 		os.Exit(1)
 	}
 	var c cli
-	k := kong.Parse(&c, kong.Name("edged"), kong.UsageOnError(),
-		kong.Description("Tocsin 警钟：现场预警站 · the warning box on the pole"))
-	err := k.Run(&c.Globals)
+	p := kong.Must(&c, kong.Name("edged"), kong.Description("Tocsin 警钟：现场预警站 · the warning box on the pole"))
+	k, err := p.Parse(os.Args[1:])
+	if err != nil {
+		os.Exit(badUsage(&c.Globals, os.Stderr, err))
+	}
+	err = k.Run(&c.Globals)
 	if err == nil {
 		return
 	}

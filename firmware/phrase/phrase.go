@@ -176,6 +176,11 @@ func render(v any, l Lang) string {
 		return v.In(l)
 	case error:
 		return In(v, l)
+	case string:
+		if l == EN { // lists are joined by 、
+			return strings.ReplaceAll(v, "、", ", ")
+		}
+		return v
 	case float64:
 		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", v), "0"), ".")
 	}
