@@ -32,18 +32,18 @@ lines:
   text:  {port: {{.Text}}, baud: 9600}
   gate:  {tcp: "{{.TCP}}"}
 devices:
-  rain:     {name: {zh: 村部雨量计, en: rain gauge at the village hall}, profile: generic-rain-rs485, line: field, unit: 1, every: 1s}
-  rain-b:   {name: {zh: 后山雨量计, en: rain gauge on the hill}, profile: generic-rain-rs485, line: field, unit: 2, every: 1s}
+  rain:     {name: {zh: 村部雨量计, en: hall rain gauge}, profile: generic-rain-rs485, line: field, unit: 1, every: 1s}
+  rain-b:   {name: {zh: 后山雨量计, en: hill rain gauge}, profile: generic-rain-rs485, line: field, unit: 2, every: 1s}
   river:    {name: {zh: 河道雷达, en: river radar}, profile: generic-radar-level-rs485, line: field, unit: 3, every: 500ms, zero: 96.20 m}
   gas:      {name: {zh: 瓦斯探头, en: gas probe}, profile: generic-ch4-rs485, line: field, unit: 4, every: 2s}
-  rain-c:   {name: {zh: 小学雨量计, en: rain gauge at the school}, profile: generic-rain-text, line: text}
+  rain-c:   {name: {zh: 小学雨量计, en: school rain gauge}, profile: generic-rain-text, line: text}
   upstream: {name: {zh: 上游水位计, en: upstream radar}, profile: generic-radar-level-rs485, line: gate, unit: 1, every: 1s}
   relay:    {name: {zh: 继电器板, en: relay board}, profile: generic-relay-8in-8out, line: out, unit: 11, every: 250ms}
 outputs:
-  siren: {name: {zh: 村部警报器, en: siren at the village hall}, kind: electronic, relay: relay.1, sensed_by: relay.in5, sense: current, cut_by: relay.8, fail_safe: 3m, next: motor}
+  siren: {name: {zh: 村部警报器, en: hall siren}, kind: electronic, relay: relay.1, sensed_by: relay.in5, sense: current, cut_by: relay.8, fail_safe: 3m, next: motor}
   motor: {name: {zh: 电动警报器, en: motor siren}, kind: motor, relay: relay.2, sensed_by: relay.in6, sense: current, cut_by: relay.7, min_on: 4s, min_off: 2s, fail_safe: 3m}
   strobe: {name: {zh: 警灯, en: strobe}, kind: strobe, relay: relay.3}
-  horn:  {name: {zh: 村部喇叭, en: horn loudspeaker}, kind: loudspeaker, file: {{.Sound}}}
+  horn:  {name: {zh: 村部喇叭, en: hall loudspeaker}, kind: loudspeaker, file: {{.Sound}}}
 inputs:
   key-prepare:  {input: relay.in1, means: prepare, name: 村部钥匙}
   key-evacuate: {input: relay.in2, means: evacuate, name: 副主任李梅}

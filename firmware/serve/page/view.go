@@ -30,10 +30,10 @@ type view struct {
 	// Switches are contacts and codes that are good: a board has sixteen, and
 	// they must not bury the gauges.
 	Switches    []reading
-	BadReadings        int
-	Faults             []fault
-	Lines              []line
-	Receipts           []receipt
+	BadReadings int
+	Faults      []fault
+	Lines       []line
+	Receipts    []receipt
 
 	// Said and Done are set on the answer to STOP.
 	Said string
