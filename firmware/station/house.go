@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/journal"
@@ -64,6 +66,7 @@ type House struct {
 	blindly map[string]clock.Stamp // hazards that are blind and not yet told
 	keys    []keyWatch
 	halted  map[string]halt // soundings that were stopped, by cause
+	recalls bool            // what an earlier run kept was taken back; before, nothing replaces it
 	keptAt  time.Duration   // when the rules' memory was last kept,
 	keptN   uint64          // and how much had changed by then
 
@@ -235,6 +238,7 @@ func (h *House) happen(e alarm.Event) {
 		h.announcer.Acknowledged(a.ID)
 	case alarm.EventReleased:
 		delete(h.halted, a.ID)
+		h.clearFault("rule " + a.Hazard)
 		h.announcer.Withdraw(a.ID, phrase.M("station.released", "who", a.By.Name))
 		h.sayAllClear(a)
 	case alarm.EventBlind:
@@ -295,15 +299,14 @@ func (h *House) soundsAgain() {
 
 // sound asks the announcer for what the plan says of an alarm's level.
 func (h *House) sound(a alarm.Alarm, resumed bool) {
-	pl := h.bp.PlanOf[a.Hazard]
-	if pl == nil {
-		pl = h.bp.Default
-	}
+	pl := h.planFor(a.Hazard)
 	if pl == nil {
 		h.setFault("plan "+a.Hazard, phrase.M("station.no_plan", "hazard", a.Hazard))
 		return
 	}
-	step := pl.At(a.Level, h.bp.Levels)
+	// A table that has lost its highest level since must not make the desk refuse.
+	level := min(a.Level, point.Level(len(h.bp.Levels.Codes())))
+	step := pl.At(level, h.bp.Levels)
 	src, who := order.Rule, order.Who{Name: "rule " + a.Hazard, Via: "rule"}
 	if a.Hazard == alarm.ByHand {
 		src = order.Hand
@@ -313,12 +316,40 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 	}
 	halted, stopped := h.halted[a.ID]
 	h.announcer.Announce(announce.Request{
-		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: a.Level, Outputs: h.outputsOf(step.Outputs),
+		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: level, Outputs: h.outputsOf(step.Outputs),
 		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
 		Duty:    announce.Duty{On: step.Duty.On.Duration(), Off: step.Duty.Off.Duration()},
 		Resound: step.Resound.Duration(), Who: who, Why: because(a),
 		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level,
 	})
+}
+
+// planFor gives a hazard's plan; for one whose rule is gone any plan is better
+// than silence.
+func (h *House) planFor(hazard string) *plan.Plan {
+	if pl := h.bp.PlanOf[hazard]; pl != nil {
+		return pl
+	}
+	if h.bp.Default != nil {
+		return h.bp.Default
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.bp.Plans)) {
+		return h.bp.Plans[name]
+	}
+	return nil
+}
+
+// ruled tells the alarms what the rules measure, and calls what they do not.
+func (h *House) ruled() {
+	var hazards []string
+	for _, r := range h.bp.Rules {
+		hazards = append(hazards, r.Hazard)
+		h.clearFault("rule " + r.Hazard)
+	}
+	h.alarms.Ruled(hazards)
+	for _, hz := range h.alarms.Orphans() {
+		h.setFault("rule "+hz, phrase.M("station.no_rule", "hazard", hz))
+	}
 }
 
 func because(a alarm.Alarm) phrase.Message {
@@ -391,6 +422,21 @@ func (h *House) write(r journal.Record, state map[string][]byte) {
 
 func (h *House) writeAlarm(e alarm.Event) {
 	body, _ := json.Marshal(e.Alarm) // a struct of plain fields always marshals
+	state := h.memory(e.At)
+	rec := journal.Record{Kind: string(e.Kind), Cause: e.Alarm.ID, Body: body, At: e.At, Message: h.describe(e)}
+	if e.Alarm.By != nil {
+		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
+	}
+	h.write(rec, state)
+}
+
+// memory gives all that a later run must know: what the rules remember goes with
+// what they decided, in one commit. Until a slow disk has given what an earlier
+// run knew there is none: it would replace alarms that nobody has read yet.
+func (h *House) memory(now clock.Stamp) map[string][]byte {
+	if !h.recalls {
+		return nil
+	}
 	state := map[string][]byte{}
 	if b, err := h.alarms.Snapshot(); err == nil {
 		state[keyAlarms] = b
@@ -398,15 +444,10 @@ func (h *House) writeAlarm(e alarm.Event) {
 	if b, err := json.Marshal(h.halted); err == nil {
 		state[keyHalted] = b
 	}
-	// What the rules remember goes with what they decided, in one commit.
-	if b, err := h.engine.State(e.At); err == nil {
+	if b, err := h.engine.State(now); err == nil {
 		state[keyRules] = b
 	}
-	rec := journal.Record{Kind: string(e.Kind), Cause: e.Alarm.ID, Body: body, At: e.At, Message: h.describe(e)}
-	if e.Alarm.By != nil {
-		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
-	}
-	h.write(rec, state)
+	return state
 }
 
 func (h *House) describe(e alarm.Event) phrase.Message {
@@ -438,7 +479,7 @@ func (h *House) describe(e alarm.Event) phrase.Message {
 // keep puts the rules' memory away while it changes.
 func (h *House) keep(now clock.Stamp) {
 	since, n := now.Mono-h.keptAt, h.engine.Changed()
-	if since < keepRulesEvery || n == h.keptN && since < keepRulesIdle {
+	if !h.recalls || since < keepRulesEvery || n == h.keptN && since < keepRulesIdle {
 		return
 	}
 	h.keptAt, h.keptN = now.Mono, n

@@ -110,7 +110,7 @@ func (h *House) noteAnnounce(e announce.Event) {
 
 func (h *House) stateOfHalts() map[string][]byte {
 	b, err := json.Marshal(h.halted)
-	if err != nil {
+	if err != nil || !h.recalls {
 		return nil
 	}
 	return map[string][]byte{keyHalted: b}

@@ -55,6 +55,7 @@ func (h *House) reload(ctx context.Context) {
 			}
 		}
 		h.engine, h.bp = e, bp
+		h.ruled()
 		h.forget(bp)
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"strconv"
 	"time"
@@ -98,7 +99,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.lateMemory()
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
-	h.quiet()
+	if err := h.do(h.quiet); err != nil { // with what decides, so that it silences nothing that has just begun
+		h.log.Error("outputs not silenced at the start", "err", err)
+	}
 	h.startInputs(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
@@ -265,33 +268,54 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 }
 
 // restore takes back what the journal kept: alarms, halts, the rules' windows.
-func (h *House) restore() []alarm.Alarm {
-	if b, ok := h.journal.Get(keyHalted); ok {
-		if err := json.Unmarshal(b, &h.halted); err != nil {
-			h.log.Warn("halts not restored", "err", err)
-			h.halted = map[string]halt{}
+// What cannot be read is called and costs the rest nothing.
+func (h *House) restore() (open []alarm.Alarm) {
+	loaded := h.loaded() // asked first: what comes between is taken back later
+	take := func(key string, f func([]byte) error) {
+		b, ok := h.journal.Get(key)
+		if !ok {
+			return
+		}
+		defer func() {
+			if r := recover(); r != nil { // else it would end every start of the box
+				h.unreadable(key, fmt.Errorf("panic: %v", r))
+			}
+		}()
+		if err := f(b); err != nil {
+			h.unreadable(key, err)
 		}
 	}
-	if b, ok := h.journal.Get(keyRules); ok {
-		if err := h.engine.Restore(b, h.begun); err != nil {
-			h.log.Warn("rules' memory not restored", "err", err)
+	take(keyHalted, func(b []byte) error {
+		old := map[string]halt{}
+		if err := json.Unmarshal(b, &old); err != nil {
+			return err
 		}
-	}
-	b, ok := h.journal.Get(keyAlarms)
-	if !ok {
+		maps.Copy(h.halted, old)
 		return nil
-	}
-	open, err := h.alarms.Restore(b)
-	if err != nil {
-		h.log.Warn("alarms not restored", "err", err)
-		return nil
-	}
+	})
+	take(keyRules, func(b []byte) error { return h.engine.Restore(b, h.begun) })
+	take(keyAlarms, func(b []byte) (err error) { open, err = h.alarms.Restore(b); return err })
+	h.recalls = loaded
+	h.ruled()
 	for _, a := range open {
 		if a.Stands() {
 			h.engine.Hold(a.Hazard, a.Level)
 		}
 	}
 	return open
+}
+
+func (h *House) unreadable(key string, err error) {
+	h.setFault("memory "+key, phrase.M("station.memory", "what", key, "err", err))
+}
+
+func (h *House) loaded() bool {
+	select {
+	case <-h.journal.Loaded():
+		return true
+	default:
+		return false
+	}
 }
 
 // resume sounds again what stood when the box went down.
@@ -336,16 +360,17 @@ func (h *House) quiet() {
 
 // lateMemory brings alarms back from a disk that was too slow for the start.
 func (h *House) lateMemory() {
-	select {
-	case <-h.journal.Loaded():
+	if h.recalls {
 		return
-	default:
 	}
 	h.guard.Go("keep", "late memory", guard.Once, func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-h.journal.Loaded():
-			return h.do(func() { h.resume(h.restore()) })
+			return h.do(func() {
+				h.resume(h.restore())
+				h.journal.Commit(journal.Batch{State: h.memory(h.clock.Now())})
+			})
 		}
 		return nil
 	})
@@ -395,7 +420,7 @@ func (h *House) feed(ctx context.Context) error {
 func (h *House) keepRules() {
 	err := h.do(func() {
 		now := h.clock.Now()
-		if b, err := h.engine.State(now); err == nil {
+		if b, err := h.engine.State(now); err == nil && h.recalls {
 			h.journal.Put(keyRules, b)
 		}
 	})

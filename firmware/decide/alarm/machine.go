@@ -1,9 +1,11 @@
 package alarm
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -91,6 +93,8 @@ type Machine struct {
 	blind map[string]bool
 	ended []Alarm
 	newID func() string
+	// ruled are the hazards that rules measure; nil: all are.
+	ruled map[string]bool
 }
 
 // keepEnded bounds the alarms that are kept for showing after their end.
@@ -190,6 +194,31 @@ func (m *Machine) Acknowledge(id string, who Who, at clock.Stamp) (Event, error)
 	return a.change(EventAcknowledged, nil, at), nil
 }
 
+// Ruled says which hazards rules measure from now on. An alarm of any other stands
+// until a named person releases it, since no reading ever will ease it.
+func (m *Machine) Ruled(hazards []string) {
+	m.ruled = map[string]bool{}
+	for _, h := range hazards {
+		m.ruled[h] = true
+	}
+}
+
+// Orphans gives the hazards that have an alarm and no rule.
+func (m *Machine) Orphans() []string {
+	var out []string
+	for h := range m.open {
+		if !m.measured(h) && h != ByHand {
+			out = append(out, h)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (m *Machine) measured(hazard string) bool {
+	return hazard != ByHand && (m.ruled == nil || m.ruled[hazard])
+}
+
 // Release gives the all-clear by a named person. While measurements still hold
 // the level it is refused, unless the alarm was raised by hand: a person cannot
 // talk a river down.
@@ -201,7 +230,7 @@ func (m *Machine) Release(id string, who Who, reason string, at clock.Stamp) (Ev
 	if err != nil {
 		return Event{}, err
 	}
-	if a.Stands() && a.Hazard != ByHand {
+	if a.Stands() && m.measured(a.Hazard) {
 		return Event{}, phrase.E("alarm.still_stands", "id", id)
 	}
 	a.State, a.Level, a.By, a.Reason = Released, point.Calm, &who, reason
@@ -289,27 +318,48 @@ func (m *Machine) Snapshot() ([]byte, error) {
 
 // Restore brings alarms back after a restart, under their ids and in their
 // states. What the rules say now then raises or eases them as if nothing had
-// happened. now re-dates nothing: an alarm keeps the time it was raised.
+// happened. An alarm keeps the time it was raised. What is damaged is left out and
+// told by the error; it takes no other alarm with it.
 func (m *Machine) Restore(b []byte) ([]Alarm, error) {
-	var s saved
+	var s struct {
+		Version int               `json:"version"`
+		Open    []json.RawMessage `json:"open"`
+		Ended   []json.RawMessage `json:"ended"`
+	}
 	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, fmt.Errorf("the alarms' memory: %w", err)
+		return m.Open(), fmt.Errorf("the alarms' memory: %w", err)
 	}
 	if s.Version != 1 {
-		return nil, fmt.Errorf("the alarms' memory has version %d", s.Version)
+		return m.Open(), fmt.Errorf("the alarms' memory has version %d", s.Version)
 	}
-	for _, a := range s.Open {
-		if a.ID == "" || a.Hazard == "" || m.open[a.Hazard] != nil {
+	var damaged error
+	for _, raw := range s.Open {
+		var a Alarm
+		if err := json.Unmarshal(raw, &a); err != nil || a.ID == "" || a.Hazard == "" {
+			damaged = fmt.Errorf("the alarms' memory: an alarm that cannot be read: %w", cmp.Or(err, errNameless))
 			continue
+		}
+		if m.open[a.Hazard] != nil {
+			continue // raised anew since
+		}
+		switch a.State {
+		case Raised, Acknowledged, Subsided:
+		default: // a later release's, or damaged: what may stand, stands
+			a.State = Raised
 		}
 		m.open[a.Hazard] = &a
 	}
-	if n := len(s.Ended); n > keepEnded {
-		s.Ended = s.Ended[n-keepEnded:]
+	m.ended = nil
+	for _, raw := range s.Ended[max(0, len(s.Ended)-keepEnded):] {
+		var a Alarm
+		if json.Unmarshal(raw, &a) == nil {
+			m.ended = append(m.ended, a)
+		}
 	}
-	m.ended = s.Ended
-	return m.Open(), nil
+	return m.Open(), damaged
 }
+
+var errNameless = errors.New("it has no id or no hazard")
 
 // Prune forgets ended alarms that are older than a day.
 func (m *Machine) Prune(now clock.Stamp) {
