@@ -20,6 +20,8 @@ type keyWatch struct {
 	on    bool
 	since time.Duration
 	acted bool
+	// unseen: since the last good reading there was one that was not.
+	unseen bool
 }
 
 // watchKeys takes the reading of an input that is a key. A key counts when it was
@@ -29,7 +31,11 @@ type keyWatch struct {
 func (h *House) watchKeys(r point.Reading) {
 	for i := range h.keys {
 		k := &h.keys[i]
-		if k.point != r.Point || r.Quality != point.Good {
+		if k.point != r.Point {
+			continue
+		}
+		if r.Quality != point.Good {
+			k.unseen = true
 			continue
 		}
 		on := r.Value != 0
@@ -41,8 +47,10 @@ func (h *House) watchKeys(r point.Reading) {
 			k.on, k.acted = false, false
 		case !k.on:
 			k.on, k.since, k.acted = true, r.At.Mono, !k.seen
+		case k.unseen:
+			k.since = r.At.Mono // nobody saw that it was held meanwhile
 		}
-		k.seen = true
+		k.seen, k.unseen = true, false
 		if k.on && !k.acted && r.At.Mono-k.since >= k.plan.Hold {
 			k.acted = true
 			h.key(k.plan, r.At)

@@ -78,6 +78,11 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &running{plan: p, stop: cancel, done: make(chan struct{})}
 	proof := h.dog.Proof("line "+p.Name, proofLimit)
+	defer func() {
+		if r.regs == nil && r.text == nil {
+			h.dog.Retire(proof) // what does not run must not starve the watchdog
+		}
+	}()
 	o := line.Opts{Clock: h.clock, Sink: h.sink, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
 	port := func() (drivers.Port, error) {
 		s, err := serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: h.guard.Starter("drivers")})
