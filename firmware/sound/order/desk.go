@@ -285,8 +285,16 @@ func (d *Desk) pace(a Ask, now time.Duration) (time.Duration, *phrase.Error) {
 	d.made[c] = made
 	if len(made) >= rate.Orders {
 		wait := max(made[0]+within-now, time.Millisecond)
-		return wait, phrase.E("sound.ask_rate", "source", a.Source.Message(), "orders", rate.Orders, "within", rate.Within.String(),
-			"wait", point.Span(wait.Round(time.Second)).String(), "place", a.Source.String())
+		if a.Standing && a.Kind == Real {
+			// However the rate was used up, a level that stands begins to sound in
+			// ten minutes: alarms that somebody raised and ended one after the
+			// other must not buy silence for the true one.
+			wait = min(wait, made[len(made)-1]+slowestRate-now)
+		}
+		if wait > 0 {
+			return wait, phrase.E("sound.ask_rate", "source", a.Source.Message(), "orders", rate.Orders, "within", rate.Within.String(),
+				"wait", point.Span(wait.Round(time.Second)).String(), "place", a.Source.String())
+		}
 	}
 	d.made[c] = append(made, now)
 	if a.Standing {

@@ -329,3 +329,37 @@ func TestNothingOutsideTheBoundsIsEverGranted(t *testing.T) {
 		}
 	})
 }
+
+// Whoever raises and ends alarms in a row uses up the rate of their level.
+func TestAUsedUpRateKeepsNoTrueLevelSilentForMoreThanTenMinutes(t *testing.T) {
+	b := bounds(t)
+	s := b.Sources[Rule]
+	s.Rate = Rate{Orders: 12, Within: point.Span(time.Hour)}
+	b.Sources[Rule] = s
+	h := &hand{now: time.Second}
+	d := NewDesk(b, h, nil)
+	a := good()
+	a.Standing, a.Off = true, time.Minute
+	for i := range 12 {
+		a.Cause = fmt.Sprint("toy-", i)
+		if _, err := d.Make(a); err != nil {
+			t.Fatal(err)
+		}
+		h.now += time.Second
+	}
+	a.Cause = "flood"
+	_, err := d.Make(a)
+	wait, again := RetryAfter(err)
+	if !again || wait > 10*time.Minute {
+		t.Fatalf("silent for %v: %v", wait, err)
+	}
+	h.now += wait
+	if _, err := d.Make(a); err != nil {
+		t.Errorf("after %v: %v", wait, err)
+	}
+	// What does not stand waits for its turn as before.
+	a.Standing, a.Cause = false, "once"
+	if _, err := d.Make(a); err == nil {
+		t.Error("the rate counts no more")
+	}
+}
