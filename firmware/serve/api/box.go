@@ -30,6 +30,9 @@ type Box interface {
 	// Journal gives committed records after a sequence number, oldest first, at
 	// most limit (1000 at most).
 	Journal(ctx context.Context, after int64, limit int) ([]Record, error)
+	// History gives what was measured at one point, oldest first, with gaps as
+	// gaps; ErrUnknown where the point was never measured.
+	History(ctx context.Context, q HistoryQuery) (History, error)
 	// FollowReadings calls f with each reading as it is made until ctx ends. A
 	// follower that is too slow loses readings; f is told how many were lost.
 	FollowReadings(ctx context.Context, f func(r Reading, lost int) error) error

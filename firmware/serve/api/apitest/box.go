@@ -209,6 +209,29 @@ func (b *Box) Journal(_ context.Context, after int64, limit int) ([]api.Record, 
 	return out, nil
 }
 
+// History gives an hour in minutes with a gap of ten of them.
+func (b *Box) History(_ context.Context, q api.HistoryQuery) (api.History, error) {
+	if b.Err != nil {
+		return api.History{}, b.Err
+	}
+	h := api.History{Point: q.Point, Name: phrase.Text{ZH: "河道水位", EN: "River level"}, Unit: "m", Period: 10 * time.Second, From: q.From, To: q.To, Source: "buckets", Step: time.Minute}
+	why := text("why.timeout", "没有应答，请检查接线和供电", "no answer: check wiring and supply")
+	for i := range 60 {
+		r := api.HistoryRow{At: At.Add(time.Duration(i-60) * time.Minute), Until: At.Add(time.Duration(i-59) * time.Minute), Quality: point.Good, Trust: "set"}
+		switch {
+		case i == 20:
+			r.Until, r.Quality, r.Why = r.At.Add(10*time.Minute), point.CommFault, &why
+		case i > 20 && i < 30:
+			continue
+		default:
+			v, low, high := 98+0.01*float64(i), 97.99+0.01*float64(i), 98.02+0.01*float64(i)
+			r.Value, r.Min, r.Max, r.Good = &v, &low, &high, 1
+		}
+		h.Rows = append(h.Rows, r)
+	}
+	return h, nil
+}
+
 // FollowReadings gives the readings at hand, then what comes by Feed.
 func (b *Box) FollowReadings(ctx context.Context, f func(api.Reading, int) error) error {
 	for _, r := range b.readings {
