@@ -102,15 +102,24 @@ func (h *House) player(o OutputPlan) (drivers.Player, error) {
 // readings, those of GPIO lines get a goroutine that waits for edges and reads
 // again on a timer.
 func (h *House) startInputs(ctx context.Context) {
+	var keys []keyWatch
 	for _, in := range h.bp.Inputs {
+		id := point.ID("gpio." + in.Input.GPIO)
 		if in.Input.GPIO == "" {
-			h.keys = append(h.keys, keyWatch{plan: in, point: point.ID(in.Input.Device + "." + in.Input.Part)})
+			id = point.ID(in.Input.Device + "." + in.Input.Part)
+		}
+		keys = append(keys, keyWatch{plan: in, point: id})
+	}
+	// The decide goroutine owns them. Should it be late, it still gets them.
+	if err := h.do(func() { h.keys = keys }); err != nil {
+		h.log.Error("keys are late", "err", err)
+	}
+	for _, k := range keys {
+		if k.plan.Input.GPIO == "" {
 			continue
 		}
-		id := point.ID("gpio." + in.Input.GPIO)
-		h.keys = append(h.keys, keyWatch{plan: in, point: id})
-		h.guard.GoIn(ctx, "sense", "input "+in.Name, guard.Restart, func(ctx context.Context) error {
-			return h.watchPin(ctx, in, id)
+		h.guard.GoIn(ctx, "sense", "input "+k.plan.Name, guard.Restart, func(ctx context.Context) error {
+			return h.watchPin(ctx, k.plan, k.point)
 		})
 	}
 }
