@@ -44,14 +44,15 @@ type Line struct {
 	units map[uint8]goburrow.Client
 	packs map[uint8]goburrow.Packager
 
+	seen *watch
 	turn chan struct{} // holds a token while somebody asks
 	x    *exchange     // of whoever has the turn
 	done chan struct{}
 	once sync.Once
 }
 
-func newLine(t transport, done chan struct{}) *Line {
-	return &Line{t: t, units: map[uint8]goburrow.Client{}, packs: map[uint8]goburrow.Packager{}, turn: make(chan struct{}, 1), done: done}
+func newLine(t transport, seen *watch, done chan struct{}) *Line {
+	return &Line{t: t, seen: seen, units: map[uint8]goburrow.Client{}, packs: map[uint8]goburrow.Packager{}, turn: make(chan struct{}, 1), done: done}
 }
 
 // Send lets goburrow's Client use the line; it is called by it alone.
@@ -272,5 +273,6 @@ func (l *Line) String() string { return l.t.String() }
 
 var (
 	_ drivers.Registers    = (*Line)(nil)
+	_ drivers.Watched      = (*Line)(nil)
 	_ goburrow.Transporter = (*Line)(nil)
 )

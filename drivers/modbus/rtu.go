@@ -65,7 +65,7 @@ func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
 		r.t35 = 1750 * time.Microsecond
 	}
 	r.gap = max(r.t35, o.Gap)
-	return newLine(r, done)
+	return newLine(r, &r.seen, done)
 }
 
 // An adapter may hold bytes back for this long before it hands them over
@@ -90,6 +90,7 @@ type rtu struct {
 	mu   sync.Mutex // port, for Close
 	port drivers.Port
 
+	seen    watch
 	led     *ledger
 	echo    echo
 	instant bool
@@ -365,6 +366,7 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 		return nil, r.gone(err)
 	}
 	r.quiet = q.sent
+	r.seen.frame(start, drivers.FrameAsked, adu)
 	wire := r.wire(s.size)
 	deadline := q.sent.Add(r.o.Timeout + wire)
 	owe := func() {
@@ -390,6 +392,7 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 		}
 		switch {
 		case a != nil:
+			r.seen.frame(a.at, drivers.FrameAnswer, a.b)
 			x.at, x.doubt = a.at, r.led.doubt(s)
 			return a.b, nil
 		case q.copy != nil:
@@ -398,9 +401,11 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 			return q.copy.b, nil
 		case q.refused != nil:
 			owe()
+			r.seen.frame(time.Now(), drivers.FrameAnswer, q.refused)
 			return q.refused, nil
 		}
 		owe()
+		r.showStray(q)
 		return nil, q.failure()
 	}
 }
@@ -436,17 +441,31 @@ func (r *rtu) last(q *query) (*heardFrame, error) {
 	}
 }
 
+// showStray shows the watcher what came in place of an answer.
+func (r *rtu) showStray(q *query) {
+	p, now := q.unexpected(), time.Now()
+	if f := anyFrame(p, nil); f != nil {
+		r.seen.frame(now, drivers.FrameStray, f)
+		return
+	}
+	r.seen.stray(now, p)
+}
+
+// unexpected gives what was heard beside the request's own echo.
+func (q *query) unexpected() []byte {
+	if q.echoed {
+		return bytes.Replace(q.heard, q.req, nil, 1)
+	}
+	return q.heard
+}
+
 // failure says what was heard in place of the answer.
 func (q *query) failure() error {
 	if f := anyFrame(q.heard, q.req); f != nil {
 		return &drivers.Fault{Kind: drivers.FaultForeign, Detail: fmt.Sprintf("asked unit %d for function %d, heard unit %d, function %d: % x", q.unit, q.fn, f[0], f[1], f[:min(len(f), 16)])}
 	}
-	n := len(q.heard)
-	if q.echoed {
-		n -= len(q.req)
-	}
-	if n > 0 {
-		return &drivers.Fault{Kind: drivers.FaultGarbled, Detail: fmt.Sprintf("unit %d, function %d: %d bytes and no valid frame: % x", q.unit, q.fn, n, q.heard[:min(len(q.heard), 16)])}
+	if p := q.unexpected(); len(p) > 0 {
+		return &drivers.Fault{Kind: drivers.FaultGarbled, Detail: fmt.Sprintf("unit %d, function %d: %d bytes and no valid frame: % x", q.unit, q.fn, len(p), p[:min(len(p), 16)])}
 	}
 	return &drivers.Fault{Kind: drivers.FaultTimeout, Detail: fmt.Sprintf("unit %d, function %d", q.unit, q.fn)}
 }

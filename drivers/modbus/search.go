@@ -74,11 +74,13 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 				i += need
 				keep, r.need = -1, 0
 				if r.led.overtaken(q.shape, at) {
+					r.seen.frame(at, drivers.FrameLate, frame)
 					q.explain(frame)
 					continue
 				}
 				if r.led.copied(q.unit, q.req[:len(q.req)-2], frame) {
 					// Likely the late answer once more: wait for another.
+					r.seen.frame(at, drivers.FrameLate, frame)
 					q.copy = &heardFrame{b: frame, at: at}
 					continue
 				}
@@ -112,6 +114,7 @@ func (r *rtu) search(q *query, at time.Time) *heardFrame {
 			if q != nil {
 				q.explain(p[:need])
 			}
+			r.seen.frame(at, drivers.FrameLate, p[:need])
 			if debt >= 0 {
 				r.led.pay(p[0], debt, p[:need], at)
 			}

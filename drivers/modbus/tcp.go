@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -46,13 +47,15 @@ func NewTCP(addr string, o TCPOpts) *Line {
 		o.Connect = o.Timeout
 	}
 	done := make(chan struct{})
-	return newLine(&tcp{addr: addr, o: o, done: done}, done)
+	t := &tcp{addr: addr, o: o, done: done}
+	return newLine(t, &t.seen, done)
 }
 
 type tcp struct {
 	addr string
 	o    TCPOpts
 	done chan struct{}
+	seen watch
 
 	mu   sync.Mutex // conn, for Close
 	conn net.Conn
@@ -173,6 +176,7 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 		t.drop()
 		return nil, t.fault(x.ctx, drivers.FaultGone, "writing", err)
 	}
+	t.seen.tcp(time.Now(), drivers.FrameAsked, adu)
 	var other string
 	for {
 		frame, err := readFrame(conn)
@@ -180,6 +184,7 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 		switch {
 		case errors.As(err, &bad):
 			t.drop()
+			t.seen.stray(time.Now(), bad.heard)
 			return nil, &drivers.Fault{Kind: drivers.FaultGarbled, Detail: t.addr, Err: err}
 		case err != nil && isTimeout(err) && other != "" && x.ctx.Err() == nil:
 			t.drop()
@@ -192,19 +197,25 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 			return nil, t.fault(x.ctx, drivers.FaultGone, "reading", err)
 		}
 		if binary.BigEndian.Uint16(frame) != binary.BigEndian.Uint16(adu) {
+			t.seen.tcp(time.Now(), drivers.FrameLate, frame)
 			continue // a late answer to an earlier request
 		}
 		pdu := frame[mbapLen:]
 		if frame[6] == s.unit && (s.pdu(pdu) || len(pdu) == 2 && pdu[0] == s.fn|exceptionBit) {
 			x.at = time.Now()
+			t.seen.tcp(x.at, drivers.FrameAnswer, frame)
 			return frame, nil
 		}
+		t.seen.tcp(time.Now(), drivers.FrameStray, frame)
 		other = fmt.Sprintf("asked unit %d for function %d, heard unit %d, % x", s.unit, s.fn, frame[6], pdu[:min(len(pdu), 16)])
 	}
 }
 
 // badFrame is a stream that is not Modbus TCP or has lost its step.
-type badFrame struct{ why string }
+type badFrame struct {
+	why   string
+	heard []byte
+}
 
 func (b *badFrame) Error() string { return b.why }
 
@@ -215,11 +226,11 @@ func readFrame(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if p := binary.BigEndian.Uint16(buf[2:]); p != 0 {
-		return nil, &badFrame{fmt.Sprintf("protocol %d, not 0, in % x: not Modbus TCP (RTU over TCP?)", p, buf[:mbapLen])}
+		return nil, &badFrame{fmt.Sprintf("protocol %d, not 0, in % x: not Modbus TCP (RTU over TCP?)", p, buf[:mbapLen]), bytes.Clone(buf[:mbapLen])}
 	}
 	n := int(binary.BigEndian.Uint16(buf[4:]))
 	if n < 3 || n > maxTCPLen {
-		return nil, &badFrame{fmt.Sprintf("a length of %d, not 3 to %d, in % x", n, maxTCPLen, buf[:mbapLen])}
+		return nil, &badFrame{fmt.Sprintf("a length of %d, not 3 to %d, in % x", n, maxTCPLen, buf[:mbapLen]), bytes.Clone(buf[:mbapLen])}
 	}
 	if _, err := io.ReadFull(r, buf[mbapLen:mbapLen+n-1]); err != nil {
 		return nil, err

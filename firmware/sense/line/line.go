@@ -135,6 +135,8 @@ type Line struct {
 	muteUntil time.Time // before it no act for a unit that does not answer may
 	staleScan time.Time
 
+	frames ring
+
 	mu   sync.Mutex
 	snap Snapshot
 }
@@ -200,6 +202,9 @@ func New(cfg Config, bus drivers.Registers, o Opts) *Line {
 		l.byID[cu.Device] = u
 		l.jobs = append(l.jobs, u.jobs...)
 		l.snap.Units = append(l.snap.Units, UnitState{Device: cu.Device, Unit: cu.Unit, Faults: map[string]uint64{}})
+	}
+	if w, ok := bus.(drivers.Watched); ok {
+		w.Watch(l.frames.put)
 	}
 	slices.SortStableFunc(l.jobs, func(a, b *job) int { return cmp.Compare(b2i(b.alarm), b2i(a.alarm)) })
 	l.toAsk = len(l.jobs)

@@ -62,6 +62,7 @@ func (l *Line) state(u *unit) *UnitState {
 }
 
 func (l *Line) count(u *unit, err error, took time.Duration) {
+	l.noteMissing(u, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.state(u)
@@ -80,7 +81,20 @@ func (l *Line) count(u *unit, err error, took time.Duration) {
 	s.Cost += took
 }
 
+// noteMissing enters into the frames what no frame shows.
+func (l *Line) noteMissing(u *unit, err error) {
+	if err == nil {
+		return
+	}
+	switch k := drivers.KindOf(err); k {
+	case drivers.FaultOwed, drivers.FaultRefused, drivers.FaultCancelled:
+	default:
+		l.frames.missing(time.Now(), u.Unit.Unit, k)
+	}
+}
+
 func (l *Line) countAct(u *unit, err error, took time.Duration) {
+	l.noteMissing(u, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.state(u)
