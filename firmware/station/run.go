@@ -218,6 +218,8 @@ func (h *House) build() error {
 	h.announcer = announce.New(announce.Opts{
 		Desk: h.desk, House: h.house, Clock: h.clock, Log: h.log, Compose: h.composer(),
 		Proof: h.dog.Proof("announcer", proofLimit),
+		// One alarm a hazard at the most: none of them may be shed for another.
+		Limit: 64 + 2*len(bp.Rules),
 		Event: func(e announce.Event) { h.noteSoon(func() { h.noteAnnounce(e) }) },
 	})
 	return nil
