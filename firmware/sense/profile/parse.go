@@ -114,11 +114,11 @@ func (r *reader) syntax(err error) {
 }
 
 func (r *reader) profile(n ast.Node) *Profile {
-	m := r.object(n, "profile", "!version", "!profile", "!name", "!manual", "!via", "line", "record", "fingerprint", "points", "writes", "holes", "!proof")
+	m := r.object(n, "profile", "!version", "!profile", "!name", "!manual", "!via", "line", "record", "chip", "options", "fingerprint", "points", "writes", "holes", "!proof")
 	r.whole(m["version"], "version", 1, 1, 1)
 	p := &Profile{
 		Name: r.text(m["profile"], "profile"), Title: r.words(m["name"], "name"), Manual: r.text(m["manual"], "manual"),
-		Via: Via(r.choice(m["via"], "via", "modbus", "text", "gpio")),
+		Via: Via(r.choice(m["via"], "via", "modbus", "text", "gpio", "sdi12", "nmea", "i2c", "onewire", "pulse")),
 	}
 	if file := strings.TrimSuffix(path.Base(r.file), ".yaml"); p.Name != file && m["profile"] != nil {
 		r.at(m["profile"], phrase.M("profile.other_name", "got", p.Name, "want", file))
@@ -132,6 +132,7 @@ func (r *reader) profile(n ast.Node) *Profile {
 	case m["record"] != nil:
 		r.at(m["record"], phrase.M("profile.only_text", "key", "record"))
 	}
+	r.chip(m["chip"], m["options"], n, p)
 	for _, h := range r.list(m["holes"], "holes") {
 		p.Holes = append(p.Holes, r.hole(h))
 	}
@@ -281,14 +282,16 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	}
 	natural := Uint16
 	switch {
-	case p.Via == Text:
+	case p.Via == Text || p.Via.Named():
 		natural = Number
 	case p.Via == GPIO || pt.Table.Bits() || pt.Bit >= 0:
 		natural = Bool
 	}
 	pt.Type = Type(r.choice(m["type"], "type", string(natural), string(Bool), string(Bits), string(Enum), string(Int16), string(Uint16), string(Int32),
 		string(Uint32), string(Int64), string(Uint64), string(Float32), string(Float64), string(Number)))
-	if (natural == Bool) != (pt.Type == Bool) || (p.Via == Text) != (pt.Type == Number || pt.Type == Enum && p.Via == Text) {
+	if p.Via.Named() {
+		r.channelType(m["type"], &pt)
+	} else if (natural == Bool) != (pt.Type == Bool) || (p.Via == Text) != (pt.Type == Number || pt.Type == Enum && p.Via == Text) {
 		r.at(m["type"], phrase.M("profile.type_misfit", "type", string(pt.Type), "read", r.text(m["read"], "read")))
 	}
 	pt.Order = Order(r.choice(m["order"], "order", string(ABCD), string(DCBA), string(BADC), string(CDAB)))
@@ -317,6 +320,9 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 		pt.Counter = &Counter{Wrap: math.Abs(r.number(k["wrap"], "wrap", 0) * pt.Scale), Resets: r.yes(k["resets"], "resets"),
 			Tip: r.amount(k["tip"], "tip", pt.Unit, math.Abs(pt.Scale)), Rate: pt.Rate}
 	}
+	if p.Via.Named() {
+		r.channelUnit(n, p, &pt)
+	}
 	if len(pt.States) > 0 && (pt.Scale != 1 || pt.Offset != 0) {
 		r.at(m["states"], phrase.M("profile.bad_scale"))
 	}
@@ -325,6 +331,10 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 		q := pt
 		q.ID, q.Name = id, numbered(pt.Name, i+1)
 		switch {
+		case p.Via.Named():
+			if i > 0 {
+				r.at(m["ids"], phrase.M("profile.one_of", "a", "id", "b", "ids"))
+			}
 		case p.Via == Text:
 			q.Field += i
 		case p.Via == GPIO:
@@ -349,6 +359,10 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 // bit), "field 2", "pin 0".
 func (r *reader) place(n ast.Node, p *Profile, pt *Point) {
 	s := r.text(n, "read")
+	if p.Via.Named() {
+		r.channel(n, s, p, pt)
+		return
+	}
 	switch p.Via {
 	case Text, GPIO:
 		word := map[Via]string{Text: "field", GPIO: "pin"}[p.Via]

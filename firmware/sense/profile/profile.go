@@ -29,6 +29,14 @@ const (
 	Modbus Via = "modbus"
 	Text   Via = "text" // lines of text that the device sends
 	GPIO   Via = "gpio" // pins of the board
+	// SDI12 is an instrument asked by SDI-12 commands, NMEA one that sends NMEA
+	// 0183 sentences, I2C and OneWire a chip of the board's own buses, Pulse a
+	// contact whose closings are counted. Their points are read from channels.
+	SDI12   Via = "sdi12"
+	NMEA    Via = "nmea"
+	I2C     Via = "i2c"
+	OneWire Via = "onewire"
+	Pulse   Via = "pulse"
 )
 
 // Profile describes one kind of device. It is not changed after Parse.
@@ -42,8 +50,12 @@ type Profile struct {
 	Line   Line
 	// Record is how a line of text is cut; only where Via is Text.
 	Record *Record
-	Points []Point
-	Writes []Write
+	// Chip is the driver's word for the chip, only where Via is I2C or OneWire;
+	// Options are what it must know of its circuit, e.g. the shunt.
+	Chip    string
+	Options map[string]float64
+	Points  []Point
+	Writes  []Write
 	// Holes are never read across: the device answers with an exception.
 	Holes       []Hole
 	Fingerprint *Fingerprint
@@ -133,6 +145,8 @@ type Point struct {
 	Field int
 	// Pin is the pin's place in a GPIO device, 0 for the first.
 	Pin int
+	// Channel names the value of a device whose values have names (Via.Named).
+	Channel string
 
 	Type  Type
 	Order Order
@@ -270,8 +284,13 @@ type Fingerprint struct {
 type Proof struct {
 	// Sent and Heard are whole frames with their CRC (Modbus).
 	Sent, Heard []byte
-	// Text is a whole line (text).
+	// Text is a whole line (text), sentence (nmea), or the answers to D commands
+	// (sdi12).
 	Text string
+	// Samples are what the driver gave, by channel (i2c, onewire, pulse).
+	Samples map[string]float64
+	// Measure is the command that Text answers, such as "M" (sdi12).
+	Measure string
 	// Level is the pin's level (gpio).
 	Level *bool
 	// Gives are the values it must give by point: a number (in the unit), or a

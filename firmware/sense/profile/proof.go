@@ -18,7 +18,7 @@ import (
 )
 
 func (r *reader) proof(n ast.Node, p *Profile) Proof {
-	m := r.object(n, "proof", "sent", "heard", "level", "gives", "does", "note")
+	m := r.object(n, "proof", "sent", "heard", "level", "samples", "measure", "gives", "does", "note")
 	var d Proof
 	d.line, d.col = where(n)
 	switch p.Via {
@@ -26,6 +26,8 @@ func (r *reader) proof(n ast.Node, p *Profile) Proof {
 		d.Sent, d.Heard = r.frame(m["sent"], n, "sent"), r.frame(m["heard"], n, "heard")
 	case Text:
 		d.Text = r.text(m["heard"], "heard")
+	case SDI12, NMEA, I2C, OneWire, Pulse:
+		r.channelProof(m, n, p, &d)
 	case GPIO:
 		b := r.yes(m["level"], "level")
 		d.Level = &b
@@ -152,6 +154,8 @@ func (p *Profile) replay(d Proof) ([]Value, error) {
 			return nil, err
 		}
 		return p.DecodeFields(f), nil
+	case SDI12, NMEA, I2C, OneWire, Pulse:
+		return p.replayChannels(d)
 	case GPIO:
 		return p.DecodePin(0, *d.Level), nil
 	}
