@@ -96,7 +96,7 @@ func (h *House) stopped(who order.Who, at clock.Stamp) int {
 		n++
 		for _, a := range h.alarms.Open() {
 			if a.ID == s.Cause {
-				h.halted[a.ID] = halt{a.Level, who}
+				h.halted[a.ID] = halt{a.Level, who, at}
 			}
 		}
 	}

@@ -100,6 +100,7 @@ type House struct {
 type halt struct {
 	Level point.Level `json:"level"`
 	By    order.Who   `json:"by"`
+	At    clock.Stamp `json:"at"`
 }
 
 type fault struct {
@@ -297,6 +298,20 @@ func (h *House) soundsAgain() {
 	}
 }
 
+// stoppedFor gives how long ago a halt was. Where no clock can tell, it is over:
+// power that comes and goes must not keep a level silent that nobody has
+// acknowledged.
+func (h *House) stoppedFor(x halt) time.Duration {
+	if x.At.IsZero() {
+		return 0
+	}
+	d, known := h.clock.Now().Since(x.At)
+	if !known {
+		return announce.MostResound
+	}
+	return d
+}
+
 // sound asks the announcer for what the plan says of an alarm's level.
 func (h *House) sound(a alarm.Alarm, resumed bool) {
 	pl := h.planFor(a.Hazard)
@@ -320,7 +335,7 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
 		Duty:    announce.Duty{On: step.Duty.On.Duration(), Off: step.Duty.Off.Duration()},
 		Resound: step.Resound.Duration(), Who: who, Why: because(a),
-		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level,
+		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level, StoppedFor: h.stoppedFor(halted),
 	})
 }
 

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -273,6 +274,40 @@ func TestAResoundOutlivesARestart(t *testing.T) {
 	// From here on a STOP would last far beyond the test.
 	w.write("plans/town.yaml", strings.ReplaceAll(townPlan, "resound: 4s", "resound: 10m"))
 	at := time.Now()
+	w.start()
+	w.sounds(at)
+}
+
+// A STOP lasts for its plan's time from the press, however often the box is
+// started in between.
+func TestARestartLengthensNoStop(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.write("plans/town.yaml", strings.ReplaceAll(townPlan, "resound: 4s", "resound: 10m"))
+	w.start()
+	w.crosses()
+	a, _ := w.alarm("gas")
+	w.post("/stop", map[string]string{"who": "王建国"})
+	w.silent()
+	w.halt()
+	at := time.Now()
+	w.start()
+	time.Sleep(2 * time.Second)
+	if d := w.v.Horn.Current().OnBetween(at, time.Now()); d > 0 {
+		t.Errorf("stopped, it sounded for %v after the restart", d)
+	}
+	w.halt()
+	w.remember(keyHalted, func(b []byte) []byte {
+		halts := map[string]halt{}
+		if err := json.Unmarshal(b, &halts); err != nil || halts[a.ID].At.IsZero() {
+			t.Fatalf("%v: %s", err, b)
+		}
+		x := halts[a.ID]
+		x.At = x.At.Add(-10*time.Minute + 5*time.Second)
+		out, _ := json.Marshal(map[string]halt{a.ID: x})
+		return out
+	})
+	at = time.Now()
 	w.start()
 	w.sounds(at)
 }

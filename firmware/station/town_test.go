@@ -19,7 +19,10 @@ import (
 	"time"
 
 	"tocsin/configs"
+	"tocsin/firmware/clock"
+	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/serve/api"
@@ -404,6 +407,30 @@ func (w *town) crosses() {
 	a := w.raised("gas", "prepare")
 	w.sounds(began)
 	w.recorded("receipt.heard", a.ID)
+}
+
+// remember changes what the journal of a house that has ended keeps.
+func (w *town) remember(key string, change func([]byte) []byte) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	g := guard.New(ctx, slog.New(slog.DiscardHandler), nil)
+	j, err := journal.Open(w.data, journal.Opts{Guard: g, Clock: clock.NewSystem(time.Time{}, clock.Set)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	<-j.Loaded()
+	b, ok := j.Get(key)
+	if !ok {
+		w.t.Fatalf("the journal keeps no %s", key)
+	}
+	j.Put(key, change(b))
+	if err := j.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	cancel()
+	if left := g.Wait(patience); left != nil {
+		w.t.Fatalf("the journal leaves %v", left)
+	}
 }
 
 func (w *town) hangUp() { w.t.Helper(); w.send(syscall.SIGHUP) }

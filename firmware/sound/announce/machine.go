@@ -154,7 +154,7 @@ func (m *machine) announce(e *effects, r Request, act order.Action, ready order.
 		it.acked = true
 	}
 	if r.Stopped && it.standing() {
-		it.halt(now.Mono, now.Mono+r.Resound)
+		it.halt(now.Mono, now.Mono+r.Resound-max(r.StoppedFor, 0))
 	}
 	m.items = append(m.items, it)
 	m.event(e, it, Asked, r.Why, now)

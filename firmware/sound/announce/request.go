@@ -74,8 +74,10 @@ type Request struct {
 	// a restart). It matters only together with Stopped.
 	Acknowledged bool
 	// Stopped says that it was stopped before a restart: it begins silent, for
-	// Resound at the longest unless Acknowledged.
+	// Resound at the longest, less StoppedFor, unless Acknowledged.
 	Stopped bool
+	// StoppedFor is how long ago it was stopped.
+	StoppedFor time.Duration
 }
 
 // Phase is how a sounding stands now.
