@@ -241,6 +241,9 @@ func (h *House) Faults() []api.Fault {
 	s := h.shown
 	out := make([]api.Fault, 0, len(h.faults))
 	for thing, f := range h.faults {
+		if s.told(thing, h.faults) {
+			continue
+		}
 		name := s.bp.thingText(thing)
 		out = append(out, api.Fault{Thing: thing, Name: words(name, ""), Why: s.faultText(name, f.why), Since: f.since})
 	}

@@ -98,16 +98,17 @@ func (bp *Blueprint) Explain() []phrase.Message {
 	var out []phrase.Message
 	for _, r := range bp.Rules {
 		for _, c := range r.AnyOf {
+			// Points stay ids here: whoever reads this has the file open.
 			what := phrase.M("check.value", "point", string(c.Point))
 			switch c.Kind {
 			case rule.Sum:
-				what = phrase.M("check.sum", "point", string(c.Point), "window", point.Span(c.Window).String())
+				what = phrase.M("check.sum", "point", string(c.Point), "window", spanText(c.Window))
 			case rule.Rise:
-				what = phrase.M("check.rise", "point", string(c.Point), "window", point.Span(c.Window).String())
+				what = phrase.M("check.rise", "point", string(c.Point), "window", spanText(c.Window))
 			}
 			for _, t := range c.Levels {
-				m := []any{"hazard", r.Hazard, "plan", bp.PlanOf[r.Hazard].Name, "what", what, "level", bp.Levels.Rank(t.Level).Name, "on", t.On, "off", t.Off,
-					"unit", string(c.Unit), "after", point.Span(c.Dwell).String(), "for", point.Span(c.ClearDwell).String()}
+				m := []any{"hazard", r.Hazard, "plan", bp.PlanOf[r.Hazard].Name, "what", what, "level", bp.Levels.Rank(t.Level).Name, "on", c.Unit.Write(t.On), "off", c.Unit.Write(t.Off),
+					"unit", string(c.Unit), "after", spanText(c.Dwell), "for", spanText(c.ClearDwell)}
 				if c.Below {
 					out = append(out, phrase.M("check.threshold_below", m...))
 				} else {

@@ -209,3 +209,19 @@ func (s shown) receiptText(state string, r journal.Record) api.Text {
 	t.Code = r.Message.Code
 	return t
 }
+
+// told tells whether another fault that stands says it already: a dead port is
+// one fault, not one more for each device behind it, and a board that does not
+// answer is not three faults of each siren on it.
+func (s shown) told(thing string, all map[string]fault) bool {
+	stands := func(t string) bool { _, ok := all[t]; return ok }
+	what, rest, _ := strings.Cut(thing, " ")
+	id, code, _ := strings.Cut(rest, " ")
+	switch {
+	case what == "device":
+		return stands("line " + s.bp.Doc.Site.Devices[id].Line)
+	case what == "output" && (code == string(output.SenseLost) || code == string(output.CutFailed)):
+		return stands("output " + id + " " + string(output.NoAnswer))
+	}
+	return false
+}

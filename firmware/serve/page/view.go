@@ -104,7 +104,13 @@ func (p *page) look(l phrase.Lang) *view {
 		if !x.Good {
 			v.BadReadings++
 		}
-		if x.Good && (r.Unit == "on/off" || r.Unit == "1") {
+		if r.Quality == point.CommFault {
+			x.Why = "" // the fault of its device or line says it, once
+		}
+		if dead := r.Quality == point.CommFault || r.Quality == point.Unknown; (x.Good || dead) && (r.Unit == "on/off" || r.Unit == "1") {
+			if dead {
+				x.Value = x.Quality
+			}
 			v.Switches = append(v.Switches, x)
 			continue
 		}
