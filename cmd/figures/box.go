@@ -138,7 +138,7 @@ func (x *box) armed() (st status, err error) {
 		return x.get("/status", &st) == nil && st.Armed
 	})
 	if err == nil && !st.Armed {
-		err = errors.New("edged ended: " + x.tail())
+		err = errors.New("edged ended: " + x.tail(5))
 	}
 	return st, err
 }
@@ -156,11 +156,11 @@ func (b *bench) startArmed(site, data string) (*box, error) {
 	return x, nil
 }
 
-// tail is the end of the box's log.
-func (x *box) tail() string {
+// tail is the last n lines of the box's log.
+func (x *box) tail(n int) string {
 	p, _ := os.ReadFile(x.logs)
 	l := strings.Split(strings.TrimSpace(string(p)), "\n")
-	return strings.Join(l[max(0, len(l)-5):], " | ")
+	return strings.Join(l[max(0, len(l)-n):], " | ")
 }
 
 func (x *box) kill(sig syscall.Signal) { x.cmd.Process.Signal(sig) }

@@ -293,7 +293,7 @@ func (b *bench) lives(l *ledger, p *plant, n int, data func() string, end func(x
 		})
 		select {
 		case <-x.done:
-			err = errors.New("edged ended: " + x.tail())
+			err = errors.New("edged ended: " + x.tail(5))
 		default:
 		}
 		if err == nil && i > 0 {
