@@ -115,7 +115,7 @@ func (p *Profile) Prove() []Problem {
 		}
 		vs, err := p.replay(d)
 		if err == nil {
-			err = same(vs, d.Gives)
+			err = p.same(vs, d.Gives)
 		}
 		if err != nil {
 			fail(d, err)
@@ -129,7 +129,7 @@ func (p *Profile) Prove() []Problem {
 	}
 	for i := range p.Points {
 		if pt := &p.Points[i]; !shown[pt.ID] {
-			out = append(out, Problem{File: file, Line: pt.line, Col: pt.col, Message: phrase.M("profile.no_proof", "point", pt.ID)})
+			out = append(out, Problem{File: file, Line: pt.line, Col: pt.col, Message: phrase.M("profile.no_proof", "point", p.at(i))})
 		}
 	}
 	for i := range p.Writes {
@@ -179,23 +179,44 @@ func (p *Profile) replay(d Proof) ([]Value, error) {
 }
 
 // same holds values against what the proof says they are.
-func same(vs []Value, want map[string]Given) error {
+func (p *Profile) same(vs []Value, want map[string]Given) error {
 	if len(vs) != len(want) {
 		return phrase.E("profile.proof_count", "got", len(vs), "want", len(want))
 	}
 	for _, v := range vs {
 		g, ok := want[v.Point]
 		if !ok {
-			return phrase.E("profile.proof_unnamed", "point", v.Point)
+			return phrase.E("profile.proof_unnamed", "point", p.at(v.Index))
 		}
 		if v.Quality != g.Quality {
-			return phrase.E("profile.proof_other", "point", v.Point, "got", v.Quality.Message(), "want", g.Quality.Message())
+			return phrase.E("profile.proof_other", "point", p.at(v.Index), "got", v.Quality.Message(), "want", g.Quality.Message())
 		}
 		if g.Quality == point.Good && math.Abs(v.Value-g.Value) > 1e-9*max(1, math.Abs(g.Value)) {
-			return phrase.E("profile.proof_other", "point", v.Point, "got", fmt.Sprint(v.Value), "want", fmt.Sprint(g.Value))
+			return phrase.E("profile.proof_other", "point", p.at(v.Index), "got", fmt.Sprint(v.Value), "want", fmt.Sprint(g.Value))
 		}
 	}
 	return nil
+}
+
+// at names a point with the place that it is read from, as the maker's table
+// has it: "level (holding 0x0015)".
+func (p *Profile) at(i int) string {
+	pt := &p.Points[i]
+	place := ""
+	switch {
+	case pt.Channel != "":
+		place = "channel " + pt.Channel
+	case p.Via == Text:
+		place = "field " + strconv.Itoa(pt.Field)
+	case p.Via == GPIO:
+		place = "pin " + strconv.Itoa(pt.Pin)
+	default:
+		place = pt.Table.String() + " " + hex4(pt.Addr)
+		if pt.Bit >= 0 {
+			place += "." + strconv.Itoa(pt.Bit)
+		}
+	}
+	return pt.ID + " (" + place + ")"
 }
 
 func (p *Profile) proveWrite(d Proof) (*Write, error) {
