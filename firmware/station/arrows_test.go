@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"drivers/text":               {"drivers"},
 	"drivers/gpio":               {"drivers"},
 	"drivers/audio":              {"drivers"},
+	"drivers/nmea":               {"drivers"},
 	"drivers/drivertest":         {"drivers"},
 	"configs":                    {},
 	"firmware/phrase":            {},
@@ -52,6 +53,7 @@ var arrows = map[string][]string{
 	"hwtest/ear":                 {},
 	"hwtest/storm":               {"hwtest/"},
 	"hwtest/powercut":            {},
+	"hwtest/nmea":                {},
 }
 
 func allowed(from, to string) bool {
