@@ -50,10 +50,12 @@ func ServePTY(t testing.TB, p *PTY, s *Slave, char time.Duration) {
 	})
 }
 
-// TCP is a Modbus TCP server on loopback.
+// TCP is a Modbus TCP server on loopback, or a serial server: see ServeStream.
 type TCP struct {
 	Slave *Slave
 	Addr  string
+
+	stream bool
 
 	ln    net.Listener
 	mu    sync.Mutex
@@ -64,11 +66,23 @@ type TCP struct {
 // ServeTCP starts one that lives as long as the test.
 func ServeTCP(t testing.TB, s *Slave) *TCP {
 	t.Helper()
+	return serve(t, &TCP{Slave: s})
+}
+
+// ServeStream starts a serial server: RTU frames over TCP. What is no RTU frame
+// is noise on its line, which nobody answers.
+func ServeStream(t testing.TB, s *Slave) *TCP {
+	t.Helper()
+	return serve(t, &TCP{Slave: s, stream: true})
+}
+
+func serve(t testing.TB, p *TCP) *TCP {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &TCP{Slave: s, Addr: ln.Addr().String(), ln: ln}
+	p.Addr, p.ln = ln.Addr().String(), ln
 	t.Cleanup(func() { ln.Close(); p.Kick(); p.wg.Wait() })
 	p.wg.Go(func() {
 		for {
@@ -79,6 +93,10 @@ func ServeTCP(t testing.TB, s *Slave) *TCP {
 			p.mu.Lock()
 			p.conns = append(p.conns, c)
 			p.mu.Unlock()
+			if p.stream {
+				p.wg.Go(func() { p.carry(c) })
+				continue
+			}
 			p.wg.Go(func() { p.serve(c) })
 		}
 	})
@@ -117,14 +135,42 @@ func (p *TCP) serve(c net.Conn) {
 				b = binary.BigEndian.AppendUint16(b, uint16(len(r.PDU)+1))
 				b = append(append(b, r.Unit), r.PDU...)
 			}
-			half := len(b)
-			if r.Hole > 0 {
-				half /= 2
+			reply(c, r, b)
+		}
+	}
+}
+
+// carry is a serial server's part.
+func (p *TCP) carry(c net.Conn) {
+	defer c.Close()
+	var buf []byte
+	b := make([]byte, 512)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		buf = append(buf, b[:n]...)
+		for {
+			f, rest := cut(buf)
+			buf = rest
+			if f == nil {
+				break
 			}
-			time.AfterFunc(r.After, func() { c.Write(b[:half]) })
-			if half < len(b) {
-				time.AfterFunc(r.After+r.Hole, func() { c.Write(b[half:]) })
+			for _, r := range p.Slave.hear(time.Now(), f[0], f[1:len(f)-2]) {
+				reply(c, r, r.frame())
 			}
 		}
+	}
+}
+
+func reply(c net.Conn, r Reply, b []byte) {
+	half := len(b)
+	if r.Hole > 0 {
+		half /= 2
+	}
+	time.AfterFunc(r.After, func() { c.Write(b[:half]) })
+	if half < len(b) {
+		time.AfterFunc(r.After+r.Hole, func() { c.Write(b[half:]) })
 	}
 }

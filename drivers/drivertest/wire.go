@@ -23,6 +23,8 @@ type Wire struct {
 	// Chop cuts what is heard into pieces of so many bytes, each at its time.
 	// 0: one piece at the end.
 	Chop int
+	// ASCII makes it a line in ASCII mode: see ascii.go.
+	ASCII bool
 
 	mu     sync.Mutex
 	rx     chan drivers.Chunk
@@ -45,11 +47,11 @@ func (w *Wire) Write(p []byte) (int, error) {
 	}
 	sent := time.Duration(len(p)) * w.Char
 	if w.Echo {
-		w.Put(0, 0, slices.Clone(p))
+		w.put(0, 0, slices.Clone(p))
 	}
 	w.buf = append(w.buf, p...)
 	for {
-		f, rest := cut(w.buf)
+		f, rest := w.cut()
 		w.buf = rest
 		if f == nil {
 			return len(p), nil
@@ -62,6 +64,20 @@ func (w *Wire) Write(p []byte) (int, error) {
 
 // Put lets bytes begin to arrive after a delay, with a pause in their middle.
 func (w *Wire) Put(after, hole time.Duration, frame []byte) {
+	if w.ASCII {
+		frame = ASCII(frame)
+	}
+	w.put(after, hole, frame)
+}
+
+func (w *Wire) cut() (frame, rest []byte) {
+	if w.ASCII {
+		return cutASCII(w.buf)
+	}
+	return cut(w.buf)
+}
+
+func (w *Wire) put(after, hole time.Duration, frame []byte) {
 	step := w.Chop
 	if step == 0 {
 		step = len(frame)

@@ -11,7 +11,11 @@ import (
 )
 
 // In memory, in virtual time, with each way that bytes may arrive.
-func TestRTUConforms(t *testing.T) {
+func TestRTUConforms(t *testing.T) { serialConforms(t, modbus.NewRTU, false) }
+
+func TestASCIIConforms(t *testing.T) { serialConforms(t, modbus.NewASCII, true) }
+
+func serialConforms(t *testing.T, made func(func() (drivers.Port, error), modbus.RTUOpts) *modbus.Line, ascii bool) {
 	for _, c := range []struct {
 		name    string
 		chop    int
@@ -30,9 +34,9 @@ func TestRTUConforms(t *testing.T) {
 			drivertest.Registers(t, drivertest.Rig{
 				RTU: true, Timeout: timeout,
 				Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
-					return modbus.NewRTU(func() (drivers.Port, error) {
+					return made(func() (drivers.Port, error) {
 						w = drivertest.NewWire(s, char)
-						w.Chop, w.Echo, w.Latency = c.chop, c.echo, c.latency
+						w.Chop, w.Echo, w.Latency, w.ASCII = c.chop, c.echo, c.latency, ascii
 						return w, nil
 					}, modbus.RTUOpts{Baud: 9600, Timeout: timeout})
 				},

@@ -1,5 +1,6 @@
 // Package modbus asks units on a line for numbered registers: Modbus RTU over
-// a serial port and Modbus TCP. It is a drivers.Registers.
+// a serial port or a serial server, Modbus ASCII, and Modbus TCP. It is a
+// drivers.Registers.
 //
 // Sources: MODBUS Application Protocol Specification V1.1b3 (functions,
 // exceptions), MODBUS over Serial Line Specification and Implementation Guide

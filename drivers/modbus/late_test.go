@@ -23,7 +23,11 @@ const (
 )
 
 func onWire(w *drivertest.Wire) *modbus.Line {
-	return modbus.NewRTU(func() (drivers.Port, error) { return w, nil }, modbus.RTUOpts{Baud: 9600, Timeout: timeout})
+	made := modbus.NewRTU
+	if w.ASCII {
+		made = modbus.NewASCII
+	}
+	return made(func() (drivers.Port, error) { return w, nil }, modbus.RTUOpts{Baud: 9600, Timeout: timeout})
 }
 
 // tally is what a run of reads came to.
@@ -102,11 +106,12 @@ func TestG1NoLateAnswerIsTakenForAnother(t *testing.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		chop := rapid.SampledFrom([]int{0, 1, 3, 16}).Draw(rt, "chop")
 		echo := rapid.Bool().Draw(rt, "echo")
+		ascii := rapid.Bool().Draw(rt, "ascii")
 		latency := rapid.SampledFrom([]time.Duration{0, 16 * time.Millisecond}).Draw(rt, "adapter latency")
 		var got tally
 		synctest.Test(t, func(t *testing.T) {
 			w := drivertest.NewWire(s, char)
-			w.Chop, w.Echo, w.Latency = chop, echo, latency
+			w.Chop, w.Echo, w.Latency, w.ASCII = chop, echo, latency, ascii
 			l := onWire(w)
 			defer l.Close()
 			got = askAround(l, s, rand.New(rand.NewPCG(seed, 1)), 150)

@@ -35,6 +35,8 @@ type RTUOpts struct {
 	// adapters and gateways send. For so long the same registers are not asked
 	// again, while all others may be. Default: Timeout. Negative: never.
 	Copies time.Duration
+
+	ascii bool
 }
 
 // NewRTU makes a line over a serial port, which open gives; it is called when
@@ -49,7 +51,7 @@ func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
 		o.Baud = 9600
 	}
 	if o.CharBits <= 0 {
-		o.CharBits = 10
+		o.CharBits = 10 // 7E1 has as many
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -65,6 +67,9 @@ func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
 		r.t35 = 1750 * time.Microsecond
 	}
 	r.gap = max(r.t35, o.Gap)
+	if o.ascii {
+		r.bare, r.seen.dress = &undress{}, true
+	}
 	return newLine(r, &r.seen, done)
 }
 
@@ -91,6 +96,7 @@ type rtu struct {
 	port drivers.Port
 
 	seen    watch
+	bare    *undress // nil unless the line speaks ASCII
 	led     *ledger
 	echo    echo
 	instant bool
@@ -115,7 +121,14 @@ func (r *rtu) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.port != nil {
-		return "modbus rtu on " + r.port.String()
+		return r.mode() + " on " + r.port.String()
+	}
+	return r.mode()
+}
+
+func (r *rtu) mode() string {
+	if r.bare != nil {
+		return "modbus ascii"
 	}
 	return "modbus rtu"
 }
@@ -126,10 +139,18 @@ func (r *rtu) packager(unit uint8) goburrow.Packager {
 	return h
 }
 
-func (r *rtu) wire(n int) time.Duration { return time.Duration(n) * r.char }
+// wire gives how long an RTU frame of n bytes takes, in the line's own mode.
+func (r *rtu) wire(n int) time.Duration { return time.Duration(r.chars(n)) * r.char }
+
+func (r *rtu) chars(n int) int {
+	if r.bare != nil && n > 0 {
+		return asciiChars*n + 1
+	}
+	return n
+}
 
 func (r *rtu) cost(request, answer int) time.Duration {
-	return r.wire(request+answer) + r.t35 + r.o.Turnaround + r.gap
+	return r.wire(request) + r.wire(answer) + r.t35 + r.o.Turnaround + r.gap
 }
 
 func (r *rtu) owed(unit uint8) (time.Time, bool) {
@@ -159,6 +180,9 @@ func (r *rtu) ready() (fresh bool, err error) {
 	default:
 	}
 	r.port, r.buf, r.need, r.echo = p, nil, 0, echoUnknown
+	if r.bare != nil {
+		r.bare.begin(false)
+	}
 	i, ok := p.(interface{ Instant() bool })
 	r.instant = ok && i.Instant()
 	return true, nil
@@ -169,7 +193,7 @@ func (r *rtu) gone(cause error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.port == nil {
-		return closed("modbus rtu")
+		return closed(r.mode())
 	}
 	if cause == nil {
 		cause = r.port.Err()
@@ -266,7 +290,7 @@ func (r *rtu) silence(ctx context.Context) error {
 		now := time.Now()
 		end := r.quiet.Add(r.gap)
 		if r.need > 0 {
-			if e := r.quiet.Add(r.wire(r.need) + adapterLatency); e.After(end) {
+			if e := r.quiet.Add(time.Duration(r.need)*r.char + adapterLatency); e.After(end) {
 				end = e
 			}
 		}
@@ -293,7 +317,7 @@ func (r *rtu) wait(ctx context.Context, until time.Time, q *query) (answer *hear
 		if !ok {
 			return nil, r.gone(nil)
 		}
-		return r.take(c, q), nil
+		return r.hear(c, q), nil
 	case <-due.C:
 		return nil, errDue
 	case <-ctx.Done():
@@ -314,7 +338,7 @@ func (r *rtu) drain() error {
 			if !ok {
 				return r.gone(nil)
 			}
-			r.take(c, nil)
+			r.hear(c, nil)
 		default:
 			return nil
 		}
@@ -359,10 +383,14 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 	if r.echo == echoYes {
 		due += len(adu)
 	}
-	r.port.Expect(due)
+	r.port.Expect(r.chars(due))
 	start := time.Now()
 	q.sent = start.Add(r.wire(len(adu)))
-	if _, err := r.port.Write(adu); err != nil {
+	out := adu
+	if r.bare != nil {
+		out = dress(nil, adu)
+	}
+	if _, err := r.port.Write(out); err != nil {
 		return nil, r.gone(err)
 	}
 	r.quiet = q.sent
@@ -432,7 +460,7 @@ func (r *rtu) last(q *query) (*heardFrame, error) {
 			if !ok {
 				return nil, r.gone(nil)
 			}
-			if a := r.take(c, q); a != nil {
+			if a := r.hear(c, q); a != nil {
 				return a, nil
 			}
 		default:

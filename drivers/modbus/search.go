@@ -13,6 +13,19 @@ type heardFrame struct {
 	at time.Time
 }
 
+// hear takes what was heard, in the line's own mode.
+func (r *rtu) hear(c drivers.Chunk, q *query) *heardFrame {
+	if r.bare == nil {
+		return r.take(c, q)
+	}
+	a := r.take(drivers.Chunk{At: c.At, B: r.bare.feed(c.B)}, q)
+	// A frame that is just coming in is waited for before the next request.
+	if r.need = r.bare.missing(); r.need > 0 && q != nil && a == nil {
+		r.port.Expect(r.need)
+	}
+	return a
+}
+
 // take appends what was heard and searches it. q is nil between requests.
 func (r *rtu) take(c drivers.Chunk, q *query) *heardFrame {
 	if c.At.After(r.quiet) {

@@ -56,6 +56,7 @@ type tcp struct {
 	o    TCPOpts
 	done chan struct{}
 	seen watch
+	look lookout
 
 	mu   sync.Mutex // conn, for Close
 	conn net.Conn
@@ -130,17 +131,7 @@ func (t *tcp) ready(ctx context.Context) error {
 	t.mu.Lock()
 	t.stop = cancel
 	t.mu.Unlock()
-	d := net.Dialer{
-		KeepAlive: keepAlive,
-		Control: func(_, _ string, c syscall.RawConn) error {
-			return c.Control(func(fd uintptr) {
-				// A peer that vanished is found when this much of what was
-				// sent stays unconfirmed; failing to set it costs only that.
-				unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((2 * keepAlive).Milliseconds()))
-			})
-		},
-	}
-	c, err := d.DialContext(ctx, "tcp", t.addr)
+	c, err := dial(ctx, t.addr)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stop = nil
@@ -168,10 +159,21 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 	if err := t.ready(x.ctx); err != nil {
 		return nil, t.fault(x.ctx, drivers.FaultGone, "connecting", err)
 	}
+	if t.look.due(s) {
+		return nil, t.probe(x, s, adu)
+	}
+	frame, err := t.exchange(x, s, adu)
+	if err != nil && t.look.missed(err) {
+		return nil, t.other(err)
+	}
+	return frame, err
+}
+
+// exchange sends a request and waits for its answer.
+func (t *tcp) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 	conn := t.conn
 	conn.SetDeadline(time.Now().Add(t.o.Timeout))
-	unhook := context.AfterFunc(x.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer unhook()
+	defer contextDeadline(x.ctx, conn)()
 	if _, err := conn.Write(adu); err != nil {
 		t.drop()
 		return nil, t.fault(x.ctx, drivers.FaultGone, "writing", err)
@@ -180,9 +182,14 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 	var other string
 	for {
 		frame, err := readFrame(conn)
+		if err == nil {
+			t.look.seen()
+		}
 		var bad *badFrame
 		switch {
 		case errors.As(err, &bad):
+			bad.heard = t.rest(conn, bad.heard, s)
+			t.look.heard(bad.heard, s)
 			t.drop()
 			t.seen.stray(time.Now(), bad.heard)
 			return nil, &drivers.Fault{Kind: drivers.FaultGarbled, Detail: t.addr, Err: err}
@@ -209,6 +216,11 @@ func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
 		t.seen.tcp(time.Now(), drivers.FrameStray, frame)
 		other = fmt.Sprintf("asked unit %d for function %d, heard unit %d, % x", s.unit, s.fn, frame[6], pdu[:min(len(pdu), 16)])
 	}
+}
+
+// contextDeadline ends what waits on a connection when the context ends.
+func contextDeadline(ctx context.Context, c net.Conn) (unhook func() bool) {
+	return context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 }
 
 // badFrame is a stream that is not Modbus TCP or has lost its step.

@@ -7,7 +7,11 @@ import (
 )
 
 // watch shows frames to whoever watches the line.
-type watch struct{ f func(drivers.Frame) }
+type watch struct {
+	f func(drivers.Frame)
+	// dress: the line speaks ASCII.
+	dress bool
+}
 
 // Watch is drivers.Watched: f sees each frame from now on. Call it before the
 // first request.
@@ -15,9 +19,14 @@ func (l *Line) Watch(f func(drivers.Frame)) { l.seen.f = f }
 
 // frame shows a whole RTU frame.
 func (w *watch) frame(at time.Time, k drivers.FrameKind, b []byte) {
-	if w.f != nil && len(b) >= minFrame {
-		w.f(drivers.Frame{At: at, Kind: k, Unit: b[0], PDU: b[1 : len(b)-2], Wire: b})
+	if w.f == nil || len(b) < minFrame {
+		return
 	}
+	f := drivers.Frame{At: at, Kind: k, Unit: b[0], PDU: b[1 : len(b)-2], Wire: b}
+	if w.dress {
+		f.Wire = dress(nil, b)
+	}
+	w.f(f)
 }
 
 // tcp shows a whole Modbus TCP frame.
