@@ -88,6 +88,9 @@ func TestThePageInABrowser(t *testing.T) {
 		if len(b.logs) > 0 {
 			t.Errorf("the browser complains: %s", b.logs)
 		}
+		// The old page must not go on asking its old box while the next begins.
+		b.call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
+		b.until(`location.href === "about:blank"`)
 		b.urls, b.logs = nil, nil
 	}
 }
