@@ -204,8 +204,15 @@ func (w *town) start() {
 	w.until("armed", func() bool { var s api.Status; return w.get("/status", &s) == nil && s.Armed })
 }
 
-// halt ends the house in good order.
-func (w *town) halt() { w.t.Helper(); w.stop() }
+// halt ends the house in good order: where the disk is well, nothing is lost.
+func (w *town) halt() {
+	w.t.Helper()
+	w.stop()
+	log := w.log.String()
+	if _, end, _ := strings.Cut(log, "msg=stopping"); strings.Contains(end, "level=ERROR") && !strings.Contains(log, "thing=journal") {
+		w.t.Errorf("it does not end cleanly:\n%s", end)
+	}
+}
 
 func (w *town) until(what string, ok func() bool) {
 	w.t.Helper()
