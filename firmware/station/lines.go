@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tocsin/drivers"
-	"tocsin/drivers/modbus"
 	"tocsin/drivers/serial"
 	"tocsin/drivers/text"
 	"tocsin/firmware/guard"
@@ -84,13 +83,7 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 		}
 	}()
 	o := line.Opts{Clock: h.clock, Sink: h.sink, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
-	port := func() (drivers.Port, error) {
-		s, err := serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: h.guard.Starter("drivers")})
-		if err != nil {
-			return nil, portProblem(err)
-		}
-		return s, nil
-	}
+	port := h.portOf(ctx, p)
 	if p.Text() {
 		src, err := h.openText(p, port)
 		if err != nil {
@@ -170,21 +163,6 @@ func portProblem(err error) error {
 		return err
 	}
 	return &drivers.Fault{Kind: drivers.FaultGone, Err: said}
-}
-
-func openRegisters(p LinePlan, port func() (drivers.Port, error)) (*modbus.Line, error) {
-	if p.Config.TCP != "" {
-		return modbus.NewTCP(p.Config.TCP, modbus.TCPOpts{Timeout: p.timeout(), Turnaround: p.turnaround()}), nil
-	}
-	bits, err := serial.CharBits(p.Format)
-	if err != nil {
-		return nil, err
-	}
-	o := modbus.RTUOpts{Baud: p.Baud, CharBits: bits, Timeout: p.timeout(), Turnaround: p.turnaround()}
-	for _, u := range p.Units {
-		o.Gap = max(o.Gap, u.Profile.Line.Gap)
-	}
-	return modbus.NewRTU(port, o), nil
 }
 
 func (h *House) openText(p LinePlan, port func() (drivers.Port, error)) (*text.Device, error) {

@@ -192,12 +192,39 @@ func (p *prover) line(name string, l config.Line) {
 	if l.Format != "" && !charFormat.MatchString(l.Format) {
 		p.problem(phrase.M("site.line_format", "format", l.Format), "lines", name, "format")
 	}
+	p.spoken(name, l)
 	for other, o := range p.site.Lines {
 		if other < name && (l.Port != "" && o.Port == l.Port || l.TCP != "" && o.TCP == l.TCP) {
 			p.problem(phrase.M("site.line_twice", "line", name, "other", other), "lines", name)
 		}
 	}
 	p.bp.Lines = append(p.bp.Lines, LinePlan{Name: name, Config: l, Format: l.Format, Baud: l.Baud})
+}
+
+// spoken proves how the bytes of a line are framed and who switches its
+// direction.
+func (p *prover) spoken(name string, l config.Line) {
+	switch {
+	case l.Framing != "" && l.TCP == "":
+		p.problem(phrase.M("site.line_framing_port", "line", name), "lines", name, "framing")
+	case l.Framing != "" && !slices.Contains([]string{framingTCP, framingRTU, framingASCII}, l.Framing):
+		p.problem(phrase.M("site.line_framing", "framing", l.Framing), "lines", name, "framing")
+	case l.Mode != "" && l.Port == "":
+		p.problem(phrase.M("site.line_mode_tcp", "line", name), "lines", name, "mode")
+	case l.Mode != "" && l.Mode != framingRTU && l.Mode != framingASCII:
+		p.problem(phrase.M("site.line_mode", "mode", l.Mode), "lines", name, "mode")
+	}
+	if r := l.RS485; r != nil {
+		if l.Port == "" {
+			p.problem(phrase.M("site.line_rs485_tcp", "line", name), "lines", name, "rs485")
+		}
+		if r.Send != "" && r.Send != "high" && r.Send != "low" {
+			p.problem(phrase.M("site.line_rs485_send", "send", r.Send), "lines", name, "rs485", "send")
+		}
+		if most := 100 * time.Millisecond; r.Before.Duration() > most || r.After.Duration() > most {
+			p.problem(phrase.M("site.line_rs485_hold", "most", point.Span(most).String()), "lines", name, "rs485")
+		}
+	}
 }
 
 func (p *prover) device(name string, d config.Device) {
@@ -291,7 +318,7 @@ func (p *prover) linesDone() {
 			if l.Baud == 0 {
 				l.Baud = u.Profile.Line.Baud
 			}
-			if l.Format == "" {
+			if l.Format == "" && !l.ascii() {
 				l.Format = u.Profile.Line.Format
 			}
 			if l.Config.Port != "" && u.Profile.Line.Baud != 0 && u.Profile.Line.Baud != l.Baud {
@@ -300,6 +327,9 @@ func (p *prover) linesDone() {
 		}
 		if l.Baud == 0 {
 			l.Baud = 9600
+		}
+		if l.Format == "" && l.ascii() {
+			l.Format = "7E1" // Modbus over Serial Line v1.02, section 2.5.2
 		}
 		if l.Format == "" {
 			l.Format = "8N1"

@@ -49,7 +49,7 @@ func TestTheReferenceNamesEveryKeyOfASiteAndNoOther(t *testing.T) {
 	site, rest, _ := strings.Cut(string(b), "### 条件")
 	_, after, _ := strings.Cut(rest, "## page")
 	var told []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.*]+)` \\|").FindAllStringSubmatch(site+"\n## page"+after, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_.*]+)` \\|").FindAllStringSubmatch(site+"\n## page"+after, -1) {
 		told = append(told, m[1])
 	}
 	known := keys(reflect.TypeFor[config.Site](), "")

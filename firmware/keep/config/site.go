@@ -39,13 +39,31 @@ type Place struct {
 type Line struct {
 	Port string `yaml:"port"`
 	TCP  string `yaml:"tcp"`
+	// Framing is what is spoken over TCP: modbus-tcp (the default), or rtu or
+	// ascii to a serial server, which carries bytes unchanged.
+	Framing string `yaml:"framing"`
+	// Mode is what is spoken on a port: rtu (the default) or ascii.
+	Mode string `yaml:"mode"`
 	Baud int    `yaml:"baud"`
-	// Format is data bits, parity, stop bits: 8N1, 8E1, 8O1, 8N2.
+	// Format is data bits, parity, stop bits: 8N1, 8E1, 8O1, 8N2, 7E1.
 	Format string `yaml:"format"`
+	// RS485 lets the kernel switch the line's direction by RTS.
+	RS485 *RS485 `yaml:"rs485"`
 	// Timeout is how long a unit may take to begin its answer.
 	Timeout Span `yaml:"timeout"`
 	// Turnaround is a unit's usual time to answer, for planning.
 	Turnaround Span `yaml:"turnaround"`
+}
+
+// RS485 is the direction of an RS-485 line whose adapter does not find it by
+// itself.
+type RS485 struct {
+	// Send is the level of RTS while sending: high (the default) or low.
+	Send string `yaml:"send"`
+	// Before and After are how long RTS is held before the first bit and after
+	// the last.
+	Before Span `yaml:"before"`
+	After  Span `yaml:"after"`
 }
 
 // Device is a unit on a line, or a sensor with a port of its own.

@@ -64,6 +64,11 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 		return
 	}
 	l.portBack()
+	if apartMayHelp(err) && l.split(j, now) {
+		j.u.timeouts, j.u.silent, j.u.unheard = 0, 0, 0
+		l.release(j.u, now)
+		return
+	}
 	j.schedule(now)
 	if err != nil {
 		j.failing = true

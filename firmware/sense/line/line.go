@@ -135,10 +135,12 @@ type Line struct {
 	muteUntil time.Time // before it no act for a unit that does not answer may
 	staleScan time.Time
 
-	frames ring
+	frames  ring
+	longest time.Duration // as planned; never changes
 
-	mu   sync.Mutex
-	snap Snapshot
+	mu    sync.Mutex
+	snap  Snapshot
+	round time.Duration
 }
 
 // job is one read that repeats.
@@ -154,11 +156,13 @@ type job struct {
 	asked     bool
 	failing   bool
 	refused   bool
+	apart     bool // it came of a read that was refused: see split
 }
 
 // unit is a device with what is known of it.
 type unit struct {
 	Unit
+	period func(*profile.Point) time.Duration
 	points []pointState // by index of the profile's points
 	jobs   []*job
 
@@ -207,6 +211,7 @@ func New(cfg Config, bus drivers.Registers, o Opts) *Line {
 		w.Watch(l.frames.put)
 	}
 	slices.SortStableFunc(l.jobs, func(a, b *job) int { return cmp.Compare(b2i(b.alarm), b2i(a.alarm)) })
+	l.longest = l.reckon()
 	l.toAsk = len(l.jobs)
 	if l.toAsk == 0 {
 		close(l.first)
@@ -223,7 +228,7 @@ func b2i(b bool) int {
 
 func newUnit(cu Unit, cost func(drivers.Table, uint16) time.Duration) *unit {
 	u := &unit{Unit: cu}
-	period := func(pt *profile.Point) time.Duration {
+	u.period = func(pt *profile.Point) time.Duration {
 		if d, ok := cu.Every[pt.ID]; ok {
 			return d
 		}
@@ -234,9 +239,9 @@ func newUnit(cu Unit, cost func(drivers.Table, uint16) time.Duration) *unit {
 	}
 	for i := range cu.Profile.Points {
 		pt := &cu.Profile.Points[i]
-		u.points = append(u.points, newPoint(cu.Device, pt, period(pt), cu.Zero, cu.Stale))
+		u.points = append(u.points, newPoint(cu.Device, pt, u.period(pt), cu.Zero, cu.Stale))
 	}
-	for _, r := range cu.Profile.PlanFor(period, cost) {
+	for _, r := range cu.Profile.PlanFor(u.period, cost) {
 		u.jobs = append(u.jobs, &job{u: u, req: r, alarm: r.Alarm, every: r.Every})
 	}
 	return u
@@ -257,24 +262,29 @@ func newPoint(device string, pt *profile.Point, every time.Duration, zero map[st
 // unit answers: the most that a switching waits behind a read. Behind a unit
 // that does not answer it waits for Config.Timeout instead, until that unit is
 // quarantined.
-func (l *Line) Longest() time.Duration {
-	var d time.Duration
-	for _, j := range l.jobs {
-		d = max(d, l.bus.Cost(j.req.Table, j.req.Count))
-	}
-	return d
-}
+func (l *Line) Longest() time.Duration { return l.longest }
 
 // Timeout gives the bound of one request.
 func (l *Line) Timeout() time.Duration { return l.cfg.Timeout }
 
 // Round gives the time that one round of all reads holds the line.
 func (l *Line) Round() time.Duration {
-	var d time.Duration
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.round
+}
+
+// reckon finds how long the planned reads take, all and the longest.
+func (l *Line) reckon() (longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.round = 0
 	for _, j := range l.jobs {
-		d += l.bus.Cost(j.req.Table, j.req.Count)
+		d := l.bus.Cost(j.req.Table, j.req.Count)
+		l.round += d
+		longest = max(longest, d)
 	}
-	return d
+	return longest
 }
 
 // FirstRound is closed when every read was asked once, answered or not.

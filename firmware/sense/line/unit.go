@@ -115,12 +115,12 @@ func (l *Line) noAnswer(j *job, err error, took time.Duration, probe bool, now t
 func (l *Line) refusal(j *job, err error, now time.Time) {
 	u := j.u
 	u.timeouts, u.silent, u.unheard = 0, 0, 0
-	first := !u.refused()
+	first := !j.refused && (j.apart || !u.refused())
 	j.refused = true
 	l.release(u, now)
 	if first {
 		l.o.Log.Warn("unit refuses a read", "line", l.cfg.Name, "device", u.Device, "err", err)
-		l.o.Fault("device "+u.Device, l.why(u, err))
+		l.o.Fault("device "+u.Device, l.refuses(u, err))
 	}
 }
 
@@ -218,6 +218,9 @@ func (l *Line) why(u *unit, err error) phrase.Message {
 	if !errors.As(err, &f) {
 		return phrase.M("line.other", "device", u.Device, "line", l.cfg.Name, "text", err.Error())
 	}
+	if m, ok := l.framing(err); ok {
+		return m
+	}
 	switch f.Kind {
 	case drivers.FaultTimeout:
 		return phrase.M("line.timeout", "device", u.Device, "unit", u.Unit.Unit, "line", l.cfg.Name)
@@ -241,7 +244,22 @@ func inBoth(err error) phrase.Text {
 	return phrase.Text{ZH: phrase.In(err, phrase.ZH), EN: phrase.In(err, phrase.EN)}
 }
 
+// framing says that somebody answers, in another framing than the line's.
+func (l *Line) framing(err error) (phrase.Message, bool) {
+	var other interface {
+		error
+		Framing() string
+	}
+	if !errors.As(err, &other) {
+		return phrase.Message{}, false
+	}
+	return phrase.M("line.framing", "line", l.cfg.Name, "framing", other.Framing()), true
+}
+
 func (l *Line) gone(err error) phrase.Message {
+	if m, ok := l.framing(err); ok {
+		return m
+	}
 	return phrase.M("line.gone", "line", l.cfg.Name, "port", l.bus.String(), "text", inBoth(err))
 }
 
