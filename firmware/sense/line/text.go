@@ -39,6 +39,7 @@ type Text struct {
 	silent  bool
 	pause   time.Duration
 	heardAt time.Time
+	said    []time.Time // when a sentence last spoke of each point (NMEA)
 
 	mu   sync.Mutex
 	snap Snapshot
@@ -80,6 +81,10 @@ func (t *Text) Snapshot() Snapshot {
 // Run listens until ctx ends, and then gives nil. Call it once.
 func (t *Text) Run(ctx context.Context) error {
 	t.heardAt = time.Now()
+	t.said = make([]time.Time, len(t.points))
+	for i := range t.said {
+		t.said[i] = t.heardAt
+	}
 	for ctx.Err() == nil {
 		t.o.Proof.Alive()
 		sub, cancel := context.WithTimeout(ctx, turn)
@@ -118,8 +123,9 @@ func (t *Text) heard(rec drivers.Record) {
 	t.heardAt, t.pause = at, 0
 	stamp := t.o.Clock.StampAt(at)
 	var out []point.Reading
-	for _, v := range t.cfg.Profile.DecodeFields(rec.Fields) {
+	for _, v := range t.decode(rec.Fields) {
 		ps := &t.points[v.Index]
+		t.said[v.Index] = at
 		v = ps.judge.Look(v, stamp)
 		if v.Quality == point.Good {
 			ps.lastGood = at
@@ -144,7 +150,9 @@ func (t *Text) heard(rec drivers.Record) {
 		t.o.Cleared("device " + t.cfg.Device)
 	}
 	t.emit(out)
-	t.round()
+	if t.whole() {
+		t.round()
+	}
 }
 
 func (t *Text) round() {
@@ -210,7 +218,7 @@ func (t *Text) age(now time.Time) {
 			out = append(out, r)
 		}
 	}
-	t.emit(out)
+	t.emit(append(out, t.unsaid(now)...))
 	if !t.silent && !t.down && limit > 0 && now.Sub(t.heardAt) > limit {
 		t.silent = true
 		why := phrase.M("line.silent", "device", t.cfg.Device, "line", t.cfg.Name, "age", point.Span(now.Sub(t.heardAt).Truncate(time.Second)).String())
