@@ -149,6 +149,9 @@ func (m *machine) stepCut(now time.Duration, on bool, a *acts) {
 	if want == unsure || want == c.cut || c.busy {
 		return
 	}
+	if want == toldOff && (a.relay != nil || m.relay.busy) {
+		return // on one line the two would queue: first what sounds, then what lets it
+	}
 	if now < c.retryAt {
 		a.wake(c.retryAt)
 		return

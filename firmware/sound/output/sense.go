@@ -37,8 +37,8 @@ func (m *machine) stepSense(now time.Duration, on bool, a *acts) {
 		return
 	}
 	s := &m.sense
-	if s.busy {
-		return
+	if s.busy || a.relay != nil || m.relay.busy {
+		return // a command comes first on its line, and until it is done a reading proves nothing
 	}
 	watch := m.contact.verifying || m.job == nil || on && (m.running() || m.s.Player != nil)
 	if !watch {
