@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"firmware/sound/output":      {"drivers", "firmware/sound/order", "firmware/sound/speech", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/sound/announce":    {"firmware/sound/order", "firmware/sound/output", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/journal":      {"firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/keep/history":      {"firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/config":       {"firmware/point", "firmware/phrase"},
 	"firmware/serve/access":      {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":         {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},

@@ -56,6 +56,7 @@ type House struct {
 	dog     *guard.Watchdog
 	clock   *clock.System
 	journal *journal.Journal
+	history keeper
 	started time.Time
 	begun   clock.Stamp
 
@@ -181,6 +182,7 @@ func (h *House) take(r point.Reading) {
 	h.mu.Unlock()
 	h.pointFault(r, was)
 	h.follow.offer(r)
+	h.history.offer(r)
 }
 
 // faultClears is how long a point must be good before its fault is cleared.

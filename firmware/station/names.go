@@ -142,6 +142,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = bp.outputText(id)
 	case "line":
 		t, ok = inBoth(phrase.M("station.line", "line", id)), true
+	case "history":
+		t, ok = inBoth(phrase.M("history.thing")), true
 	case "input":
 		in, there := bp.Doc.Site.Inputs[id]
 		if t, ok = (phrase.Text{ZH: in.Name, EN: in.Name}), there; in.Name == "" {

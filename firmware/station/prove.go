@@ -138,6 +138,7 @@ func (p *prover) all() {
 		p.hazard(name, p.site.Rules[name])
 	}
 	p.crossed()
+	p.proveHistory()
 }
 
 var (

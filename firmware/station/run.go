@@ -76,6 +76,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
+	if err := h.startHistory(); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
 	if h.engine, err = rule.New(bp.Rules, bp.Sources, h.begun); err != nil {
 		return err
 	}
@@ -447,6 +450,9 @@ func (h *House) goodbye() {
 	}
 	if err := h.journal.Close(); err != nil {
 		h.log.Error("journal not closed cleanly", "err", err)
+	}
+	if err := h.history.close(); err != nil {
+		h.log.Warn("history not closed cleanly", "err", err)
 	}
 }
 

@@ -15,8 +15,9 @@ type Site struct {
 	Inputs  map[string]Input  `yaml:"inputs"`
 	Rules   map[string]Rule   `yaml:"rules"`
 	// Plan is the plan of every hazard whose rule names none of its own.
-	Plan string `yaml:"plan"`
-	Page Page   `yaml:"page"`
+	Plan    string  `yaml:"plan"`
+	Page    Page    `yaml:"page"`
+	History History `yaml:"history"`
 }
 
 // Place says what and where the site is.
@@ -164,4 +165,18 @@ type Page struct {
 	Listen string `yaml:"listen"`
 	// Hosts are names beside addresses by which browsers may call the box.
 	Hosts []string `yaml:"hosts"`
+}
+
+// History says how what is measured is kept. What is not written takes the
+// default of keep/history.
+type History struct {
+	// Keep is how long each value is kept, Rollups how long the hourly ones.
+	Keep    Span `yaml:"keep"`
+	Rollups Span `yaml:"rollups"`
+	// Most caps the file; the oldest values go first, roll-ups last.
+	Most Size `yaml:"most"`
+	// Every is how long values are gathered in RAM before they are written.
+	Every Span `yaml:"every"`
+	// Off keeps no history.
+	Off bool `yaml:"off"`
 }

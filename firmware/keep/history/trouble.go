@@ -68,7 +68,7 @@ func (h *History) setAside(why error) error {
 		os.Remove(name)
 	}
 	to := filepath.Join(h.dir, "history-corrupt-"+h.o.Clock.Now().Wall.UTC().Format("20060102T150405")+".db")
-	h.o.Log.Error("history set aside", "file", filepath.Base(to), "err", why)
+	h.o.Log.Warn("history set aside", "file", filepath.Base(to), "err", why)
 	for _, suffix := range []string{"", "-wal"} {
 		if err := os.Rename(from+suffix, to+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("setting the history's file aside: %w", err)
@@ -81,7 +81,7 @@ func (h *History) setAside(why error) error {
 // gone notes that the file was removed or replaced under us.
 func (h *History) gone() {
 	h.drop()
-	h.o.Log.Error("history file gone", "dir", h.dir)
+	h.o.Log.Warn("history file gone", "dir", h.dir)
 	// A WAL that is left without its database must not be played into a new one.
 	path := filepath.Join(h.dir, fileName)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
