@@ -52,6 +52,8 @@ var measures = []measure{
 		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: lateAnswers, quiet: true},
 	{goals: []goal{{"acquire.dead_unit_share", atLeast, 0.90}},
 		most: 2 * time.Minute, mostLong: 4 * time.Minute, run: deadUnit, quiet: true},
+	{goals: []goal{{"acquire.new_sensor_lines", atMost, 40}},
+		most: time.Minute, mostLong: time.Minute, run: newSensorLines, quiet: true},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},
