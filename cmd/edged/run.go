@@ -35,12 +35,17 @@ func (c *RunCmd) Run(g *Globals) error {
 	log := slog.New(h)
 	slog.SetDefault(log)
 
-	bp, problems := station.Load(c.Config)
+	bp, problems, fallen := station.LoadLasting(c.Config, c.Data)
 	for _, p := range problems {
 		fmt.Fprintln(out, p.In(g.lang()))
 	}
-	if config.Fatal(problems) {
+	if bp == nil {
 		return exitCode(2)
+	}
+	var wrong []config.Problem
+	if fallen {
+		log.Error("the site file cannot be used: the last good one is run instead", "file", c.Config)
+		wrong = problems
 	}
 	for _, dir := range []string{c.Data, filepath.Dir(g.Socket)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -57,7 +62,7 @@ func (c *RunCmd) Run(g *Globals) error {
 	}
 	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
 	return station.Run(ctx, bp, station.Opts{
-		Data: c.Data, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
+		Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {
 				log.Warn("sd_notify", "err", err)

@@ -15,6 +15,7 @@ import (
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -35,6 +36,9 @@ var (
 type Opts struct {
 	// Data is the directory of journal, clock floor and token.
 	Data string
+	// Wrong is what is wrong with the site's file, where the last good one is run
+	// in its stead.
+	Wrong []config.Problem
 	// Socket is the Unix socket of the local tools; "" for none.
 	Socket string
 	// Listen overrides the site's page address; "off" for none.

@@ -11,6 +11,18 @@ import (
 	"tocsin/firmware/point"
 )
 
+// refused calls the first problem of a site file that is not in force.
+func (h *House) refused(ps []config.Problem) {
+	first := ps[0]
+	for _, p := range ps {
+		if !p.Warning {
+			first = p
+			break
+		}
+	}
+	h.setFault("site file", phrase.M("station.reload_refused", "problem", phrase.Text{ZH: first.In(phrase.ZH), EN: first.In(phrase.EN)}))
+}
+
 // reload proves the site's file anew and takes over what changed: lines that
 // differ are restarted, rules and plans are exchanged with their memory kept. A
 // file with problems changes nothing. Nor does one with other outputs, keys,
@@ -23,14 +35,7 @@ func (h *House) reload(ctx context.Context) {
 		h.log.Warn("site file", "problem", p.In(phrase.EN))
 	}
 	if config.Fatal(ps) {
-		first := ps[0]
-		for _, p := range ps {
-			if !p.Warning {
-				first = p
-				break
-			}
-		}
-		h.setFault("site file", phrase.M("station.reload_refused", "problem", phrase.Text{ZH: first.In(phrase.ZH), EN: first.In(phrase.EN)}))
+		h.refused(ps)
 		return
 	}
 	h.clearFault("site file")
@@ -63,6 +68,9 @@ func (h *House) reload(ctx context.Context) {
 		return
 	}
 	started, stopped := h.startLines(ctx, bp.Lines)
+	if err := keepLastGood(h.o.Data, bp.Doc); err != nil {
+		h.log.Warn("the site file was not put away as the last good one", "err", err)
+	}
 	h.log.Info("reloaded", "lines_started", started, "lines_stopped", stopped)
 	h.record("system.reloaded", phrase.M("station.reloaded"), map[string]any{"lines_started": started, "lines_stopped": stopped})
 }

@@ -118,6 +118,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		}
 		return nil
 	})
+	if len(o.Wrong) > 0 {
+		h.refused(o.Wrong)
+	}
 	h.record("system.started", phrase.M("station.started", "version", Version), map[string]any{"resumed": len(restored)})
 
 	for {
@@ -188,7 +191,9 @@ func (h *House) keepFloor(ctx context.Context) error {
 	t := time.NewTicker(10 * time.Minute)
 	defer t.Stop()
 	for {
-		if now := h.clock.Now(); now.Trust > clock.Free {
+		// Only a time that something set in this boot: a clock chip that went bad
+		// must not expire every alert to come.
+		if now := h.clock.Now(); now.Trust >= clock.Set {
 			h.clock.RaiseFloor(now.Wall)
 			if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
 				h.log.Warn("clock floor not kept", "err", err)
@@ -406,6 +411,11 @@ func (h *House) arm(ctx context.Context) error {
 	h.armedAfter.Store(int64(time.Since(h.started)))
 	h.log.Info("armed", "after", time.Since(h.started).Round(time.Millisecond), "first_round", time.Duration(h.firstRound.Load()).Round(time.Millisecond))
 	h.o.Notify("READY=1")
+	if len(h.o.Wrong) == 0 {
+		if err := keepLastGood(h.o.Data, h.seen().bp.Doc); err != nil {
+			h.log.Warn("the site file was not put away as the last good one", "err", err)
+		}
+	}
 	h.record("system.armed", phrase.M("station.armed"), nil)
 	return nil
 }
@@ -443,7 +453,7 @@ func (h *House) goodbye() {
 	case <-drained:
 	case <-time.After(500 * time.Millisecond):
 	}
-	if now := h.clock.Now(); now.Trust > clock.Free {
+	if now := h.clock.Now(); now.Trust >= clock.Set {
 		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
 			h.log.Warn("clock floor not kept", "err", err)
 		}
