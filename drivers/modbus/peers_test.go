@@ -27,7 +27,7 @@ import (
 const peers = "../../hwtest/peers/"
 
 // start runs a peer until the test ends and waits until it is ready.
-func start(t *testing.T, name string, args ...string) {
+func startPeer(t *testing.T, name string, args ...string) {
 	t.Helper()
 	c := exec.Command(name, args...)
 	c.Stderr = os.Stderr
@@ -165,7 +165,7 @@ func rtuOn(t *testing.T, path string, baud int) drivers.Registers {
 func TestPymodbusOverRTU(t *testing.T) {
 	for _, baud := range []int{9600, 115200} {
 		near, far := twoPorts(t)
-		start(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "rtu", far, fmt.Sprint(baud))
+		startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "rtu", far, fmt.Sprint(baud))
 		exercise(t, rtuOn(t, near, baud), []uint8{1, 2, 3}, 9)
 	}
 }
@@ -174,14 +174,14 @@ func TestLibmodbusOverRTU(t *testing.T) {
 	bin := libmodbus(t)
 	for _, baud := range []int{9600, 115200} {
 		near, far := twoPorts(t)
-		start(t, bin, "rtu", far, fmt.Sprint(baud), "3")
+		startPeer(t, bin, "rtu", far, fmt.Sprint(baud), "3")
 		exercise(t, rtuOn(t, near, baud), []uint8{3}, 9)
 	}
 }
 
 func TestPymodbusOverTCP(t *testing.T) {
 	port := freePort(t)
-	start(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "tcp", "127.0.0.1", port)
+	startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "tcp", "127.0.0.1", port)
 	l := modbus.NewTCP("127.0.0.1:"+port, modbus.TCPOpts{Timeout: 2 * time.Second})
 	defer l.Close()
 	exercise(t, l, []uint8{1, 2, 3}, 0)
@@ -189,7 +189,7 @@ func TestPymodbusOverTCP(t *testing.T) {
 
 func TestLibmodbusOverTCP(t *testing.T) {
 	port := freePort(t)
-	start(t, libmodbus(t), "tcp", "127.0.0.1", port)
+	startPeer(t, libmodbus(t), "tcp", "127.0.0.1", port)
 	l := modbus.NewTCP("127.0.0.1:"+port, modbus.TCPOpts{Timeout: 2 * time.Second})
 	defer l.Close()
 	exercise(t, l, []uint8{1}, 0)
@@ -198,7 +198,7 @@ func TestLibmodbusOverTCP(t *testing.T) {
 // mbpoll polls the same server all the time that we do.
 func TestASecondMasterOnTCPDisturbsNothing(t *testing.T) {
 	port := freePort(t)
-	start(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "tcp", "127.0.0.1", port)
+	startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "tcp", "127.0.0.1", port)
 	c := exec.Command("mbpoll", "-m", "tcp", "-p", port, "-a", "1", "-0", "-r", "30", "-c", "5", "-t", "4", "-l", "100", "127.0.0.1")
 	var out strings.Builder
 	c.Stdout = &out
