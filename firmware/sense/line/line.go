@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/drivers"
@@ -118,8 +119,13 @@ type Line struct {
 	byID map[string]*unit
 
 	acts  chan *act
-	ended chan struct{}
-	first chan struct{}
+	lends chan *lending
+	// guests are outside requests; nudge ends an idle wait for them.
+	guests chan *guest
+	nudge  chan struct{}
+	lent   atomic.Bool
+	ended  chan struct{}
+	first  chan struct{}
 
 	// wake ends a listening or a probe when somebody posts.
 	wakeMu sync.Mutex
@@ -128,8 +134,10 @@ type Line struct {
 	// The owner's own; no other goroutine touches it.
 	units     []*unit
 	deferred  []*act
-	toAsk     int // jobs never asked
-	alarmRun  int // consecutive alarm jobs
+	guestNext time.Time // before it no guest is served where nothing is due,
+	guestLean time.Time // and before it none beside due reads
+	toAsk     int       // jobs never asked
+	alarmRun  int       // consecutive alarm jobs
 	down      downState
 	forcedAt  time.Time // before it no probe may take time from due reads
 	muteUntil time.Time // before it no act for a unit that does not answer may
@@ -198,7 +206,7 @@ func New(cfg Config, bus drivers.Registers, o Opts) *Line {
 		cfg.Timeout = 500 * time.Millisecond
 	}
 	l := &Line{cfg: cfg, bus: bus, o: o, byID: map[string]*unit{},
-		acts: make(chan *act, 64), ended: make(chan struct{}), first: make(chan struct{})}
+		acts: make(chan *act, 64), lends: make(chan *lending, 1), guests: make(chan *guest, 8), nudge: make(chan struct{}, 1), ended: make(chan struct{}), first: make(chan struct{})}
 	l.snap = Snapshot{Line: cfg.Name, Up: true, Readings: map[point.ID]point.Reading{}}
 	for _, cu := range cfg.Units {
 		u := newUnit(cu, bus.Cost)

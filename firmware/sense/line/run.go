@@ -25,16 +25,21 @@ func (l *Line) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		l.o.Proof.Alive()
-		if l.serveActs(ctx, false) {
+		if l.serveActs(ctx, false) || l.serveLending(ctx) {
 			continue
 		}
 		now := time.Now()
 		l.age(now)
 		if l.down.yes && now.Before(l.down.until) {
+			l.refuseGuests()
 			l.idle(ctx, l.down.until)
 			continue
 		}
 		if j := l.next(now); j != nil {
+			if l.guestMay(now, j) {
+				l.serveGuest(ctx)
+				continue
+			}
 			if p := l.starved(now); p != nil {
 				l.ask(ctx, p, true)
 				continue
@@ -43,6 +48,10 @@ func (l *Line) Run(ctx context.Context) error {
 			continue
 		}
 		if l.serveActs(ctx, true) {
+			continue
+		}
+		if l.guestMay(now, nil) {
+			l.serveGuest(ctx)
 			continue
 		}
 		next := l.nextDue()
@@ -117,6 +126,9 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 			until = u.probeAt
 		}
 	}
+	if len(l.guests) > 0 && l.guestNext.Before(until) {
+		until = l.guestNext
+	}
 	for _, a := range l.deferred {
 		at := a.notBefore
 		if a.u.mute() {
@@ -150,6 +162,7 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 	case <-ctx.Done():
 	case a := <-l.acts:
 		l.deferred = append(l.deferred, a)
+	case <-l.nudge:
 	case <-t.C:
 	}
 }
