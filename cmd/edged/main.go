@@ -24,6 +24,7 @@ type cli struct {
 	Release ReleaseCmd `cmd:"" help:"解除警报 · Give the all-clear"`
 	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
+	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
 }
 

@@ -54,6 +54,8 @@ var measures = []measure{
 		most: 2 * time.Minute, mostLong: 4 * time.Minute, run: deadUnit, quiet: true},
 	{goals: []goal{{"acquire.new_sensor_lines", atMost, 40}},
 		most: time.Minute, mostLong: time.Minute, run: newSensorLines, quiet: true},
+	{goals: []goal{{"history.gb_written_year", atMost, 130}, {"history.query_ms_p99", atMost, 100}},
+		most: 8 * time.Minute, mostLong: 60 * time.Minute, run: historyFlash},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},
