@@ -74,27 +74,34 @@ func TestTheWatchdogStarvesWhenOnePartHangsAndNotWhenTheProcessLives(t *testing.
 		var w Watchdog
 		rule := w.Proof("rule", 3*time.Second)
 		line := w.Proof("line west", 3*time.Second)
+		var mu sync.Mutex
 		fed, starved := 0, []string(nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		g := New(ctx, quiet(), nil)
 		g.Go("guard", "watchdog", Restart, func(ctx context.Context) error {
-			return w.Run(ctx, time.Second, func() { fed++ }, func(n []string) { starved = n })
+			return w.Run(ctx, time.Second,
+				func() { mu.Lock(); fed++; mu.Unlock() },
+				func(n []string) { mu.Lock(); starved = n; mu.Unlock() })
 		})
 		for range 10 {
 			rule.Alive()
 			line.Alive()
 			time.Sleep(time.Second)
 		}
+		mu.Lock()
 		if fed < 10 || starved != nil {
 			t.Errorf("all alive: fed %d, starved %v", fed, starved)
 		}
+		mu.Unlock()
 		for range 10 {
 			rule.Alive()
 			time.Sleep(time.Second)
 		}
+		mu.Lock()
 		if !slices.Equal(starved, []string{"line west"}) || fed > 15 {
 			t.Errorf("one hangs: fed %d, starved %v", fed, starved)
 		}
+		mu.Unlock()
 		w.Retire(line)
 		if h := w.Hung(); h != nil {
 			t.Errorf("a retired part hangs: %v", h)
