@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,9 @@ func TestAPanicIsRecoveredReportedAndRestarted(t *testing.T) {
 		var mu sync.Mutex
 		var events []Event
 		g := New(ctx, quiet(), func(e Event) { mu.Lock(); events = append(events, e); mu.Unlock() })
-		runs := 0
+		var runs atomic.Int32
 		g.Go("sense", "line west", Restart, func(ctx context.Context) error {
-			runs++
-			switch runs {
+			switch n := runs.Add(1); n {
 			case 1:
 				panic("boom")
 			case 2:
@@ -36,8 +36,8 @@ func TestAPanicIsRecoveredReportedAndRestarted(t *testing.T) {
 			return ctx.Err()
 		})
 		time.Sleep(5 * time.Second)
-		if runs != 4 {
-			t.Errorf("ran %d times, want 4", runs)
+		if n := runs.Load(); n != 4 {
+			t.Errorf("ran %d times, want 4", n)
 		}
 		mu.Lock()
 		if len(events) != 3 || !strings.Contains(events[0].Err.Error(), "boom") || events[0].Stack == "" || events[0].Owner != "sense" {

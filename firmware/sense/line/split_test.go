@@ -119,7 +119,9 @@ func TestAServerThatSpeaksRTUIsNamedWithItsMend(t *testing.T) {
 			l := New(Config{Name: "west", Units: gauges(t, 1, time.Second), Timeout: b.timeout}, b, opts(s))
 			run(t, l)
 			time.Sleep(2 * time.Second)
+			s.mu.Lock()
 			r := s.all[len(s.all)-1]
+			s.mu.Unlock()
 			if r.Quality != point.CommFault || !strings.Contains(r.Why.In(phrase.EN), "framing: rtu") || !strings.Contains(r.Why.In(phrase.ZH), "framing: rtu") {
 				t.Errorf("%s: %s: %s", kind, r.Quality, r.Why.In(phrase.EN))
 			}
