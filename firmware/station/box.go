@@ -82,8 +82,10 @@ func (h *House) Readings() []api.Reading {
 	defer h.mu.RUnlock()
 	out := make([]api.Reading, 0, len(s.bp.Points))
 	for _, p := range s.bp.Points {
-		r, ok := h.latest[p.ID]
-		if !ok {
+		r := point.Reading{}
+		if x := h.latest[p.ID]; x != nil && x.last.Point != "" {
+			r = x.last
+		} else {
 			r = point.Reading{Point: p.ID, Unit: p.Unit, Value: math.NaN(), At: now, Why: phrase.M("station.not_measured")}
 		}
 		out = append(out, s.reading(p, r, now.Mono))

@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"tocsin/firmware/point"
 )
@@ -10,6 +11,7 @@ import (
 // followers hands readings to whoever follows, without waiting: one who is slow
 // loses readings and is told how many.
 type followers struct {
+	n   atomic.Int32 // of all
 	mu  sync.Mutex
 	all map[*follower]bool
 }
@@ -19,6 +21,9 @@ type follower struct {
 	mu   sync.Mutex
 	lost int
 }
+
+// any tells whether anybody follows.
+func (f *followers) any() bool { return f.n.Load() > 0 }
 
 func (f *followers) offer(r point.Reading) {
 	f.mu.Lock()
@@ -42,10 +47,12 @@ func (f *followers) run(ctx context.Context, take func(point.Reading, int) error
 		f.all = map[*follower]bool{}
 	}
 	f.all[x] = true
+	f.n.Store(int32(len(f.all)))
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
 		delete(f.all, x)
+		f.n.Store(int32(len(f.all)))
 		f.mu.Unlock()
 	}()
 	for {

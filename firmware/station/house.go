@@ -75,6 +75,8 @@ type House struct {
 	keptAt  time.Duration   // when the rules' memory was last kept,
 	keptN   uint64          // and how much had changed by then
 
+	spots []*spot // of the readings just being taken
+
 	readings chan []point.Reading
 	acts     chan func()
 
@@ -92,7 +94,7 @@ type House struct {
 	firstRound atomic.Int64
 
 	mu       sync.RWMutex
-	latest   map[point.ID]point.Reading
+	latest   map[point.ID]*spot
 	shown    shown
 	faults   map[string]fault
 	receipts []output.Event
@@ -148,9 +150,7 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case rs := <-h.readings:
-			for _, r := range rs {
-				h.take(r)
-			}
+			h.takeAll(rs)
 		case f := <-h.acts:
 			f()
 		case <-tick.C:
@@ -167,55 +167,8 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 	}
 }
 
-// take is the way of one reading.
-func (h *House) take(r point.Reading) {
-	if _, known := h.bp.Sources[r.Point]; !known && r.Point.Device() != "gpio" {
-		return // the last word of a device that a reload took out
-	}
-	for _, v := range h.engine.Observe(r) {
-		h.judge(v)
-	}
-	h.watchKeys(r)
-	for _, n := range h.engine.Notes() {
-		h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
-		h.log.Warn("gauge noted", "point", n.Point, "why", n.Why.In(phrase.EN))
-	}
-	h.mu.Lock()
-	was := h.latest[r.Point]
-	h.latest[r.Point] = r
-	h.mu.Unlock()
-	h.pointFault(r, was)
-	h.follow.offer(r)
-	h.history.offer(r)
-}
-
 // faultClears is how long a point must be good before its fault is cleared.
 const faultClears = 5 * time.Second
-
-// pointFault shows and calls a point whose quality is not good. A device that
-// does not answer is one fault, not one for each of its points; one that comes
-// and goes is one fault, not one a second.
-func (h *House) pointFault(r, was point.Reading) {
-	for _, thing := range []string{"point " + string(r.Point), "device " + r.Point.Device()} {
-		comm := thing[0] == 'd'
-		switch {
-		case r.Quality != point.Good && comm == (r.Quality == point.CommFault):
-			if _, there := h.badAt[thing]; !there || was.Quality != r.Quality {
-				m := phrase.M("station.point_fault", "point", string(r.Point), "quality", r.Quality.Message(), "why", r.Why)
-				if comm {
-					m = phrase.M("station.device_fault", "device", r.Point.Device(), "why", r.Why)
-				}
-				h.setFault(thing, m)
-			}
-			h.badAt[thing] = r.At.Mono
-		case r.Quality == point.Good:
-			if bad, there := h.badAt[thing]; there && r.At.Mono-bad >= faultClears {
-				delete(h.badAt, thing)
-				h.clearFault(thing)
-			}
-		}
-	}
-}
 
 func (h *House) judge(v rule.Verdict) {
 	for _, e := range h.alarms.Apply(v) {

@@ -62,7 +62,7 @@ func modelHouse(t *testing.T, dir string) *House {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	h := &House{o: Opts{Data: dir, Log: log}, log: log, dog: &guard.Watchdog{}, bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
 		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), noted: make(chan func(), 1024),
-		latest: map[point.ID]point.Reading{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}}}
+		latest: map[point.ID]*spot{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.guard = guard.New(ctx, log, nil)
 	t.Cleanup(func() {

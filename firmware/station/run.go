@@ -59,7 +59,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
 		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
 		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), noted: make(chan func(), 1024),
-		latest: map[point.ID]point.Reading{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
+		latest: map[point.ID]*spot{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
 	h.guard = guard.New(path, o.Log, func(e guard.Event) {
 		h.noteSoon(func() {

@@ -119,6 +119,12 @@ func New(specs []Spec, sources map[point.ID]Source, now clock.Stamp) (*Engine, e
 	return e, nil
 }
 
+// Looks tells whether any rule looks at a point.
+func (e *Engine) Looks(id point.ID) bool {
+	s := e.points[id]
+	return s != nil && len(s.hazards) > 0
+}
+
 // Observe takes one reading and gives the verdict of each hazard that looks at
 // its point. Readings that no rule looks at cost nothing.
 func (e *Engine) Observe(r point.Reading) []Verdict {

@@ -154,6 +154,8 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 	stamp := l.o.Clock.StampAt(at)
 	vs := j.u.Profile.Decode(j.req, a.Data)
 	out := make([]point.Reading, 0, len(vs))
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, v := range vs {
 		ps := &j.u.points[v.Index]
 		if a.Doubt && v.Quality == point.Good {
@@ -164,8 +166,8 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 			ps.lastGood = at
 		}
 		ps.quality = v.Quality
-		out = append(out, point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
-			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp})
+		out = append(out, ps.note(point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
+			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp}))
 	}
 	return out
 }
@@ -178,25 +180,28 @@ func (l *Line) failed(j *job, err error, now time.Time) []point.Reading {
 func (l *Line) faulty(j *job, why phrase.Message, now time.Time) []point.Reading {
 	stamp := l.o.Clock.StampAt(now)
 	out := make([]point.Reading, 0, len(j.req.Points))
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, i := range j.req.Points {
-		j.u.points[i].quality = point.CommFault
-		out = append(out, point.Reading{Point: j.u.points[i].id, Value: math.NaN(), Unit: j.u.Profile.Points[i].Unit,
-			Quality: point.CommFault, Why: why, At: stamp})
+		ps := &j.u.points[i]
+		ps.quality = point.CommFault
+		out = append(out, ps.note(point.Reading{Point: ps.id, Value: math.NaN(), Unit: j.u.Profile.Points[i].Unit,
+			Quality: point.CommFault, Why: why, At: stamp}))
 	}
 	return out
 }
 
-// emit remembers readings and hands them on.
+// emit hands readings on.
 func (l *Line) emit(rs []point.Reading) {
-	if len(rs) == 0 {
-		return
+	if len(rs) > 0 {
+		l.o.Sink(rs)
 	}
-	l.mu.Lock()
-	for _, r := range rs {
-		l.snap.Readings[r.Point] = r
-	}
-	l.mu.Unlock()
-	l.o.Sink(rs)
+}
+
+// note remembers a point's latest reading; l.mu is held.
+func (ps *pointState) note(r point.Reading) point.Reading {
+	ps.latest = r
+	return r
 }
 
 // age turns good values stale whose limit has passed.
@@ -212,7 +217,8 @@ func (l *Line) age(now time.Time) {
 			if r, ok := stale(ps, now, l.o.Clock); ok {
 				r.Unit = u.Profile.Points[i].Unit
 				l.mu.Lock()
-				r.Value = l.snap.Readings[ps.id].Value
+				r.Value = ps.latest.Value
+				ps.latest = r
 				l.mu.Unlock()
 				out = append(out, r)
 			}

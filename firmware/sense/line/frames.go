@@ -1,6 +1,7 @@
 package line
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
 	"time"
@@ -62,7 +63,9 @@ type slot struct {
 	kind  drivers.FrameKind // 0: a fault
 	fault drivers.FaultKind
 	unit  uint8
-	wire  int // so many of b are as on the wire, the rest is the PDU
+	wire  int // so many of b are as on the wire
+	from  int // where in b the PDU is
+	to    int
 	b     []byte
 }
 
@@ -89,7 +92,13 @@ func (r *ring) put(f drivers.Frame) {
 	defer r.mu.Unlock()
 	s := r.next()
 	s.at, s.kind, s.fault, s.unit, s.wire = f.At, f.Kind, 0, f.Unit, len(f.Wire)
-	s.b = append(append(s.b[:0], f.Wire...), f.PDU...)
+	s.b = append(s.b[:0], f.Wire...)
+	// The PDU is part of the frame, but for ASCII.
+	if s.from = bytes.Index(f.Wire, f.PDU); s.from < 0 {
+		s.from = len(s.b)
+		s.b = append(s.b, f.PDU...)
+	}
+	s.to = s.from + len(f.PDU)
 }
 
 // missing notes that an answer did not come, or not so that it could be used.
@@ -97,7 +106,7 @@ func (r *ring) missing(at time.Time, unit uint8, k drivers.FaultKind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.next()
-	s.at, s.kind, s.fault, s.unit, s.wire, s.b = at, 0, k, unit, 0, s.b[:0]
+	*s = slot{at: at, fault: k, unit: unit, b: s.b[:0]}
 }
 
 // copied gives the slots in order and the number of the first.
@@ -126,7 +135,7 @@ func (l *Line) Frames() []Frame {
 		if u != nil {
 			f.Device = u.Device
 		}
-		pdu := s.b[s.wire:]
+		pdu := s.b[s.from:s.to]
 		switch {
 		case s.kind == 0:
 			f.Kind, f.Fault = "fault", s.fault.String()

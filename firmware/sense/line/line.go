@@ -190,6 +190,7 @@ type pointState struct {
 	limit    time.Duration
 	lastGood time.Time
 	quality  point.Quality
+	latest   point.Reading // under the line's mu
 }
 
 // New makes the owner of a bus. It panics on nothing: what is wrong with a
@@ -207,7 +208,7 @@ func New(cfg Config, bus drivers.Registers, o Opts) *Line {
 	}
 	l := &Line{cfg: cfg, bus: bus, o: o, byID: map[string]*unit{},
 		acts: make(chan *act, 64), lends: make(chan *lending, 1), guests: make(chan *guest, 8), nudge: make(chan struct{}, 1), ended: make(chan struct{}), first: make(chan struct{})}
-	l.snap = Snapshot{Line: cfg.Name, Up: true, Readings: map[point.ID]point.Reading{}}
+	l.snap = Snapshot{Line: cfg.Name, Up: true}
 	for _, cu := range cfg.Units {
 		u := newUnit(cu, bus.Cost)
 		l.units = append(l.units, u)

@@ -48,7 +48,14 @@ func (l *Line) Snapshot() Snapshot {
 	for i := range s.Units {
 		s.Units[i].Faults = maps.Clone(s.Units[i].Faults)
 	}
-	s.Readings = maps.Clone(s.Readings)
+	s.Readings = map[point.ID]point.Reading{}
+	for _, u := range l.units {
+		for i := range u.points {
+			if r := u.points[i].latest; r.Point != "" {
+				s.Readings[r.Point] = r
+			}
+		}
+	}
 	return s
 }
 

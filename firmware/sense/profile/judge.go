@@ -35,13 +35,19 @@ type Judge struct {
 	unmoved     clock.Stamp // since when last has not changed
 }
 
-// NewJudge makes a judge that has seen nothing.
-func (p *Point) NewJudge() *Judge { return &Judge{pt: p} }
+// NewJudge makes a judge that has seen nothing; nil, which believes all, where
+// the profile names nothing to judge by.
+func (p *Point) NewJudge() *Judge {
+	if p.Rate == nil && p.Stuck <= 0 {
+		return nil
+	}
+	return &Judge{pt: p}
+}
 
 // Look gives the value as it may be believed at an instant. Values that are
 // not Good pass unchanged and teach nothing.
 func (j *Judge) Look(v Value, at clock.Stamp) Value {
-	if v.Quality != point.Good {
+	if j == nil || v.Quality != point.Good {
 		return v
 	}
 	if !j.known {
