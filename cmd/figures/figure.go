@@ -34,7 +34,7 @@ func (g goal) holds(v float64) bool {
 }
 
 func (g goal) unit() string {
-	for suffix, u := range map[string]string{"_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1"} {
+	for suffix, u := range map[string]string{"_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1", "_pct": "%"} {
 		if strings.HasSuffix(g.figure, suffix) {
 			return u
 		}

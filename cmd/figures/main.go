@@ -52,6 +52,15 @@ var measures = []measure{
 		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: lateAnswers, quiet: true},
 	{goals: []goal{{"acquire.dead_unit_share", atLeast, 0.90}},
 		most: 2 * time.Minute, mostLong: 4 * time.Minute, run: deadUnit, quiet: true},
+	// Alone, since they measure the processor and the wire.
+	{goals: []goal{{"acquire.line_share_9600_4x100", atLeast, 0.97}, {"acquire.line_cpu_pct", atMost, 1.5}},
+		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: shareSlow},
+	{goals: []goal{{"acquire.line_share_115200_4x10", atLeast, 0.80}, {"acquire.line_share_115200_over_best_peer", atLeast, 1}},
+		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: shareFast},
+	{goals: []goal{{"acquire.tcp_50x100_1s_cpu_pct", atMost, 1}, {"acquire.tcp_50x100_rss_mib", atMost, 25}},
+		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: tcpSlow},
+	{goals: []goal{{"acquire.tcp_50x100_100ms_cpu_pct", atMost, 4}},
+		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: tcpFast},
 	{goals: []goal{{"acquire.new_sensor_lines", atMost, 40}},
 		most: time.Minute, mostLong: time.Minute, run: newSensorLines, quiet: true},
 	{goals: []goal{{"history.gb_written_year", atMost, 130}, {"history.query_ms_p99", atMost, 100}},
@@ -72,6 +81,7 @@ func main() {
 	flag.Parse()
 	ahead()
 	noiseIfAsked()
+	readAsPeerIfAsked()
 	os.Exit(run(*edged, *only, *long, *keep, *seed))
 }
 
