@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"drivers/gpio":               {"drivers"},
 	"drivers/audio":              {"drivers"},
 	"drivers/nmea":               {"drivers"},
+	"drivers/sdi12":              {"drivers"},
 	"drivers/drivertest":         {"drivers"},
 	"configs":                    {},
 	"firmware/phrase":            {},
@@ -55,6 +56,7 @@ var arrows = map[string][]string{
 	"hwtest/storm":               {"hwtest/"},
 	"hwtest/powercut":            {},
 	"hwtest/nmea":                {},
+	"hwtest/sdi12":               {},
 }
 
 func allowed(from, to string) bool {

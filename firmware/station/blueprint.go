@@ -47,12 +47,15 @@ type LinePlan struct {
 }
 
 // Text tells whether the line carries lines of text instead of registers.
-func (l LinePlan) Text() bool { return len(l.Units) == 1 && l.Units[0].Profile.Via == profile.Text }
+func (l LinePlan) Text() bool {
+	return len(l.Units) == 1 && (l.Units[0].Profile.Via == profile.Text || l.Units[0].Profile.Via == profile.NMEA)
+}
 
 // UnitPlan is one device on a line.
 type UnitPlan struct {
 	Device  string
 	Unit    uint8
+	Address string // of an instrument without a unit number
 	Profile *profile.Profile
 	Every   *time.Duration
 	Offset  map[string]float64 // by point, in its unit

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"tocsin/drivers"
+	"tocsin/drivers/nmea"
 	"tocsin/drivers/serial"
 	"tocsin/drivers/text"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sense/line"
+	"tocsin/firmware/sense/profile"
 )
 
 // running is one line that runs.
@@ -23,6 +25,7 @@ type running struct {
 	plan LinePlan
 	regs *line.Line // nil for text
 	text *line.Text
+	many *line.Polled // instruments whose values have names
 	stop context.CancelFunc
 	done chan struct{}
 	bus  interface{ Close() error }
@@ -32,12 +35,18 @@ func (r *running) firstRound() <-chan struct{} {
 	if r.text != nil {
 		return r.text.FirstRound()
 	}
+	if r.many != nil {
+		return r.many.FirstRound()
+	}
 	return r.regs.FirstRound()
 }
 
 func (r *running) snapshot() line.Snapshot {
 	if r.text != nil {
 		return r.text.Snapshot()
+	}
+	if r.many != nil {
+		return r.many.Snapshot()
 	}
 	return r.regs.Snapshot()
 }
@@ -78,7 +87,7 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	r := &running{plan: p, stop: cancel, done: make(chan struct{})}
 	proof := h.dog.Proof("line "+p.Name, proofLimit)
 	defer func() {
-		if r.regs == nil && r.text == nil {
+		if r.regs == nil && r.text == nil && r.many == nil {
 			h.dog.Retire(proof) // what does not run must not starve the watchdog
 		}
 	}()
@@ -96,6 +105,12 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 			stale[""] = max(3**u.Every, 5*time.Second)
 		}
 		r.bus, r.text = src, line.NewText(line.TextConfig{Name: p.Name, Device: u.Device, Profile: u.Profile, Zero: u.Offset, Stale: stale}, src, o)
+	} else if p.many() {
+		var err error
+		if r.bus, r.many, err = h.startMany(p, port, o); err != nil {
+			cancel()
+			return nil, err
+		}
 	} else {
 		bus, err := openRegisters(p, port)
 		if err != nil {
@@ -119,6 +134,9 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	h.guard.GoIn(ctx, "sense", "line "+p.Name, guard.Restart, func(ctx context.Context) error {
 		if r.text != nil {
 			return r.text.Run(ctx)
+		}
+		if r.many != nil {
+			return r.many.Run(ctx)
 		}
 		return r.regs.Run(ctx)
 	})
@@ -165,7 +183,10 @@ func portProblem(err error) error {
 	return &drivers.Fault{Kind: drivers.FaultGone, Err: said}
 }
 
-func (h *House) openText(p LinePlan, port func() (drivers.Port, error)) (*text.Device, error) {
+func (h *House) openText(p LinePlan, port func() (drivers.Port, error)) (drivers.Fields, error) {
+	if p.Units[0].Profile.Via == profile.NMEA {
+		return nmea.New(port, nmea.Opts{Tell: h.skyTime(p.Name)}), nil
+	}
 	rec := p.Units[0].Profile.Record
 	if rec == nil {
 		return nil, fmt.Errorf("profile %s has no record", p.Units[0].Profile.Name)

@@ -181,7 +181,7 @@ func (p *prover) named(kind, name string) {
 
 func (p *prover) line(name string, l config.Line) {
 	p.named("lines", name)
-	if (l.Port == "") == (l.TCP == "") {
+	if oneOf(l.Port, l.TCP, l.I2C, l.OneWire, l.Pins) != 1 {
 		p.problem(phrase.M("site.line_way", "line", name), "lines", name)
 	}
 	if l.TCP != "" && !strings.Contains(l.TCP, ":") {
@@ -194,6 +194,7 @@ func (p *prover) line(name string, l config.Line) {
 		p.problem(phrase.M("site.line_format", "format", l.Format), "lines", name, "format")
 	}
 	p.spoken(name, l)
+	p.ways(name, l)
 	for other, o := range p.site.Lines {
 		if other < name && (l.Port != "" && o.Port == l.Port || l.TCP != "" && o.TCP == l.TCP) {
 			p.problem(phrase.M("site.line_twice", "line", name, "other", other), "lines", name)
@@ -255,14 +256,19 @@ func (p *prover) device(name string, d config.Device) {
 		p.problem(phrase.M("site.unit", "unit", d.Unit), "devices", name, "unit")
 		return
 	}
+	if !p.reaches(name, d, prof, l) {
+		return
+	}
 	for _, u := range l.Units {
-		if u.Profile.Via != prof.Via || prof.Via == profile.Text {
+		if u.Profile.Via != prof.Via || prof.Via == profile.Text || prof.Via == profile.NMEA {
 			p.problem(phrase.M("site.line_shared", "line", d.Line, "device", name, "other", u.Device), "devices", name, "line")
-		} else if int(u.Unit) == d.Unit {
+		} else if prof.Via.Named() && u.Address == d.Address {
+			p.problem(phrase.M("site.address_twice", "address", d.Address, "line", d.Line, "other", u.Device), "devices", name, "address")
+		} else if !prof.Via.Named() && int(u.Unit) == d.Unit {
 			p.problem(phrase.M("site.unit_twice", "unit", d.Unit, "line", d.Line, "other", u.Device), "devices", name, "unit")
 		}
 	}
-	u := UnitPlan{Device: name, Unit: uint8(d.Unit), Profile: prof, Offset: map[string]float64{}}
+	u := UnitPlan{Device: name, Unit: uint8(d.Unit), Address: d.Address, Profile: prof, Offset: map[string]float64{}}
 	if d.Every != nil {
 		e := d.Every.Duration()
 		u.Every = &e

@@ -40,6 +40,12 @@ type Place struct {
 type Line struct {
 	Port string `yaml:"port"`
 	TCP  string `yaml:"tcp"`
+	// I2C is the board's bus (/dev/i2c-1), OneWire the folder of the kernel's
+	// 1-Wire devices (/sys/bus/w1/devices); Pins, "board", are contacts on the
+	// board's own pins, whose closings are counted.
+	I2C     string `yaml:"i2c"`
+	OneWire string `yaml:"onewire"`
+	Pins    string `yaml:"pins"`
 	// Framing is what is spoken over TCP: modbus-tcp (the default), or rtu or
 	// ascii to a serial server, which carries bytes unchanged.
 	Framing string `yaml:"framing"`
@@ -75,6 +81,9 @@ type Device struct {
 	Profile string      `yaml:"profile"`
 	Line    string      `yaml:"line"`
 	Unit    int         `yaml:"unit"`
+	// Address is where an instrument without a unit number is: 0 to 9, a to z, A to
+	// Z (SDI-12), 0x76 (I2C), 28-0316a2795ee4 (1-Wire), GPIO17 (a contact).
+	Address string `yaml:"address"`
 	// Zero is added to the device's water levels: the gauge's zero above the
 	// site's datum.
 	Zero *Amount `yaml:"zero"`
