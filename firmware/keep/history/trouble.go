@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -56,6 +57,22 @@ func classify(err error) (cure, phrase.Message) {
 		}
 	}
 	return wait, phrase.M("history.disk", "cause", err.Error())
+}
+
+// explain says to people why nothing is written. SQLite reports many faults as
+// plain input and output errors, so the file system is asked.
+func explain(dir string, err error) phrase.Message {
+	c, why := classify(err)
+	var st unix.Statfs_t
+	if c == wait && why.Code == "history.disk" && unix.Statfs(dir, &st) == nil {
+		switch {
+		case st.Flags&unix.ST_RDONLY != 0:
+			return phrase.M("history.readonly")
+		case low(dir):
+			return phrase.M("history.full")
+		}
+	}
+	return why
 }
 
 // setAside renames a damaged file, so that the next attempt makes a new one. One

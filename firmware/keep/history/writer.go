@@ -93,7 +93,7 @@ func (h *History) turn() error {
 func (h *History) fail(err error) error {
 	h.drop()
 	h.count(func(s *Stats) { s.Failures++ })
-	_, why := classify(err)
+	why := explain(h.dir, err)
 	h.o.Log.Warn("history not written", "err", err)
 	h.settle(false, why)
 	return err
