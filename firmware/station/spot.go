@@ -12,7 +12,9 @@ import (
 // is what a box of thousands of points costs.
 type spot struct {
 	last point.Reading // under House.mu
-	was  point.Quality // of the reading before
+	// counts are the readings by quality, under House.mu too.
+	counts [point.CommFault + 1]uint64
+	was    point.Quality // of the reading before
 	// asked is the engine that looked was asked of: a reload makes another.
 	asked  *rule.Engine
 	looked bool
@@ -63,6 +65,7 @@ func (h *House) takeAll(rs []point.Reading) {
 	for i, s := range h.spots {
 		if s != nil {
 			s.was, s.last = s.last.Quality, rs[i]
+			s.counts[min(rs[i].Quality, point.CommFault)]++
 		}
 	}
 	h.mu.Unlock()

@@ -63,7 +63,7 @@ type boxCollector struct{ box Box }
 
 // Describe is prometheus's.
 func (c boxCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descs {
+	for _, d := range append(counterDescs[:len(counterDescs):len(counterDescs)], descs...) {
 		ch <- d
 	}
 }
@@ -114,6 +114,9 @@ func (c boxCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	c.lines(gauge, count)
+	c.counters(gauge, func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, clean(labels)...)
+	})
 }
 
 func (c boxCollector) lines(gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, int64, ...string)) {

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tocsin/firmware/point"
+)
+
+// countingBox is a box of which only what a collector asks for is there.
+type countingBox struct{ Box }
+
+func (countingBox) Status() Status       { return Status{Armed: true, Level: "prepare", Trust: "gnss"} }
+func (countingBox) Faults() []Fault      { return nil }
+func (countingBox) Alarms() []Alarm      { return []Alarm{{State: "raised"}} }
+func (countingBox) Soundings() Soundings { return Soundings{} }
+func (countingBox) Readings() []Reading {
+	v := 1.5
+	return []Reading{{Point: "river.level", Value: &v, Unit: "m", Quality: point.Good}}
+}
+func (countingBox) Lines() []Line {
+	return []Line{{Name: "west", Up: true, Units: []Unit{{Device: "river", Unit: 2, Asked: 3, Good: 2, Faults: map[string]int64{"timeout": 1}}}}}
+}
+func (countingBox) UnitCounters() []UnitCounters {
+	return []UnitCounters{{Line: "west", Device: "river", Unit: 2, Acts: 2, Done: 1, Held: 3 * time.Second, Wasted: time.Second, Last: time.Now().Add(-time.Minute)}}
+}
+func (countingBox) PointCounters() []PointCounters {
+	return []PointCounters{{Point: "river.level", ByQuality: map[point.Quality]uint64{point.Good: 2, point.CommFault: 1}}}
+}
+
+func told(t *testing.T) map[string]float64 {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(boxCollector{countingBox{}}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	all, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range all {
+		if f.GetHelp() == "" {
+			t.Errorf("%s has no help", f.GetName())
+		}
+		counter := strings.HasSuffix(f.GetName(), "_total")
+		for _, m := range f.GetMetric() {
+			if strings.HasPrefix(f.GetName(), "tocsin_") && counter != (m.GetCounter() != nil) {
+				t.Errorf("%s: only counters end in _total", f.GetName())
+			}
+			out[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return out
+}
+
+func TestUnitsAndPointsAreCounted(t *testing.T) {
+	got := told(t)
+	for name, want := range map[string]float64{
+		"tocsin_unit_acts_total": 2, "tocsin_unit_acts_done_total": 1, "tocsin_unit_line_seconds_total": 3,
+		"tocsin_unit_wasted_seconds_total": 1, "tocsin_point_readings_total": 3, "tocsin_unit_failures_total": 1,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	if a := got["tocsin_unit_answer_age_seconds"]; a < 60 || a > 120 {
+		t.Errorf("the last answer is %v s old", a)
+	}
+}
+
+// Each figure that the dashboard draws is one that the box tells.
+func TestTheDashboardDrawsWhatTheBoxTells(t *testing.T) {
+	b, err := os.ReadFile("../../../configs/grafana/tocsin.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Title  string
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		t.Fatal(err)
+	}
+	got := told(t)
+	drawn := 0
+	for _, p := range d.Panels {
+		for _, q := range p.Targets {
+			for _, name := range regexp.MustCompile(`\b(tocsin|process|go)_[a-z_]+`).FindAllString(q.Expr, -1) {
+				drawn++
+				if _, ok := got[name]; !ok {
+					t.Errorf("%s draws %s, which the box does not tell", p.Title, name)
+				}
+			}
+		}
+	}
+	if drawn < 15 {
+		t.Errorf("only %d figures are drawn", drawn)
+	}
+}
