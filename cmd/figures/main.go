@@ -52,6 +52,12 @@ var measures = []measure{
 		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: lateAnswers, quiet: true},
 	{goals: []goal{{"acquire.dead_unit_share", atLeast, 0.90}},
 		most: 2 * time.Minute, mostLong: 4 * time.Minute, run: deadUnit, quiet: true},
+	{goals: []goal{{"acquire.dead_unit_back_s", atMost, 10}},
+		most: 3 * time.Minute, mostLong: 12 * time.Minute, run: deadUnitBack, quiet: true},
+	{goals: []goal{{"acquire.requests_saved", atLeast, 10}},
+		most: 2 * time.Minute, mostLong: 2 * time.Minute, run: requestsSaved, quiet: true},
+	{goals: []goal{{"acquire.unplug_replug", atMost, 0}},
+		most: 3 * time.Minute, mostLong: 10 * time.Minute, run: unplugReplug, quiet: true},
 	// Alone, since they measure the processor and the wire.
 	{goals: []goal{{"acquire.line_share_9600_4x100", atLeast, 0.97}, {"acquire.line_cpu_pct", atMost, 1.5}},
 		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: shareSlow},
