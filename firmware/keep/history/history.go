@@ -103,6 +103,7 @@ type History struct {
 
 	in        chan point.Reading
 	wake      chan struct{} // something waits for the writer
+	tried     chan struct{} // closed when the file was opened for the first time, well or not
 	condemned chan *file    // a reader found this one damaged
 	flush     chan chan struct{}
 	closing   chan struct{}
@@ -134,7 +135,7 @@ func Open(dir string, o Opts) (*History, error) {
 	}
 	h := &History{
 		dir: dir, o: o.withDefaults(), run: newRun(), ok: true,
-		in: make(chan point.Reading, 4096), wake: make(chan struct{}, 1), condemned: make(chan *file, 1),
+		in: make(chan point.Reading, 4096), wake: make(chan struct{}, 1), tried: make(chan struct{}), condemned: make(chan *file, 1),
 		flush: make(chan chan struct{}), closing: make(chan struct{}), done: make(chan struct{}), flushed: make(chan struct{}),
 	}
 	h.o.Guard.Go("history", "gather", guard.Restart, h.gather)

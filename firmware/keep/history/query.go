@@ -64,8 +64,11 @@ type Row struct {
 // ErrUnknown says that nothing was ever kept of a point.
 var ErrUnknown = errors.New("history: unknown point")
 
-// queryTime bounds one query.
-const queryTime = 8 * time.Second
+// queryTime bounds one query, openWait how long it waits for the first opening.
+const (
+	queryTime = 8 * time.Second
+	openWait  = 2 * time.Second
+)
 
 func msec(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
@@ -81,6 +84,16 @@ func (h *History) Query(ctx context.Context, q Query) (Answer, error) {
 	q.Most = min(max(q.Most, 1), MostRows)
 	if !q.From.Before(q.To) || q.From.Year() < 1970 || q.To.Year() > 9998 {
 		return Answer{}, fmt.Errorf("history: no span from %v to %v", q.From, q.To)
+	}
+	// Just after the start the file is not open yet, and to answer from RAM alone
+	// would say that nothing was kept.
+	opening := time.NewTimer(openWait)
+	defer opening.Stop()
+	select {
+	case <-h.tried:
+	case <-opening.C:
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
 	}
 	ram := h.waiting(q.Point)
 	h.fmu.RLock()

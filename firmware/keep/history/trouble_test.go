@@ -173,7 +173,8 @@ func TestWithTheDiskDeadItGoesOnInRAMAndWritesItLater(t *testing.T) {
 	}
 	mend()
 	b.written()
-	if ok, _ := b.State(); !ok || b.Stats().Lost != 0 {
+	until(t, "it is well again", func() bool { ok, _ := b.State(); return ok })
+	if b.Stats().Lost != 0 {
 		t.Errorf("%+v", b.Stats())
 	}
 	b.end()

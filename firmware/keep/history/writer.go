@@ -28,7 +28,9 @@ func (h *History) write(ctx context.Context) error {
 	for last := false; !last; {
 		var again <-chan time.Time
 		wake := h.wake
-		if err := h.turn(); err != nil {
+		err := h.turn()
+		h.opened()
+		if err != nil {
 			pause = min(max(2*pause, h.o.Retry), h.o.RetryMax)
 			again, wake = time.After(pause), nil
 		} else {
@@ -56,6 +58,15 @@ func (h *History) write(ctx context.Context) error {
 	close(h.done)
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// opened tells the queries that what is on the disk can be asked now.
+func (h *History) opened() {
+	select {
+	case <-h.tried:
+	default:
+		close(h.tried)
+	}
 }
 
 func (h *History) over() bool {
