@@ -84,6 +84,7 @@ type House struct {
 	house      *output.House
 	desk       *order.Desk
 	lines      lineSet
+	scans      sync.Map // lines that are being scanned
 	noted      chan func()
 	notesLost  atomic.Int64
 	badAt      map[string]time.Duration // when a point or device was last at fault

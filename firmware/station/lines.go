@@ -29,6 +29,7 @@ type running struct {
 	stop context.CancelFunc
 	done chan struct{}
 	bus  interface{ Close() error }
+	port *keptPort
 }
 
 func (r *running) firstRound() <-chan struct{} {
@@ -84,7 +85,7 @@ func (l LinePlan) turnaround() time.Duration {
 // not there is not an error: the owner keeps trying and calls the fault.
 func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{plan: p, stop: cancel, done: make(chan struct{})}
+	r := &running{plan: p, stop: cancel, done: make(chan struct{}), port: &keptPort{}}
 	proof := h.dog.Proof("line "+p.Name, proofLimit)
 	defer func() {
 		if r.regs == nil && r.text == nil && r.many == nil {
@@ -92,7 +93,7 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 		}
 	}()
 	o := line.Opts{Clock: h.clock, Sink: h.sink, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
-	port := h.portOf(ctx, p)
+	port := r.port.keeps(h.portOf(ctx, p))
 	if p.Text() {
 		src, err := h.openText(p, port)
 		if err != nil {

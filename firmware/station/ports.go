@@ -31,13 +31,15 @@ func (h *House) portOf(ctx context.Context, p LinePlan) func() (drivers.Port, er
 			return modbus.DialStream(ctx, p.Config.TCP, modbus.StreamOpts{Start: start, Connect: max(time.Second, p.timeout())})
 		}
 	}
-	return func() (drivers.Port, error) {
-		s, err := serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: start, RS485: directionOf(p.Config.RS485)})
-		if err != nil {
-			return nil, portProblem(err)
-		}
-		return s, nil
+	return func() (drivers.Port, error) { return openSerial(p, start) }
+}
+
+func openSerial(p LinePlan, start drivers.Starter) (drivers.Port, error) {
+	s, err := serial.Open(p.Config.Port, serial.Opts{Baud: p.Baud, Format: p.Format, Start: start, RS485: directionOf(p.Config.RS485)})
+	if err != nil {
+		return nil, portProblem(err)
 	}
+	return s, nil
 }
 
 func directionOf(c *config.RS485) *serial.RS485 {

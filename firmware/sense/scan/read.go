@@ -44,8 +44,8 @@ func settle(ctx context.Context, bus drivers.Registers, wait time.Duration) erro
 	if !ok {
 		return nil
 	}
-	// The driver counts six of its timeouts; nothing waits longer than that.
-	for end := time.Now().Add(10 * wait); time.Now().Before(end); {
+	// The driver counts six of its timeouts.
+	for end := time.Now().Add(2*time.Second + 10*wait); time.Now().Before(end); {
 		until := time.Time{}
 		for u := 1; u <= 247; u++ {
 			if t, owed := l.Owed(uint8(u)); owed && t.After(until) {

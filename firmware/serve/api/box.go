@@ -20,6 +20,11 @@ type Box interface {
 	Readings() []Reading
 	// Lines gives the counters of each line and unit.
 	Lines() []Line
+	// Frames gives the last 200 frames of a line, the oldest first; ErrUnknown
+	// where there is no such line.
+	Frames(line string) ([]Frame, error)
+	// Scan proves that a scan may begin; ErrUnknown where there is no such line.
+	Scan(q ScanQuery, who Who) (ScanRun, error)
 	// Alarms gives the alarms that stand, worst first, then those that ended
 	// within the last day.
 	Alarms() []Alarm

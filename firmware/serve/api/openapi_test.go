@@ -51,6 +51,7 @@ func operations(t *testing.T) []operation {
 var bodies = map[string]string{
 	"stop": `{"who":"李雷"}`, "acknowledge": `{"who":"李雷"}`,
 	"release": `{"who":"李雷","reason":"水退了"}`, "raise": `{"level":"prepare","who":"李雷","reason":"塘坝渗水"}`,
+	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 
 func call(h http.Handler, g access.Grant, op operation, body, token string) *httptest.ResponseRecorder {
@@ -107,7 +108,7 @@ func TestEveryOperationIsHeldToItsRole(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []string{"stop", "acknowledge", "release", "raise"} {
+	for _, id := range []string{"stop", "acknowledge", "release", "raise", "scan"} {
 		if !writes[id] {
 			t.Errorf("%s is not in the document", id)
 		}

@@ -92,12 +92,14 @@ func (s *Server) register() {
 	})
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
 	s.registerHistory()
+	s.registerFrames()
 	s.registerStreams()
 
 	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/acknowledge", "acknowledge", "A named person takes an alarm in hand", s.acknowledge)
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/release", "release", "A named person gives the all-clear", s.release)
 	add(s, access.Operator, http.MethodPost, "/raise", "raise", "A named person raises a level by hand", s.raise)
+	s.registerScan()
 }
 
 // full writes an empty list as [] rather than null.
