@@ -165,14 +165,9 @@ func unplugReplug(b *bench) error {
 		return err
 	}
 	pid := x.cmd.Process.Pid
-	files, routines, err := x.holds(pid)
-	if err != nil {
-		return err
-	}
 	r := b.rng()
 	lost := 0
-	pulls := b.n(20, 100)
-	for range pulls {
+	pull := func() error {
 		i := r.IntN(len(ls))
 		if err := b.pause(time.Duration(r.Int64N(int64(300 * time.Millisecond)))); err != nil {
 			return err
@@ -194,12 +189,39 @@ func unplugReplug(b *bench) error {
 			lost++
 			b.log("line %d did not come back: %v", i, err)
 		}
+		return b.ctx.Err()
+	}
+	// The first pulls open what the box then keeps: the way into its journal.
+	for range 5 {
+		if err := pull(); err != nil {
+			return err
+		}
+	}
+	var files, routines int
+	for range 20 {
+		f, g, err := x.holds(pid)
+		if err != nil {
+			return err
+		}
+		files, routines = max(files, f), max(routines, g)
+		if err := b.pause(100 * time.Millisecond); err != nil {
+			return err
+		}
+	}
+	pulls := b.n(20, 100)
+	for range pulls {
+		if err := pull(); err != nil {
+			return err
+		}
 	}
 	// What ends late is given time to end.
 	var leaked int
 	b.until("what was opened to be closed", 10*time.Second, func() bool {
 		f, g, e := x.holds(pid)
 		leaked, err = max(0, f-files)+max(0, g-routines), e
+		if leaked > 0 {
+			b.log("it holds %d descriptors of %d and %d goroutines of %d", f, files, g, routines)
+		}
 		return e != nil || leaked == 0
 	})
 	if err != nil {
