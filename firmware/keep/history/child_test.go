@@ -7,8 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
@@ -29,7 +32,7 @@ func TestMain(m *testing.M) {
 // childEvery is how long the child gathers.
 const childEvery = 200 * time.Millisecond
 
-// childLoad offers a counter without end, 64 points of it, and says what it has
+// childLoad offers a counter without end, 256 points of it, and says what it has
 // offered before each offering.
 func childLoad(dir string) {
 	c := clock.NewSystem(time.Time{}, clock.Set)
@@ -40,13 +43,30 @@ func childLoad(dir string) {
 	if err != nil {
 		panic(err)
 	}
+	go writeback(dir)
 	for n := 1; ; n++ {
 		now := c.Now()
 		fmt.Println(n, now.Wall.UnixMilli())
-		for i := range 64 {
+		for i := range 256 {
 			h.Offer(point.Reading{Point: point.ID(fmt.Sprint("p.", i)), Value: float64(n), Unit: "1", Quality: point.Good, At: now})
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// writeback has the kernel send pieces of the files to the disk, out of order and
+// without a flush, as it does by itself after a while.
+func writeback(dir string) {
+	for {
+		time.Sleep(time.Duration(rand.IntN(8)) * time.Millisecond)
+		f, err := os.OpenFile(filepath.Join(dir, fileName+[]string{"", "-wal"}[rand.IntN(2)]), os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if st, err := f.Stat(); err == nil && st.Size() > 0 {
+			unix.SyncFileRange(int(f.Fd()), rand.Int64N(st.Size())&^4095, 32<<10, unix.SYNC_FILE_RANGE_WRITE)
+		}
+		f.Close()
 	}
 }
 
@@ -99,6 +119,12 @@ func TestKill9LosesABatchAtMostAndHarmsNothing(t *testing.T) {
 // offered.
 func killOne(t *testing.T, dir string, life time.Duration) (last, at int64) {
 	t.Helper()
+	return endOne(t, dir, life, func(kill func()) { kill() })
+}
+
+// endOne ends the child in a way of the caller's, which calls kill.
+func endOne(t *testing.T, dir string, life time.Duration, end func(kill func())) (last, at int64) {
+	t.Helper()
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := c.StdoutPipe()
@@ -110,12 +136,16 @@ func killOne(t *testing.T, dir string, life time.Duration) (last, at int64) {
 	}
 	kill := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
 	defer kill.Stop()
+	ended := make(chan struct{})
 	for sc := bufio.NewScanner(out); sc.Scan(); {
 		if n, _ := fmt.Sscan(sc.Text(), &last, &at); n == 2 && last == 1 {
-			time.AfterFunc(life, func() { c.Process.Kill() })
+			time.AfterFunc(life, func() { defer close(ended); end(func() { c.Process.Kill() }) })
 		}
 	}
 	c.Wait()
+	if last > 0 {
+		<-ended
+	}
 	if last < 10 {
 		t.Fatalf("the child offered %d", last)
 	}
