@@ -256,17 +256,34 @@ func openAt(ctx context.Context, p LinePlan, s scan.Setting, wait time.Duration,
 	if err != nil {
 		return nil, err
 	}
+	x := &theirs{first: first}
 	open := func() (drivers.Port, error) {
-		if q := first; q != nil {
-			first = nil
+		if q := x.first; q != nil {
+			x.first = nil
 			return q, nil
 		}
 		return openSerial(p, start)
 	}
+	x.Line = modbus.NewRTU(open, o)
 	if p.ascii() {
-		return modbus.NewASCII(open, o), nil
+		x.Line = modbus.NewASCII(open, o)
 	}
-	return modbus.NewRTU(open, o), nil
+	return x, nil
+}
+
+// theirs is a line that a scan opened for itself.
+type theirs struct {
+	*modbus.Line
+	first drivers.Port // until it is asked for the first time
+}
+
+// Close closes a port too that nobody was asked on.
+func (x *theirs) Close() error {
+	err := x.Line.Close()
+	if x.first != nil {
+		err = errors.Join(err, x.first.Close())
+	}
+	return err
 }
 
 func openFree(ctx context.Context, p LinePlan, start drivers.Starter) (drivers.Port, error) {
