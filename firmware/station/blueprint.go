@@ -33,6 +33,7 @@ type Blueprint struct {
 	Points  []PointInfo
 	Rules   []rule.Spec
 	Sources map[point.ID]rule.Source
+	Doubts  rule.Doubts
 	Outputs []OutputPlan
 	Inputs  []InputPlan
 }
@@ -70,9 +71,11 @@ type PointInfo struct {
 	Type     profile.Type
 	Every    time.Duration
 	Limit    time.Duration // age at which it is stale
-	Counter  *rule.Counter
-	Line     string
-	Used     bool // by a rule
+	Counter  *point.Counter
+	// Datum is what a water level is counted from, "" where it is no water level.
+	Datum point.Datum
+	Line  string
+	Used  bool // by a rule
 }
 
 // OutputPlan is one output.

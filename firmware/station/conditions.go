@@ -12,6 +12,7 @@ import (
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/sense/profile"
 )
 
 // Windows of sums and rises that a rule may name: 1 minute so that a bench can be
@@ -97,6 +98,12 @@ func (p *prover) condition(hazard string, i int, m map[string]any) (rule.Conditi
 	}
 	if c.Kind != rule.Value && (c.Window < windowLeast || c.Window > windowMost) {
 		bad("over", phrase.M("site.window", "least", point.Span(windowLeast).String(), "most", point.Span(windowMost).String()))
+	}
+	if info.Type == profile.String {
+		bad("point", phrase.M("site.text_point", "point", id))
+	}
+	if c.Kind == rule.Value {
+		p.sameDatum(c.Point, info, bad)
 	}
 	if c.Kind == rule.Sum && info.Counter == nil {
 		bad("point", phrase.M("site.not_counter", "point", id))

@@ -75,7 +75,8 @@ type House struct {
 	keptAt  time.Duration   // when the rules' memory was last kept,
 	keptN   uint64          // and how much had changed by then
 
-	spots []*spot // of the readings just being taken
+	spots    []*spot // of the readings just being taken
+	believed []point.Reading
 
 	readings chan []point.Reading
 	acts     chan func()
@@ -156,6 +157,9 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 			f()
 		case <-tick.C:
 			now := h.clock.Now()
+			if late := h.engine.Due(now); len(late) > 0 {
+				h.take(late)
+			}
 			for _, v := range h.engine.Tick(now) {
 				h.judge(v)
 			}

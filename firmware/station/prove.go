@@ -120,6 +120,9 @@ func (p *prover) all() {
 	if p.bp.Tones, err = speech.LoadTones(p.fsys, "tones.yaml", false); err != nil {
 		p.problem(phrase.M("site.bad_tones", "detail", err))
 	}
+	if p.bp.Doubts, err = rule.LoadDoubts(p.fsys, "plausibility.yaml"); err != nil {
+		p.problem(phrase.M("site.bad_plausibility", "detail", err))
+	}
 	p.place()
 	for _, name := range slices.Sorted(maps.Keys(p.site.Lines)) {
 		p.line(name, p.site.Lines[name])
@@ -127,6 +130,7 @@ func (p *prover) all() {
 	for _, name := range slices.Sorted(maps.Keys(p.site.Devices)) {
 		p.device(name, p.site.Devices[name])
 	}
+	p.neighbours()
 	p.linesDone()
 	for _, name := range slices.Sorted(maps.Keys(p.site.Outputs)) {
 		p.output(name, p.site.Outputs[name])
@@ -158,7 +162,7 @@ func (p *prover) place() {
 	if len(s.At) != 0 && (len(s.At) != 2 || math.Abs(s.At[0]) > 90 || math.Abs(s.At[1]) > 180) {
 		p.problem(phrase.M("site.at"), "site", "at")
 	}
-	if s.Datum != "" && !slices.Contains([]point.Datum{point.Datum1985, point.DatumPearlRiver, point.DatumLocal}, s.Datum) {
+	if s.Datum != "" && !slices.Contains(data, s.Datum) {
 		p.problem(phrase.M("site.datum", "datum", string(s.Datum)), "site", "datum")
 	}
 	if len(s.Languages) == 0 {
@@ -288,10 +292,11 @@ func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u
 		}
 		info.Limit = max(3*info.Every+2*time.Second, 5*time.Second)
 		if c := pt.Counter; c != nil {
-			info.Counter = &rule.Counter{Wrap: c.Wrap, Burst: 2 * c.Tip}
-			if c.Rate != nil && c.Rate.Per > 0 {
-				info.Counter.Most = c.Rate.Most / c.Rate.Per.Seconds()
+			k := *c
+			if pt.Unit == "mm" {
+				k.Within = p.bp.Doubts.Rain
 			}
+			info.Counter = &k
 		}
 		if d.Zero != nil && pt.Unit.Quantity() == point.Unit("m").Quantity() && pt.Counter == nil {
 			off, err := d.Zero.In(pt.Unit)
@@ -301,14 +306,18 @@ func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u
 			}
 			u.Offset[pt.ID], took = off, true
 		}
+		info.Datum = datumOf(p.site.Site.Datum, d, pt)
 		p.points[info.ID] = info
 		p.bp.Points = append(p.bp.Points, *info)
-		p.bp.Sources[info.ID] = rule.Source{Limit: info.Limit, Counter: info.Counter}
+		p.bp.Sources[info.ID] = rule.Source{Limit: info.Limit, Counter: info.Counter, Step: stepOf(pt)}
 	}
 	if d.Zero != nil && !took {
 		p.problem(phrase.M("site.zero_nothing", "device", name), "devices", name, "zero")
 	}
-	if d.Zero != nil && p.site.Site.Datum == "" {
+	if d.Datum != "" && !slices.Contains(data, d.Datum) {
+		p.problem(phrase.M("site.datum", "datum", string(d.Datum)), "devices", name, "datum")
+	}
+	if d.Zero != nil && d.Datum == "" && p.site.Site.Datum == "" {
 		p.problem(phrase.M("site.datum_missing"), "devices", name, "zero")
 	}
 }

@@ -45,12 +45,14 @@ func (h *House) reload(ctx context.Context) {
 	}
 	err := h.do(func() {
 		now := h.clock.Now()
+		h.take(h.engine.Held())
 		memory, _ := h.engine.State(now)
 		e, err := rule.New(bp.Rules, bp.Sources, now)
 		if err != nil {
 			h.log.Error("reload", "err", err)
 			return
 		}
+		e.Doubt(bp.Doubts)
 		if err := e.Restore(memory, now); err != nil {
 			h.log.Warn("rules' memory not carried over", "err", err)
 		}

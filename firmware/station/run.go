@@ -82,6 +82,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if h.engine, err = rule.New(bp.Rules, bp.Sources, h.begun); err != nil {
 		return err
 	}
+	h.engine.Doubt(bp.Doubts)
 	if err := h.build(); err != nil {
 		return err
 	}

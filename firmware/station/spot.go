@@ -41,8 +41,29 @@ func (h *House) spotOf(id point.ID) *spot {
 }
 
 // takeAll is the way of the readings of one answer: first the rules, then
-// whoever watches.
+// whoever watches. The rules say which may be believed by now: one that jumps
+// waits for others that jump with it.
 func (h *House) takeAll(rs []point.Reading) {
+	for i, r := range rs {
+		if s := h.spotOf(r.Point); s == nil || !s.looked {
+			continue
+		}
+		h.believed = append(h.believed[:0], rs[:i]...) // what is before it waits for nothing
+		for _, r := range rs[i:] {
+			if s := h.spotOf(r.Point); s == nil || !s.looked {
+				h.believed = append(h.believed, r)
+			} else {
+				h.believed = append(h.believed, h.engine.Admit(r)...)
+			}
+		}
+		rs = h.believed
+		break
+	}
+	h.take(rs)
+}
+
+// take is the way of the readings that the rules have admitted.
+func (h *House) take(rs []point.Reading) {
 	h.spots = h.spots[:0]
 	for _, r := range rs {
 		s := h.spotOf(r.Point)
@@ -54,12 +75,12 @@ func (h *House) takeAll(rs []point.Reading) {
 			for _, v := range h.engine.Observe(r) {
 				h.judge(v)
 			}
-			for _, n := range h.engine.Notes() {
-				h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
-				h.log.Warn("gauge noted", "point", n.Point, "why", n.Why.In(phrase.EN))
-			}
 		}
 		h.watchKeys(r)
+	}
+	for _, n := range h.engine.Notes() {
+		h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
+		h.log.Warn("gauge noted", "point", n.Point, "why", n.Why.In(phrase.EN))
 	}
 	h.mu.Lock()
 	for i, s := range h.spots {

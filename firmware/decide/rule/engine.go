@@ -42,6 +42,13 @@ type Engine struct {
 	// changed counts what would be missed after a restart: gains and levels
 	// that turned. Baselines of counters alone are bridged by the counters.
 	changed uint64
+
+	doubts   Doubts
+	jumps    []jump
+	holding  []*source
+	admitted []point.Reading
+	surgeAt  time.Duration // of the last surge that was told
+	surged   bool
 }
 
 type hazard struct {
@@ -79,7 +86,12 @@ type source struct {
 	gains   gains
 	last    float64 // last good total of a counter
 	lastAt  time.Duration
-	counted bool // last is valid
+	counted bool    // last is valid
+	doubted bool    // a total came that cannot be true; see doubt
+	doubt   sample  // the first such
+	minute  gains   // as measured, for the intensity
+	watch   watched // for surges
+	clog    clog
 	good    bool
 	heard   time.Duration
 	everGot bool
@@ -92,7 +104,7 @@ type source struct {
 func New(specs []Spec, sources map[point.ID]Source, now clock.Stamp) (*Engine, error) {
 	e := &Engine{points: map[point.ID]*source{}}
 	for id, s := range sources {
-		e.points[id] = &source{id: id, spec: s, heard: now.Mono}
+		e.points[id] = &source{id: id, spec: s, heard: now.Mono, clog: clog{fresh: now.Mono}}
 	}
 	for _, s := range specs {
 		h := &hazard{spec: s, blindSince: now.Mono}
@@ -119,82 +131,43 @@ func New(specs []Spec, sources map[point.ID]Source, now clock.Stamp) (*Engine, e
 	return e, nil
 }
 
-// Looks tells whether any rule looks at a point.
+// Looks tells whether any rule looks at a point, or whether it counts or is a
+// level, by which surges are told.
 func (e *Engine) Looks(id point.ID) bool {
 	s := e.points[id]
-	return s != nil && len(s.hazards) > 0
+	return s != nil && (len(s.hazards) > 0 || s.spec.Counter != nil || s.spec.Step != nil)
 }
 
 // Observe takes one reading and gives the verdict of each hazard that looks at
-// its point. Readings that no rule looks at cost nothing.
+// its point. Readings that no rule looks at cost next to nothing.
 func (e *Engine) Observe(r point.Reading) []Verdict {
 	s := e.points[r.Point]
-	if s == nil || len(s.hazards) == 0 {
+	if s == nil || len(s.hazards) == 0 && s.spec.Counter == nil {
 		return nil
 	}
 	now := r.At.Mono
 	s.heard = max(s.heard, now)
+	if s.spec.Counter != nil {
+		e.count(s, r)
+	}
 	if !r.IsGood() {
 		s.good = false
 	} else {
 		s.good, s.everGot = true, true
-		if s.spec.Counter != nil {
-			e.count(s, r)
-		}
 		for _, c := range s.conds {
 			if c.observe(now, r.Value) {
 				e.changed++
 			}
 		}
 	}
+	if len(s.hazards) == 0 {
+		return nil
+	}
 	var v []Verdict
 	for _, h := range s.hazards {
 		v = append(v, h.verdict(r.At))
 	}
 	return v
-}
-
-// count books what a counter gained since its last good reading.
-func (e *Engine) count(s *source, r point.Reading) {
-	now, total := r.At.Mono, r.Value
-	if !s.counted {
-		s.last, s.lastAt, s.counted = total, now, true
-		return
-	}
-	c := s.spec.Counter
-	gain, gap := total-s.last, now-s.lastAt
-	if gain < 0 && c.Wrap > 0 && s.last < c.Wrap {
-		gain += c.Wrap
-		// A wrap is believed only where it leaves a gain that could be true;
-		// otherwise the counter was reset or the gauge exchanged.
-		if c.Most <= 0 || gain > c.Burst+c.Most*gap.Seconds() {
-			gain = -1
-		}
-	}
-	last := s.last
-	s.last, s.lastAt = total, now
-	switch {
-	case gain < 0:
-		e.note(r, phrase.M("rule.counter_reset", "point", string(r.Point), "from", last, "to", total, "unit", string(r.Unit)))
-	case c.Most > 0 && gain > c.Burst+c.Most*gap.Seconds():
-		e.note(r, phrase.M("rule.counter_surge", "point", string(r.Point), "gain", gain, "unit", string(r.Unit), "seconds", gap.Seconds()))
-	case gain > 0:
-		s.spread(now, gap, gain)
-		e.changed++
-	}
-}
-
-// spread dates a gain. One over a normal polling interval is dated now; one over
-// a gap (the line was down, the box was off) evenly over the gap, since nobody
-// knows better.
-func (s *source) spread(now, gap time.Duration, gain float64) {
-	n := 1
-	if s.spec.Limit > 0 && gap > s.spec.Limit {
-		n = int(min(gap/time.Minute+1, 240))
-	}
-	for i := 1; i <= n; i++ {
-		s.gains.add(now-gap+gap*time.Duration(i)/time.Duration(n), gain/float64(n), s.keep)
-	}
 }
 
 func (e *Engine) note(r point.Reading, m phrase.Message) {

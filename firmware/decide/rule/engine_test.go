@@ -47,7 +47,7 @@ func levelRule() Spec {
 
 func engine(t interface{ Fatal(...any) }, specs ...Spec) *Engine {
 	e, err := New(specs, map[point.ID]Source{
-		"rain.total":  {Limit: time.Minute, Counter: &Counter{Wrap: 6553.6, Most: 8.0 / 60, Burst: 0.4}},
+		"rain.total":  {Limit: time.Minute, Counter: &point.Counter{Wrap: 6553.6, Most: 8.0 / 60, Burst: 0.4}},
 		"river.level": {Limit: time.Minute},
 		"gas.o2":      {Limit: time.Minute},
 	}, at(0))

@@ -54,22 +54,21 @@ type Threshold struct {
 	Off   float64
 }
 
-// Counter says how a point that counts up (a rain total) behaves.
-type Counter struct {
-	// Wrap is the value at which it starts again from zero; 0: never.
-	Wrap float64
-	// Most is the largest gain a second that can be true; more is a surge, is
-	// not counted and is told. 0: no limit.
-	Most float64
-	// Burst is a gain that is always believed however short the time: one or two
-	// tips of the bucket.
-	Burst float64
-}
-
 // Source is what the engine must know of a point.
 type Source struct {
 	// Limit is the age at which the engine takes the point for stale by itself,
 	// should whoever reads it have gone silent.
 	Limit   time.Duration
-	Counter *Counter
+	Counter *point.Counter
+	// Step is the largest change of a level; nil where nothing is known of it.
+	Step *Step
+	// Neighbours are the gauges that a rain gauge is held against.
+	Neighbours []point.ID
+}
+
+// Step is a change of Most in Per, in the point's unit; less time allows as
+// much, more proportionally more.
+type Step struct {
+	Most float64
+	Per  time.Duration
 }

@@ -23,6 +23,8 @@ type savedSource struct {
 	Last   float64       `json:"last"`
 	LastAt time.Duration `json:"last_at"`
 	Count  bool          `json:"counted"`
+	Doubt  *sample       `json:"doubt,omitempty"`
+	Clog   *sample       `json:"clog,omitempty"` // since when it is called
 }
 
 // savedCond is matched to its condition by what it compares; thresholds that
@@ -42,7 +44,14 @@ func (e *Engine) State(now clock.Stamp) ([]byte, error) {
 	s := saved{Version: 1, At: now, Points: map[point.ID]savedSource{}, Rules: map[string][]savedCond{}}
 	for id, p := range e.points {
 		if p.spec.Counter != nil && p.counted {
-			s.Points[id] = savedSource{p.gains.s, p.last, p.lastAt, p.counted}
+			k := savedSource{Gains: p.gains.s, Last: p.last, LastAt: p.lastAt, Count: p.counted}
+			if p.doubted {
+				k.Doubt = &p.doubt
+			}
+			if p.clog.on {
+				k.Clog = &sample{At: p.clog.since}
+			}
+			s.Points[id] = k
 		}
 	}
 	for _, h := range e.rules {
@@ -87,6 +96,16 @@ func (e *Engine) Restore(b []byte, now clock.Stamp) error {
 		}
 		src.last, src.lastAt, src.counted = p.Last, p.LastAt+shift, p.Count
 		src.gains.s = shifted(p.Gains, shift, now.Mono)
+		if p.Doubt != nil && !math.IsNaN(p.Doubt.V) && !math.IsInf(p.Doubt.V, 0) {
+			src.doubted, src.doubt = true, sample{p.Doubt.At + shift, p.Doubt.V}
+		}
+		src.clog = clog{fresh: p.LastAt + shift}
+		if len(src.gains.s) > 0 {
+			src.clog.fresh = src.gains.s[0].At
+		}
+		if p.Clog != nil {
+			src.clog.on, src.clog.since = true, p.Clog.At+shift
+		}
 	}
 	for _, h := range e.rules {
 		for _, k := range s.Rules[h.spec.Hazard] {

@@ -34,6 +34,9 @@ type Place struct {
 	// Soil is how wet the ground is taken to be: dry, medium, wet. Conditions
 	// that name another soil do not count. Without it: wet, the cautious one.
 	Soil string `yaml:"soil"`
+	// Neighbours are the devices whose rain is held against each other's; without
+	// it every rain gauge of the site is.
+	Neighbours []string `yaml:"neighbours"`
 }
 
 // Line is a bus: a serial port or a TCP address.
@@ -87,6 +90,9 @@ type Device struct {
 	// Zero is added to the device's water levels: the gauge's zero above the
 	// site's datum.
 	Zero *Amount `yaml:"zero"`
+	// Datum is the datum of the device's levels, zero included, where it is not
+	// the site's.
+	Datum point.Datum `yaml:"datum"`
 	// Every overrides the profile's period for all points of the device.
 	Every *Span `yaml:"every"`
 }

@@ -9,7 +9,7 @@ import (
 // aboveDatum tells a jump in the same levels as the value beside it: above the
 // site's datum, not above the gauge's own zero.
 func aboveDatum(why phrase.Message, zero float64) phrase.Message {
-	if zero == 0 || why.Code != "sense.too_fast" {
+	if zero == 0 || why.Code != "sense.too_fast" && why.Code != "sense.jump" {
 		return why
 	}
 	why.Params = maps.Clone(why.Params)

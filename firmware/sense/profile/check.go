@@ -107,11 +107,13 @@ func (r *reader) registers(p *Profile) {
 // sharable tells whether two points may read one register: the same value in
 // the same type, or words whose bits are looked at one by one.
 func sharable(a, b *Point) bool {
-	bitwise := func(p *Point) bool { return !p.Table.Bits() && (p.Type == Bool || p.Type == Bits || p.Type == Enum) }
+	bitwise := func(p *Point) bool {
+		return !p.Table.Bits() && (p.Type == Bool || p.Type == Bits || p.Type == Enum || p.Type == Int8 || p.Type == Uint8)
+	}
 	if bitwise(a) && bitwise(b) {
 		return true
 	}
-	return a.Addr == b.Addr && a.Type == b.Type && a.Order == b.Order
+	return a.Addr == b.Addr && a.Type == b.Type && a.Order == b.Order && a.Length == b.Length
 }
 
 func hex4(a uint16) string {

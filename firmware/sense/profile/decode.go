@@ -16,10 +16,12 @@ func (p *Point) words() int {
 		return 1
 	}
 	switch p.Type {
-	case Int32, Uint32, Float32:
+	case Int32, Uint32, Float32, BCD32:
 		return 2
-	case Int64, Uint64, Float64:
+	case Int64, Uint64, Float64, BCD64:
 		return 4
+	case String:
+		return max(1, p.Length)
 	}
 	return 1
 }
@@ -51,6 +53,14 @@ func (p *Point) raw(b []byte) uint64 {
 // number gives the number that raw bits stand for, before scale and offset.
 func (p *Point) number(raw uint64) float64 {
 	switch p.Type {
+	case Int8:
+		return float64(int8(p.byteOf(raw)))
+	case Uint8:
+		return float64(p.byteOf(raw))
+	case Float16:
+		return half(uint16(raw))
+	case BCD16, BCD32, BCD64:
+		return bcd(raw)
 	case Int16:
 		return float64(int16(raw))
 	case Int32:
@@ -125,6 +135,9 @@ func (p *Profile) Decode(req Request, data []byte) []Value {
 		var raw uint64
 		if req.Table.Bits() {
 			raw = uint64(data[at/8]>>(at%8)) & 1
+		} else if pt.Type == String {
+			out = append(out, pt.string(i, data[2*at:2*(at+pt.words())]))
+			continue
 		} else {
 			raw = pt.raw(data[2*at : 2*(at+pt.words())])
 		}
@@ -147,7 +160,17 @@ func (p *Point) value(i int, raw uint64) Value {
 // judgeNumber scales a number and holds it against the point's range and
 // states.
 func (p *Point) judgeNumber(v Value, n float64) Value {
-	v.Value, v.Quality = p.scaled(n), point.Good
+	if len(p.Curve) > 0 {
+		var ok bool
+		if v.Value, ok = p.curved(n); !ok && !math.IsNaN(n) {
+			v.Quality = point.OutOfRange
+			v.Why = phrase.M("sense.off_table", "raw", n, "min", p.Curve[0].Raw, "max", p.Curve[len(p.Curve)-1].Raw)
+			return v
+		}
+	} else {
+		v.Value = p.scaled(n)
+	}
+	v.Quality = point.Good
 	switch {
 	case math.IsNaN(v.Value) || math.IsInf(v.Value, 0):
 		v.Value, v.Quality, v.Why = math.NaN(), point.SensorFault, phrase.M("sense.not_a_number")
@@ -158,6 +181,9 @@ func (p *Point) judgeNumber(v Value, n float64) Value {
 		if q, why := p.state(n); q != point.Good {
 			v.Quality, v.Why = q, why
 		}
+	}
+	if c := p.Clamp; c != nil && v.Quality == point.Good {
+		v.Value = min(max(v.Value, c.Min), c.Max)
 	}
 	return v
 }

@@ -19,7 +19,7 @@ const (
 )
 
 // Judge holds the plausibility of one point of one device over time: rate of
-// change and a value that never moves. It is used by one goroutine. It only
+// change, step, and a value that never moves. It is used by one goroutine. It only
 // ever lowers a Good to Suspect.
 type Judge struct {
 	pt *Point
@@ -54,16 +54,15 @@ func (j *Judge) Look(v Value, at clock.Stamp) Value {
 		j.believe(v.Value, at, true)
 		return v
 	}
-	if r := j.pt.Rate; r != nil && !j.possible(r, j.last, v.Value, j.at, at) {
-		if j.agreed > 0 && j.possible(r, j.jumped, v.Value, j.jumpAt, at) {
+	if why, doubted := j.doubt(j.last, v.Value, j.at, at); doubted {
+		if _, apart := j.doubt(j.jumped, v.Value, j.jumpAt, at); j.agreed > 0 && !apart {
 			j.agreed++
 		} else {
 			j.agreed, j.jumpedSince = 1, at
 		}
 		j.jumped, j.jumpAt = v.Value, at
 		if long, _ := at.Since(j.jumpedSince); j.agreed < settleAfter || long < settleFor {
-			v.Quality = point.Suspect
-			v.Why = phrase.M("sense.too_fast", "from", j.last, "to", v.Value, "unit", string(j.pt.Unit), "most", r.Most, "per", point.Span(r.Per).String())
+			v.Quality, v.Why = point.Suspect, why()
 			return v
 		}
 	}
@@ -83,20 +82,53 @@ func (j *Judge) believe(v float64, at clock.Stamp, moved bool) {
 	}
 }
 
-// possible tells whether a change can be real: at most Most within any time
-// up to Per, and proportionally more over longer. A counter may also have gone
-// round or begun again.
-func (j *Judge) possible(r *Rate, from, to float64, since, at clock.Stamp) bool {
+// doubt tells whether a change cannot be real, and why: a counter's by its own
+// account of gains, a step beyond Jump, or a change of more than Most within any
+// time up to Per, and proportionally more over longer.
+func (j *Judge) doubt(from, to float64, since, at clock.Stamp) (why func() phrase.Message, doubted bool) {
+	p := j.pt
+	if p.Counter == nil && p.Rate == nil && p.Jump == 0 {
+		return nil, false
+	}
 	over, _ := at.Since(since)
-	if c := j.pt.Counter; c != nil {
-		_, how := c.Gain(from, to, over)
-		return how != "fault"
+	u := string(p.Unit)
+	if c := p.Counter; c != nil {
+		switch _, kind := c.Gain(from, to, over); kind {
+		case point.Surge:
+			return func() phrase.Message {
+				return phrase.M("sense.surge", "gain", tidy(to-from), "unit", u, "seconds", over.Seconds())
+			}, true
+		case point.Exchanged:
+			return func() phrase.Message { return phrase.M("sense.fell", "from", from, "to", to, "unit", u) }, true
+		}
+		return nil, false
 	}
+	step := math.Abs(to - from)
 	slack := 0.0 // half a step of a whole number; a float has no steps
-	switch j.pt.Type {
-	case Float32, Float64, Number:
-	default:
-		slack = math.Abs(j.pt.Scale) / 2
+	if p.whole() {
+		slack = math.Abs(p.Scale) / 2
 	}
-	return math.Abs(to-from) <= r.Most*max(1, float64(over)/float64(r.Per))+slack
+	if p.Jump > 0 && step > p.Jump+slack {
+		return func() phrase.Message {
+			return phrase.M("sense.jump", "from", from, "to", to, "unit", u, "most", p.Jump)
+		}, true
+	}
+	if r := p.Rate; r != nil && step > r.Most*max(1, float64(over)/float64(r.Per))+slack {
+		return func() phrase.Message {
+			return phrase.M("sense.too_fast", "from", from, "to", to, "unit", u, "most", r.Most, "per", point.Span(r.Per).String())
+		}, true
+	}
+	return nil, false
+}
+
+// tidy takes the dust of floating arithmetic off a difference that is shown.
+func tidy(v float64) float64 { return math.Round(v*1e6) / 1e6 }
+
+// whole tells whether a point's raw values are whole numbers in steps of Scale.
+func (p *Point) whole() bool {
+	switch p.Type {
+	case Float16, Float32, Float64, Number, String:
+		return false
+	}
+	return len(p.Curve) == 0
 }

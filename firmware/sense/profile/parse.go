@@ -272,7 +272,7 @@ func numbered(t phrase.Text, n int) phrase.Text {
 }
 
 func (r *reader) points(n ast.Node, p *Profile) []Point {
-	m := r.object(n, "points", "id", "ids", "!name", "!read", "type", "order", "scale", "offset", "unit", "range", "rate", "stuck",
+	m := r.object(n, "points", "id", "ids", "!name", "!read", "type", "order", "length", "scale", "offset", "table", "unit", "range", "clamp", "rate", "jump", "stuck",
 		"absent", "states", "status_of", "every", "priority", "counter", "used_for")
 	ids := r.ids(n, m)
 	pt := Point{Name: r.words(m["name"], "name"), Bit: -1}
@@ -282,19 +282,24 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	}
 	natural := Uint16
 	switch {
+	case pt.half:
+		natural = Uint8
 	case p.Via == Text || p.Via.Named():
 		natural = Number
 	case p.Via == GPIO || pt.Table.Bits() || pt.Bit >= 0:
 		natural = Bool
 	}
-	pt.Type = Type(r.choice(m["type"], "type", string(natural), string(Bool), string(Bits), string(Enum), string(Int16), string(Uint16), string(Int32),
-		string(Uint32), string(Int64), string(Uint64), string(Float32), string(Float64), string(Number)))
+	pt.Type = Type(r.choice(m["type"], "type", string(natural), string(Bool), string(Bits), string(Enum), string(Int8), string(Uint8), string(Int16), string(Uint16), string(Int32),
+		string(Uint32), string(Int64), string(Uint64), string(Float16), string(Float32), string(Float64), string(BCD16), string(BCD32), string(BCD64), string(String), string(Number)))
 	if p.Via.Named() {
 		r.channelType(m["type"], &pt)
+	} else if pt.half && pt.Type != Int8 && pt.Type != Uint8 {
+		r.at(m["type"], phrase.M("profile.half_type", "type", string(pt.Type)))
 	} else if (natural == Bool) != (pt.Type == Bool) || (p.Via == Text) != (pt.Type == Number || pt.Type == Enum && p.Via == Text) {
 		r.at(m["type"], phrase.M("profile.type_misfit", "type", string(pt.Type), "read", r.text(m["read"], "read")))
 	}
 	pt.Order = Order(r.choice(m["order"], "order", string(ABCD), string(DCBA), string(BADC), string(CDAB)))
+	r.stringOf(m, n, &pt)
 	pt.Scale, pt.Offset = r.number(m["scale"], "scale", 1), r.number(m["offset"], "offset", 0)
 	if pt.Scale == 0 || math.Abs(pt.Scale) > 1e12 || math.Abs(pt.Offset) > 1e12 {
 		r.at(m["scale"], phrase.M("profile.bad_scale"))
@@ -304,7 +309,10 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	if m["range"] != nil {
 		pt.Range = r.rangeOf(m["range"])
 	}
+	r.tableOf(m, &pt)
+	r.clampOf(m["clamp"], &pt)
 	pt.Rate = r.rate(m["rate"])
+	pt.Jump = r.amount(m["jump"], "jump", pt.Unit, 0)
 	pt.Stuck = r.span(m["stuck"], "stuck", 0)
 	for _, a := range r.list(m["absent"], "absent") {
 		pt.Absent = append(pt.Absent, r.whole(a, "absent", 0, 0, math.MaxUint64))
@@ -316,9 +324,7 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	pt.Every = r.span(m["every"], "every", 10*time.Second)
 	pt.Alarm = r.choice(m["priority"], "priority", "normal", "alarm") == "alarm"
 	if c := m["counter"]; c != nil {
-		k := r.object(c, "counter", "wrap", "resets", "tip")
-		pt.Counter = &Counter{Wrap: math.Abs(r.number(k["wrap"], "wrap", 0) * pt.Scale), Resets: r.yes(k["resets"], "resets"),
-			Tip: r.amount(k["tip"], "tip", pt.Unit, math.Abs(pt.Scale)), Rate: pt.Rate}
+		pt.Counter = r.counter(c, m, &pt)
 	}
 	if p.Via.Named() {
 		r.channelUnit(n, p, &pt)
@@ -380,12 +386,17 @@ func (r *reader) place(n ast.Node, p *Profile, pt *Point) {
 	default:
 		reg, bit, has := strings.Cut(s, ".")
 		if has {
+			if bit == "high" || bit == "low" {
+				pt.half, pt.High, bit = true, bit == "high", "0"
+			}
 			b, err := strconv.ParseUint(bit, 10, 8)
 			if err != nil || b > 15 {
 				r.at(n, phrase.M("profile.bad_register", "key", "read", "got", s))
 				return
 			}
-			pt.Bit = int(b)
+			if !pt.half {
+				pt.Bit = int(b)
+			}
 		}
 		word, addr, _ := strings.Cut(reg, " ")
 		t, err := drivers.ParseTable(word)
@@ -403,7 +414,7 @@ func (r *reader) unit(n, owner ast.Node, t Type) point.Unit {
 		switch t {
 		case Bool:
 			return "on/off"
-		case Bits, Enum:
+		case Bits, Enum, String:
 			return "1"
 		}
 		r.at(owner, phrase.M("profile.missing", "key", "unit", "in", "points"))

@@ -99,9 +99,19 @@ type Record struct {
 // Type is how bytes become a number.
 type Type string
 
-// The types. Bool is one bit; Bits and Enum are 16-bit words of states.
+// The types. Bool is one bit; Bits and Enum are 16-bit words of states. Float16
+// is IEEE 754-2008 binary16; BCD16, BCD32 and BCD64 are 4, 8 and 16 decimal
+// digits without a sign, four bits each. String is ASCII in registers: shown,
+// and never a number.
 const (
 	Bool    Type = "bool"
+	Int8    Type = "int8"
+	Uint8   Type = "uint8"
+	Float16 Type = "float16"
+	BCD16   Type = "bcd16"
+	BCD32   Type = "bcd32"
+	BCD64   Type = "bcd64"
+	String  Type = "string"
 	Bits    Type = "bits"
 	Enum    Type = "enum"
 	Int16   Type = "int16"
@@ -150,14 +160,27 @@ type Point struct {
 
 	Type  Type
 	Order Order
+	// High: an Int8 or Uint8 is its register's high byte, else the low one.
+	High bool
+	// Length is how many registers a String takes.
+	Length int
 	// Scale and Offset: value = raw × Scale + Offset, in Unit.
 	Scale, Offset float64
 	Unit          point.Unit
+	// Curve gives the value instead of Scale and Offset, straight between its
+	// knots, by rising raw value; beyond its ends there is no value.
+	Curve []Knot
 	// Range is what the sensor can measure, in Unit; outside it the quality is
 	// OutOfRange.
 	Range *Range
+	// Clamp brings what is beyond it, and within Range, back to its ends: the
+	// -0.3 % of a dry hygrometer is 0 %.
+	Clamp *Range
 	// Rate is the fastest possible change; beyond it the quality is Suspect.
 	Rate *Rate
+	// Jump is the largest step from one reading to the next, in Unit; beyond it
+	// the quality is Suspect. 0 is no limit.
+	Jump float64
 	// Stuck: unchanged to the last bit for longer is Suspect; 0 is never.
 	Stuck time.Duration
 	// Absent are raw values that mean "no value".
@@ -172,11 +195,15 @@ type Point struct {
 	// Alarm: read before points that are not.
 	Alarm bool
 	// Counter is set where the value is a running total.
-	Counter *Counter
+	Counter *point.Counter
 
+	half      bool // ".high" or ".low" was written
 	decimal   decimal
 	line, col int
 }
+
+// Knot is one entry of a Curve.
+type Knot struct{ Raw, Value float64 }
 
 // Range is a closed range in the point's unit.
 type Range struct{ Min, Max float64 }
@@ -192,47 +219,6 @@ type State struct {
 	Code  uint16
 	Name  phrase.Text
 	Makes point.Quality
-}
-
-// Counter says how a running total behaves, so that whoever takes differences
-// tells rain from a roll-over, a restart and a fault.
-type Counter struct {
-	// Wrap is where the total begins again at zero, in the point's unit (raw
-	// wrap × scale); 0 where it never does.
-	Wrap float64
-	// Resets: the total begins again at zero when the device restarts.
-	Resets bool
-	// Tip is the smallest step, in the point's unit: one tip of the bucket.
-	Tip float64
-	// Rate is the largest plausible gain; nil where the profile says none.
-	Rate *Rate
-}
-
-// Gain gives what was added between two totals and how: "" for a plain gain,
-// "wrap", "reset", or "fault" where no reading of the two totals is plausible
-// over the time between them (gain is 0 then).
-func (c *Counter) Gain(before, after float64, over time.Duration) (gain float64, how string) {
-	plausible := func(g float64) bool {
-		return c.Rate == nil || g <= c.Rate.Most*max(1, float64(over)/float64(c.Rate.Per))+c.Tip/2
-	}
-	d := after - before
-	if d >= -c.Tip/2 {
-		if d = max(0, d); plausible(d) {
-			return d, ""
-		}
-		return 0, "fault"
-	}
-	if c.Wrap > 0 {
-		// Where the device also restarts, a wrap must be the likelier reading: only
-		// a total in the last tenth of its range wraps.
-		if g := c.Wrap + d; g >= 0 && plausible(g) && (!c.Resets || c.Rate != nil && before > 0.9*c.Wrap) {
-			return g, "wrap"
-		}
-	}
-	if c.Resets && plausible(after) {
-		return max(0, after), "reset"
-	}
-	return 0, "fault"
 }
 
 // Write is one thing of a device that can be switched.
@@ -306,6 +292,7 @@ type Proof struct {
 // another quality.
 type Given struct {
 	Value   float64
+	Text    string // of a String
 	Quality point.Quality
 }
 
@@ -333,7 +320,9 @@ type Value struct {
 	// Index is the point's place in Profile.Points.
 	Index int
 	// Value is in the point's unit; NaN where there is none.
-	Value   float64
+	Value float64
+	// Text is what a String says; its Value is NaN.
+	Text    string
 	Quality point.Quality
 	Why     phrase.Message
 }

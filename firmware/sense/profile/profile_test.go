@@ -221,39 +221,6 @@ func TestAValueThatNeverMovesIsSuspect(t *testing.T) {
 	}
 }
 
-func TestACounterTellsRainFromWrapRestartAndFault(t *testing.T) {
-	rate := &Rate{Most: 8, Per: time.Minute}
-	c := &Counter{Wrap: 6553.6, Resets: true, Tip: 0.1, Rate: rate}
-	for _, k := range []struct {
-		before, after float64
-		over          time.Duration
-		gain          float64
-		how           string
-	}{
-		{10, 12.5, time.Minute, 2.5, ""},
-		{10, 10, time.Minute, 0, ""},
-		{10, 30, time.Minute, 0, "fault"},
-		{10, 30, 10 * time.Minute, 20, ""},
-		{6553.5, 0.4, time.Minute, 0.5, "wrap"},
-		{6550, 5, time.Second, 0, "fault"}, // 8.6 mm in a second; nor did it restart to 5 … it may have
-		{123.4, 0, time.Minute, 0, "reset"},
-		{123.4, 0.2, time.Minute, 0.2, "reset"},
-		{123.4, 100, time.Minute, 0, "fault"},
-	} {
-		if k.before == 6550 {
-			k.gain, k.how = 5, "reset"
-		}
-		gain, how := c.Gain(k.before, k.after, k.over)
-		if math.Abs(gain-k.gain) > 1e-9 || how != k.how {
-			t.Errorf("%v → %v in %v: %v %q, want %v %q", k.before, k.after, k.over, gain, how, k.gain, k.how)
-		}
-	}
-	never := &Counter{Tip: 0.1}
-	if g, how := never.Gain(5, 4, time.Hour); g != 0 || how != "fault" {
-		t.Errorf("a total that goes back: %v %q", g, how)
-	}
-}
-
 func TestATimedCommandIsRoundedUpAndNeverBeyondTheDevice(t *testing.T) {
 	w := Timed{Unit: 100 * time.Millisecond, Longest: 3276700 * time.Millisecond}
 	for d, want := range map[time.Duration]uint16{0: 1, time.Millisecond: 1, 700 * time.Millisecond: 7, 701 * time.Millisecond: 8, time.Hour * 99: 32767} {

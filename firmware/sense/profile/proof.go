@@ -40,14 +40,18 @@ func (r *reader) proof(n ast.Node, p *Profile) Proof {
 		for _, e := range r.entries(m["gives"], "gives") {
 			s := r.text(e.value, e.key)
 			g := Given{Quality: point.Good}
-			if f, err := strconv.ParseFloat(s, 64); err == nil {
+			if pt, ok := p.Point(e.key); ok && pt.Type == String && g.Quality.UnmarshalText([]byte(s)) != nil {
+				g.Text, g.Value = s, math.NaN()
+			} else if g.Quality = point.Good; ok && pt.Type == String {
+				r.given(e, s, &g)
+			} else if f, err := strconv.ParseFloat(s, 64); err == nil {
 				g.Value = f
 			} else if s == "true" || s == "on" {
 				g.Value = 1
 			} else if s == "false" || s == "off" {
 				g.Value = 0
-			} else if err := g.Quality.UnmarshalText([]byte(s)); err != nil || g.Quality == point.Good {
-				r.at(e.value, phrase.M("profile.bad_given", "got", s))
+			} else {
+				r.given(e, s, &g)
 			}
 			d.Gives[e.key] = g
 		}
@@ -57,6 +61,13 @@ func (r *reader) proof(n ast.Node, p *Profile) Proof {
 		d.Does = &Does{Write: r.text(k["write"], "write"), On: r.yes(k["on"], "on"), For: r.span(k["for"], "for", 0)}
 	}
 	return d
+}
+
+// given reads a quality's code.
+func (r *reader) given(e entry, s string, g *Given) {
+	if err := g.Quality.UnmarshalText([]byte(s)); err != nil || g.Quality == point.Good {
+		r.at(e.value, phrase.M("profile.bad_given", "got", s))
+	}
 }
 
 func (r *reader) frame(n, owner ast.Node, key string) []byte {
@@ -191,6 +202,9 @@ func (p *Profile) same(vs []Value, want map[string]Given) error {
 		if v.Quality != g.Quality {
 			return phrase.E("profile.proof_other", "point", p.at(v.Index), "got", v.Quality.Message(), "want", g.Quality.Message())
 		}
+		if v.Text != g.Text {
+			return phrase.E("profile.proof_other", "point", p.at(v.Index), "got", strconv.Quote(v.Text), "want", strconv.Quote(g.Text))
+		}
 		if g.Quality == point.Good && math.Abs(v.Value-g.Value) > 1e-9*max(1, math.Abs(g.Value)) {
 			return phrase.E("profile.proof_other", "point", p.at(v.Index), "got", fmt.Sprint(v.Value), "want", fmt.Sprint(g.Value))
 		}
@@ -214,6 +228,8 @@ func (p *Profile) at(i int) string {
 		place = pt.Table.String() + " " + hex4(pt.Addr)
 		if pt.Bit >= 0 {
 			place += "." + strconv.Itoa(pt.Bit)
+		} else if pt.half {
+			place += map[bool]string{true: ".high", false: ".low"}[pt.High]
 		}
 	}
 	return pt.ID + " (" + place + ")"
