@@ -8,11 +8,14 @@ import (
 // Sample is one value of one channel, in the unit that its driver documents.
 type Sample struct {
 	// Channel names what was measured in the driver's own words: "temperature",
-	// "0" for the first value of an SDI-12 measurement.
+	// "MC.1" for the first value of an SDI-12 measurement.
 	Channel string
 	Value   float64
 	// At is when it was measured.
 	At time.Time
+	// Doubt is set where a number came that may not be the quantity's, such as a
+	// count beside a surge: take it for suspect.
+	Doubt bool
 }
 
 // Values is a chip or instrument that is asked for all of its channels at once:

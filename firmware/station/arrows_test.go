@@ -23,6 +23,9 @@ var arrows = map[string][]string{
 	"drivers/audio":              {"drivers"},
 	"drivers/nmea":               {"drivers"},
 	"drivers/sdi12":              {"drivers"},
+	"drivers/i2c":                {"drivers"},
+	"drivers/onewire":            {"drivers"},
+	"drivers/pulse":              {"drivers"},
 	"drivers/drivertest":         {"drivers"},
 	"configs":                    {},
 	"firmware/phrase":            {},
@@ -50,7 +53,7 @@ var arrows = map[string][]string{
 	"cmd/edged":                  {"firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	"cmd/makeclips":              {"firmware/sound/speech"},
 	"cmd/village":                {"hwtest/"},
-	"cmd/figures":                {"hwtest/"},
+	"cmd/figures":                {"hwtest/", "configs"},
 	"hwtest/line":                {},
 	"hwtest/gauge":               {"hwtest/"},
 	"hwtest/ear":                 {},
@@ -115,7 +118,7 @@ func TestEveryImportFollowsTheArrows(t *testing.T) {
 			}
 			// A test may use the bench and the drivers' conformance; nothing
 			// that runs in a box may.
-			if strings.HasSuffix(path, "_test.go") && (strings.HasPrefix(to, "hwtest") || to == "drivers/drivertest" || to == "firmware/serve/api/apitest" || dir == "drivers/modbus" && to == "drivers/serial" || to == "configs" || to == "firmware/guard" || to == "drivers") && !strings.HasPrefix(dir, "hwtest") {
+			if strings.HasSuffix(path, "_test.go") && (strings.HasPrefix(to, "hwtest") || to == "drivers/drivertest" || to == "firmware/serve/api/apitest" || dir == "drivers/modbus" && to == "drivers/serial" || dir == "configs" || to == "configs" || to == "firmware/guard" || to == "drivers") && !strings.HasPrefix(dir, "hwtest") {
 				continue
 			}
 			if !allowed(dir, to) {
@@ -137,7 +140,9 @@ func TestOnlyTheirOwnersNameThePackagesThatTheUserFixed(t *testing.T) {
 		"github.com/tarm/serial":     "drivers/serial",
 		"github.com/goburrow/modbus": "drivers/modbus",
 		"github.com/goburrow/serial": "",
-		"periph.io/x/conn":           "drivers/gpio",
+		"periph.io/x/devices":        "drivers/i2c",
+		"periph.io/x/conn/v3/i2c":    "drivers/i2c",
+		"periph.io/x/conn/v3/gpio":   "drivers/gpio",
 		"periph.io/x/host":           "drivers/gpio",
 	}
 	eachFile(t, parser.ImportsOnly, func(dir, path string, f *ast.File, _ *token.FileSet) {

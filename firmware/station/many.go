@@ -1,11 +1,19 @@
 package station
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"tocsin/drivers"
+	"tocsin/drivers/gpio"
+	"tocsin/drivers/i2c"
+	"tocsin/drivers/onewire"
+	"tocsin/drivers/pulse"
 	"tocsin/drivers/sdi12"
+	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/sense/line"
 	"tocsin/firmware/sense/profile"
@@ -61,6 +69,12 @@ func (h *House) busOf(p LinePlan, via profile.Via, port func() (drivers.Port, er
 	switch via {
 	case profile.SDI12:
 		return sdiBus{sdi12.New(port, sdi12.Opts{})}, nil
+	case profile.I2C:
+		return &i2cBus{h: h, line: p.Name, Bus: i2c.Open(p.Config.I2C)}, nil
+	case profile.OneWire:
+		return wireBus(p.Config.OneWire), nil
+	case profile.Pulse:
+		return h.contacts(p)
 	}
 	return nil, phrase.E("station.no_way", "line", p.Name, "via", string(via))
 }
@@ -70,4 +84,107 @@ type sdiBus struct{ *sdi12.Bus }
 
 func (b sdiBus) open(u UnitPlan) (drivers.Values, error) {
 	return b.Probe(u.Address[0], u.Profile.Commands()...)
+}
+
+// i2cBus is the board's I²C.
+type i2cBus struct {
+	*i2c.Bus
+	h    *House
+	line string
+}
+
+func (b *i2cBus) open(u UnitPlan) (drivers.Values, error) {
+	addr, err := strconv.ParseUint(u.Address, 0, 8)
+	if err != nil {
+		return nil, err
+	}
+	if u.Profile.Chip == "ds3231" {
+		return &timepiece{Clock: i2c.NewDS3231(b.Bus), h: b.h, line: b.line}, nil
+	}
+	o := u.Profile.Options
+	return i2c.New(b.Bus, u.Profile.Chip, uint16(addr), i2c.Opts{Channels: u.Profile.Channels(),
+		ShuntMilliohm: o["shunt_milliohm"], MostAmpere: o["most_ampere"], FullScale: o["full_scale"], PullUp: o["pull_up"] != 0})
+}
+
+// rtcEvery is how often the clock chip is set while the box knows the time.
+const rtcEvery = time.Hour
+
+// timepiece is a clock chip. It gives a box that knows no time the time that it
+// kept, and is set by a box that does. It measures like any chip.
+type timepiece struct {
+	*i2c.Clock
+	h    *House
+	line string
+	set  time.Time
+	told bool
+}
+
+// Measure keeps both clocks in step on the way.
+func (t *timepiece) Measure(ctx context.Context) ([]drivers.Sample, error) {
+	switch s := t.h.clock.Now(); {
+	case s.Trust == clock.Set && (t.set.IsZero() || time.Since(t.set) >= rtcEvery):
+		if err := t.SetTime(ctx, s.Wall); err != nil {
+			return nil, err
+		}
+		t.set = time.Now()
+		t.h.clearFault("clock " + t.line)
+	case s.Trust == clock.Free:
+		at, err := t.Time(ctx)
+		switch {
+		case err == nil:
+			t.h.takeTime("clock "+t.line, t.line, at, clock.Held)
+		case drivers.KindOf(err) == drivers.FaultOther && !t.told:
+			// It stood still: the box is no worse off than without it, but told once.
+			t.told = true
+			t.h.setFault("clock "+t.line, phrase.M("station.rtc_stood", "line", t.line))
+		case drivers.KindOf(err) != drivers.FaultOther:
+			return nil, err
+		}
+	}
+	return t.Clock.Measure(ctx)
+}
+
+// wireBus is the kernel's folder of 1-Wire devices.
+type wireBus string
+
+func (b wireBus) open(u UnitPlan) (drivers.Values, error) { return onewire.New(string(b), u.Address) }
+
+// Close is manyBus; the kernel owns the bus.
+func (b wireBus) Close() error { return nil }
+
+// pulseBus is the contacts of the board's pins.
+type pulseBus struct{ *pulse.Board }
+
+// contacts begins counting with what the data directory keeps.
+func (h *House) contacts(p LinePlan) (manyBus, error) {
+	thing := "counts " + p.Name
+	failed := func(err error) {
+		if err == nil {
+			h.clearFault(thing)
+			return
+		}
+		h.setFault(thing, phrase.M("station.counts_unkept", "line", p.Name, "err", err))
+	}
+	b, err := pulse.New(pulse.Opts{Start: h.guard.Starter("drivers"), Keep: pulse.File(filepath.Join(h.o.Data, "pulses.json")), Failed: failed})
+	if err != nil {
+		failed(err) // it counts from zero
+	}
+	return pulseBus{b}, nil
+}
+
+func (b pulseBus) open(u UnitPlan) (drivers.Values, error) {
+	o := u.Profile.Options
+	ms := func(key string, absent float64) time.Duration {
+		v, ok := o[key]
+		if !ok {
+			v = absent
+		}
+		return time.Duration(v * float64(time.Millisecond))
+	}
+	in := gpio.InputOpts{ActiveLow: o["active_low"] != 0, Debounce: ms("debounce_ms", 5)}
+	if o["pull_up"] != 0 {
+		in.Pull = gpio.PullUp
+	}
+	// A device that is renamed goes on with its pin's count.
+	return b.Contact(u.Address, ms("closest_ms", 100), func() (drivers.Edges, error) { return gpio.OpenInput(u.Address, in) }), nil
 }

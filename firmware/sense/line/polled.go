@@ -270,9 +270,10 @@ func (p *Polled) askedOnce(u *polled) {
 // decoded gives the readings of what was measured. err is why a part is missing.
 func (p *Polled) decoded(u *polled, samples []drivers.Sample, err error) []point.Reading {
 	at := time.Now()
-	seen := map[string]bool{}
+	seen, doubt := map[string]bool{}, map[string]bool{}
 	for _, s := range samples {
 		seen[s.Channel] = true
+		doubt[s.Channel] = doubt[s.Channel] || s.Doubt
 		if !s.At.IsZero() && s.At.Before(at) {
 			at = s.At
 		}
@@ -284,6 +285,9 @@ func (p *Polled) decoded(u *polled, samples []drivers.Sample, err error) []point
 		ps, pt := &u.points[v.Index], &u.Profile.Points[v.Index]
 		if err != nil && !seen[pt.Channel] {
 			v.Value, v.Quality, v.Why = math.NaN(), point.CommFault, p.why(u, err)
+		}
+		if doubt[pt.Channel] && v.Quality == point.Good {
+			v.Quality, v.Why = point.Suspect, phrase.M("line.surge")
 		}
 		v = ps.judge.Look(v, stamp)
 		if v.Quality == point.Good {
