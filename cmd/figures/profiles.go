@@ -2,27 +2,22 @@ package main
 
 import (
 	"bytes"
-	"fmt"
+	"io/fs"
 
 	"tocsin/configs"
-	"tocsin/firmware/phrase"
-	"tocsin/firmware/sense/profile"
 )
 
 // newSensorLines is what a new sensor costs to describe: the median of the
 // shipped profiles' lines, comments included, without the proof, which is
-// recorded and not written. A profile that does not hold is an error.
+// recorded and not written. That each holds is for the tests of configs.
 func newSensorLines(b *bench) error {
 	var all []float64
-	for _, name := range profile.Names(configs.FS) {
-		p, problems := profile.Load(configs.FS, name)
-		if p != nil {
-			problems = p.Prove()
-		}
-		if len(problems) > 0 {
-			return fmt.Errorf("%s", problems[0].In(phrase.EN))
-		}
-		text, err := configs.FS.ReadFile("profiles/" + name + ".yaml")
+	names, err := fs.Glob(configs.FS, "profiles/*.yaml")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, err := configs.FS.ReadFile(name)
 		if err != nil {
 			return err
 		}

@@ -35,6 +35,9 @@ func TestOnlyOnePlaceKnowsEachLibrary(t *testing.T) {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
+			if strings.Contains(filepath.ToSlash(path), "cmd/figures/") {
+				return nil // measures other readers beside ours, in processes of their own
+			}
 			rel, err := filepath.Rel(root, path)
 			if err != nil {
 				return err

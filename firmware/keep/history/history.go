@@ -120,8 +120,7 @@ type History struct {
 	ok       bool
 	why      phrase.Message
 	flushed  chan struct{} // closed and replaced when pending has run empty
-	ended    bool
-	fmu      sync.RWMutex // held for reading while a query uses the file
+	fmu      sync.RWMutex  // held for reading while a query uses the file
 	file     *file
 	settled  bool // State was reported once
 	pruneAge int  // commits since age was looked at
