@@ -25,6 +25,9 @@ type cli struct {
 	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
+	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
+	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
+	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
 }
 
