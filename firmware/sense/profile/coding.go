@@ -1,9 +1,9 @@
 package profile
 
 import (
+	"bytes"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -69,8 +69,15 @@ func (p *Point) string(i int, b []byte) Value {
 			b[k], b[k+1] = b[k+1], b[k]
 		}
 	}
-	s, _, _ := strings.Cut(string(b), "\x00")
-	s = strings.Trim(s, " \xFF")
+	b, _, _ = bytes.Cut(b, []byte{0})
+	blank := func(c byte) bool { return c == ' ' || c == 0xFF }
+	for len(b) > 0 && blank(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && blank(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	s := string(b)
 	for _, c := range []byte(s) {
 		if c < 0x20 || c > 0x7E {
 			v.Quality, v.Why = point.SensorFault, phrase.M("sense.not_text")
