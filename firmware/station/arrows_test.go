@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"firmware/serve/access":      {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":         {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":        {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/serve/proxy":       {"drivers", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest": {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/station":           {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                  {"firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},

@@ -86,6 +86,7 @@ type House struct {
 	desk       *order.Desk
 	lines      lineSet
 	scans      sync.Map // lines that are being scanned
+	proxies    proxies
 	noted      chan func()
 	notesLost  atomic.Int64
 	badAt      map[string]time.Duration // when a point or device was last at fault

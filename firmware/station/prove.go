@@ -143,6 +143,7 @@ func (p *prover) all() {
 	}
 	p.crossed()
 	p.proveHistory()
+	p.proveProxies()
 }
 
 var (

@@ -107,6 +107,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		h.log.Error("outputs not silenced at the start", "err", err)
 	}
 	h.startInputs(path)
+	h.startProxies(path, bp.Doc.Site.Proxies)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)

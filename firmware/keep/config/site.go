@@ -18,6 +18,8 @@ type Site struct {
 	Plan    string  `yaml:"plan"`
 	Page    Page    `yaml:"page"`
 	History History `yaml:"history"`
+	// Proxies serve lines to other Modbus TCP clients.
+	Proxies []Proxy `yaml:"proxies"`
 }
 
 // Place says what and where the site is.

@@ -19,11 +19,19 @@ type guest struct {
 // in so many.
 const guestShare = 10
 
+// What a unit left unanswered should not be asked again at once: an owed answer
+// holds back the house's own reads of the same shape.
+const (
+	neighbourPause = 5 * time.Minute // of a unit that the house reads too
+	strangerPause  = 10 * time.Second
+)
+
 // Guest does one request on the bus for somebody outside the house, after
 // everything that is posted or due. An alarm read waits for one such request at
 // most: the one that is under way when it falls due. do is called in the owner's
 // goroutine with a context that ends after the line's timeout, and must ask once.
 // Units that the house itself finds dead are not asked: FaultTimeout at once.
+// Until of a fault is before when the same should not be asked again.
 func (l *Line) Guest(ctx context.Context, unit uint8, do func(context.Context, drivers.Registers) error) error {
 	if l.lent.Load() {
 		return &drivers.Fault{Kind: drivers.FaultGone, Detail: "the line is lent"}
@@ -73,7 +81,7 @@ func (l *Line) serveGuest(ctx context.Context) {
 	}
 	u := l.unitAt(g.unit)
 	if u != nil && u.mute() {
-		g.done <- &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the unit does not answer the house either"}
+		g.done <- &drivers.Fault{Kind: drivers.FaultTimeout, Until: time.Now().Add(2 * time.Second), Detail: "the unit does not answer the house either"}
 		return
 	}
 	began := time.Now()
@@ -90,6 +98,11 @@ func (l *Line) serveGuest(ctx context.Context) {
 		l.portGone(err, now)
 	case drivers.FaultTimeout, drivers.FaultGarbled, drivers.FaultForeign:
 		l.frames.missing(now, g.unit, k)
+		pause := strangerPause
+		if u != nil {
+			pause = neighbourPause
+		}
+		err = &drivers.Fault{Kind: k, Until: now.Add(pause), Err: err}
 	}
 	g.done <- err
 }
