@@ -23,8 +23,19 @@ func seeds(f *testing.F) [][]byte {
 		}
 		out = append(out, b)
 	}
-	return append(out, []byte(skeleton))
+	return append(out, []byte(everyType), []byte(skeleton))
 }
+
+// everyType has a point of each type that no shipped profile may have.
+var everyType = with(`  - {id: v, name: {zh: 值, en: v}, read: holding 0, unit: m}
+  - {id: hi, name: {zh: 值, en: v}, read: holding 1.high, type: int8, unit: m}
+  - {id: lo, name: {zh: 值, en: v}, read: holding 1.low, unit: m, clamp: [0, 100], range: [0, 200]}
+  - {id: half, name: {zh: 值, en: v}, read: holding 2, type: float16, unit: m, order: DCBA, jump: 0.5 m}
+  - {id: bcd, name: {zh: 值, en: v}, read: holding 3, type: bcd64, unit: m, order: CDAB, absent: [0xFFFFFFFFFFFFFFFF]}
+  - {id: curve, name: {zh: 值, en: v}, read: holding 7, unit: m, table: [[4, 0], [12, 5.5], [20, 100]]}
+  - {id: serial, name: {zh: 值, en: v}, read: holding 8, type: string, length: 6, order: BADC}
+  - {id: rain, name: {zh: 值, en: v}, read: holding 14, type: bcd32, unit: mm, rate: 8/min, counter: {wrap: 99999999, resets: true, tip: 0.2 mm, burst: 1 mm, intensity: [[4, 1], [8, 1.06]]}}
+`)
 
 // FuzzParse: any bytes give a profile or problems, never both or neither; a
 // profile has a plan that covers it, and its proof can be tried.
@@ -91,6 +102,12 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, v := range vs {
 			pt := p.Points[v.Index]
+			if (v.Text != "") != (pt.Type == String && v.Quality == point.Good) || pt.Type == String && !math.IsNaN(v.Value) {
+				t.Fatalf("%s: text %q, value %v, %v", v.Point, v.Text, v.Value, v.Quality)
+			}
+			if pt.Type == String {
+				continue
+			}
 			if v.Quality == point.Good && (math.IsNaN(v.Value) || math.IsInf(v.Value, 0) || pt.Range != nil && (v.Value < pt.Range.Min || v.Value > pt.Range.Max)) {
 				t.Fatalf("%s is good: %v", v.Point, v.Value)
 			}

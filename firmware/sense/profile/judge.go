@@ -38,7 +38,7 @@ type Judge struct {
 // NewJudge makes a judge that has seen nothing; nil, which believes all, where
 // the profile names nothing to judge by.
 func (p *Point) NewJudge() *Judge {
-	if p.Rate == nil && p.Stuck <= 0 {
+	if p.Rate == nil && p.Stuck <= 0 && p.Jump == 0 && p.Counter == nil {
 		return nil
 	}
 	return &Judge{pt: p}
