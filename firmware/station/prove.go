@@ -41,10 +41,11 @@ func Load(file string) (*Blueprint, []config.Problem) {
 func Prove(doc *config.Doc) (*Blueprint, []config.Problem) {
 	p := &prover{
 		doc: doc, site: doc.Site,
-		fsys:    overlay{os.DirFS(filepath.Dir(doc.File)), configs.FS},
-		points:  map[point.ID]*PointInfo{},
-		devices: map[string]*UnitPlan{},
-		onLine:  map[string]string{},
+		fsys:     overlay{os.DirFS(filepath.Dir(doc.File)), configs.FS},
+		points:   map[point.ID]*PointInfo{},
+		devices:  map[string]*UnitPlan{},
+		onLine:   map[string]string{},
+		profiles: map[string]*profile.Profile{},
 	}
 	p.bp = &Blueprint{Doc: doc, FS: p.fsys, Plans: map[string]*plan.Plan{}, PlanOf: map[string]*plan.Plan{}, Sources: map[point.ID]rule.Source{}}
 	p.all()
@@ -100,6 +101,24 @@ type prover struct {
 	points   map[point.ID]*PointInfo
 	devices  map[string]*UnitPlan
 	onLine   map[string]string // device → line
+	// profiles are those that were loaded and proved: fifty gauges of one make
+	// share one, which never changes.
+	profiles map[string]*profile.Profile
+}
+
+// profile loads and proves a profile once.
+func (p *prover) profile(name string) (*profile.Profile, []profile.Problem) {
+	if prof := p.profiles[name]; prof != nil {
+		return prof, nil
+	}
+	prof, ps := profile.Load(p.fsys, name)
+	if prof != nil {
+		if ps = prof.Prove(); len(ps) > 0 {
+			return nil, ps
+		}
+		p.profiles[name] = prof
+	}
+	return prof, ps
 }
 
 func (p *prover) problem(m phrase.Message, path ...any) {
@@ -236,12 +255,7 @@ func (p *prover) spoken(name string, l config.Line) {
 
 func (p *prover) device(name string, d config.Device) {
 	p.named("devices", name)
-	prof, ps := profile.Load(p.fsys, d.Profile)
-	if prof != nil {
-		if ps = prof.Prove(); len(ps) > 0 {
-			prof = nil
-		}
-	}
+	prof, ps := p.profile(d.Profile)
 	if prof == nil {
 		if len(ps) == 0 || strings.ContainsAny(d.Profile, "/.") {
 			p.problem(phrase.M("site.no_profile", "profile", d.Profile), "devices", name, "profile")
