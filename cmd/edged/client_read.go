@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ func (c *ReadCmd) Run(g *Globals) error {
 			}
 			continue
 		}
-		t = append(t, []string{string(r.Point), r.Name.In(l), g.value(r.Value, r.Unit), g.unit(r.Unit), g.quality(r.Quality), g.age(r), g.why(r.Why)})
+		t = append(t, []string{string(r.Point), r.Name.In(l), cmp.Or(r.Text, g.value(r.Value, r.Unit)), g.unit(r.Unit), g.quality(r.Quality), g.age(r), g.why(r.Why)})
 	}
 	if c.JSON {
 		return nil

@@ -76,8 +76,11 @@ func (q *Quality) UnmarshalText(b []byte) error {
 // Reading is one measured value of one point. Value is in Unit and meaningful
 // only where Quality is Good or Suspect; it is NaN where nothing was measured.
 type Reading struct {
-	Point   ID
-	Value   float64
+	Point ID
+	Value float64
+	// Text is what a device says in letters: a serial number, a version. Its
+	// Value is NaN, so that it decides nothing.
+	Text    string
 	Unit    Unit
 	Quality Quality
 	// Why says what is wrong, where Quality is not Good.

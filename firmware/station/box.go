@@ -94,7 +94,7 @@ func (h *House) Readings() []api.Reading {
 }
 
 func (s shown) reading(p PointInfo, r point.Reading, now time.Duration) api.Reading {
-	a := api.Reading{Point: r.Point, Name: p.Name, Unit: string(p.Unit), Quality: r.Quality, At: r.At.Wall, Age: max(0, now-r.At.Mono), Mono: r.At.Mono}
+	a := api.Reading{Point: r.Point, Name: p.Name, Text: r.Text, Unit: string(p.Unit), Quality: r.Quality, At: r.At.Wall, Age: max(0, now-r.At.Mono), Mono: r.At.Mono}
 	if !math.IsNaN(r.Value) && !math.IsInf(r.Value, 0) {
 		a.Value = &r.Value
 	}

@@ -166,7 +166,7 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 			ps.lastGood = at
 		}
 		ps.quality = v.Quality
-		out = append(out, ps.note(point.Reading{Point: ps.id, Value: v.Value + ps.zero, Unit: j.u.Profile.Points[v.Index].Unit,
+		out = append(out, ps.note(point.Reading{Point: ps.id, Value: v.Value + ps.zero, Text: v.Text, Unit: j.u.Profile.Points[v.Index].Unit,
 			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp}))
 	}
 	return out

@@ -107,7 +107,9 @@ type Reading struct {
 	Point point.ID    `json:"point"`
 	Name  phrase.Text `json:"name"`
 	// Value is absent where nothing was measured.
-	Value   *float64      `json:"value"`
+	Value *float64 `json:"value"`
+	// Text is what the device says in letters, such as a serial number.
+	Text    string        `json:"text,omitempty"`
 	Unit    string        `json:"unit"`
 	Quality point.Quality `json:"quality"`
 	Why     *Text         `json:"why,omitempty"`

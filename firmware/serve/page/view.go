@@ -230,6 +230,9 @@ func readingOf(r api.Reading, l phrase.Lang) reading {
 	if r.Unit == "1" {
 		x.Unit = ""
 	}
+	if r.Text != "" {
+		x.Value = r.Text
+	}
 	if r.Why != nil {
 		x.Why = in(*r.Why, l)
 	}
