@@ -127,7 +127,7 @@ func hint(rows []Row) {
 				inFloat = i + 1
 			}
 			for o := range Orders[:2] { // a total that has outgrown one register
-				if u := r.U32[o]; u > 0xFFFF && u < 1<<24 && inFloat != i+1 {
+				if u := r.U32[o]; u > 0xFFFF && u < 1<<24 && u&0xFFFF >= 20000 && inFloat != i+1 {
 					r.Likely = append(r.Likely, "uint32 "+string(Orders[o]))
 				}
 			}
