@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,14 +31,11 @@ type Opts struct {
 // Device is an instrument that sends sentences: a drivers.Fields. Use New. One
 // goroutine at a time calls Next; Close may be called from any.
 type Device struct {
-	open func() (drivers.Port, error)
+	held drivers.Reopener
 	o    Opts
 	sky  sky
 
-	mu   sync.Mutex // port, for Close
-	port drivers.Port
-	done chan struct{}
-	once sync.Once
+	port drivers.Port // as held gave it last
 
 	line    []byte // the present sentence, from its $
 	in      bool   // within a sentence
@@ -51,7 +47,7 @@ type Device struct {
 // New makes one over a port that open gives at the first Next and after the
 // port was gone, once a Next at most.
 func New(open func() (drivers.Port, error), o Opts) *Device {
-	return &Device{open: open, o: o, done: make(chan struct{})}
+	return &Device{held: drivers.Reopener{Open: open}, o: o}
 }
 
 // Next is drivers.Fields: Fields[0] is the address, such as "WIMWV", the rest its
@@ -74,13 +70,13 @@ func (d *Device) Next(ctx context.Context) (drivers.Record, error) {
 		select {
 		case c, ok := <-d.port.Received():
 			if !ok {
-				return drivers.Record{}, d.gone(d.port.Err())
+				return drivers.Record{}, d.held.Gone(d.port.Err())
 			}
 			d.spare, d.at = c.B, c.At
 		case <-ctx.Done():
 			return drivers.Record{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "waiting for a sentence", Err: ctx.Err()}
-		case <-d.done:
-			return drivers.Record{}, d.gone(os.ErrClosed)
+		case <-d.held.Done():
+			return drivers.Record{}, d.held.Gone(os.ErrClosed)
 		}
 	}
 }
@@ -156,64 +152,20 @@ func (d *Device) bad(line string, why error) error {
 func (d *Device) Garbled() int64 { return d.garbled.Load() }
 
 func (d *Device) ready() error {
-	select {
-	case <-d.done:
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
-	}
-	if d.port != nil {
-		return nil
-	}
-	p, err := d.open()
+	p, opened, err := d.held.Ready()
 	if err != nil {
-		if drivers.KindOf(err) == drivers.FaultGone {
-			return err
-		}
-		return &drivers.Fault{Kind: drivers.FaultGone, Detail: "the port does not open", Err: err}
+		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	select {
-	case <-d.done:
-		p.Close()
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
+	if opened {
+		d.port, d.line, d.spare, d.in, d.sky = p, d.line[:0], nil, false, sky{}
 	}
-	d.port, d.line, d.spare, d.in, d.sky = p, d.line[:0], nil, false, sky{}
 	return nil
 }
 
-func (d *Device) gone(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	name := d.port.String()
-	d.port.Close()
-	d.port = nil
-	return &drivers.Fault{Kind: drivers.FaultGone, Detail: name, Err: err}
-}
-
 // Close is drivers.Fields; a Next that waits returns with FaultGone.
-func (d *Device) Close() error {
-	var err error
-	d.once.Do(func() {
-		close(d.done)
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.port != nil {
-			err = d.port.Close()
-		}
-	})
-	return err
-}
+func (d *Device) Close() error { return d.held.Close() }
 
 // String names it.
-func (d *Device) String() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.port == nil {
-		return "nmea"
-	}
-	return "nmea on " + d.port.String()
-}
+func (d *Device) String() string { return d.held.Name("nmea") }
 
 var _ drivers.Fields = (*Device)(nil)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"tocsin/drivers"
@@ -38,14 +37,11 @@ const between = 120 * time.Millisecond
 // Bus is an SDI-12 bus. One goroutine at a time uses it and its probes; Close may
 // be called from any.
 type Bus struct {
-	open func() (drivers.Port, error)
+	held drivers.Reopener
 	o    Opts
 
-	mu    sync.Mutex // port, for Close
-	port  drivers.Port
-	done  chan struct{}
-	once  sync.Once
-	quiet time.Time // before it a late answer may still come
+	port  drivers.Port // as held gave it last
+	quiet time.Time    // before it a late answer may still come
 }
 
 // New makes one over a port that open gives at the first use and after the port
@@ -57,7 +53,7 @@ func New(open func() (drivers.Port, error), o Opts) *Bus {
 	if o.Tries <= 0 {
 		o.Tries = 3
 	}
-	return &Bus{open: open, o: o, done: make(chan struct{})}
+	return &Bus{held: drivers.Reopener{Open: open}, o: o}
 }
 
 // Identify asks a probe who it is.
@@ -107,7 +103,7 @@ func (b *Bus) try(ctx context.Context, address byte, word string, check func(str
 	b.port.Discard()
 	sent := string(address) + word + "!"
 	if _, err := b.port.Write([]byte(sent)); err != nil {
-		return "", b.gone(err)
+		return "", b.held.Gone(err)
 	}
 	for {
 		line, err := b.line(ctx, b.o.Answer)
@@ -145,7 +141,7 @@ func (b *Bus) line(ctx context.Context, d time.Duration) (string, error) {
 		select {
 		case c, ok := <-b.port.Received():
 			if !ok {
-				return "", b.gone(b.port.Err())
+				return "", b.held.Gone(b.port.Err())
 			}
 			got = append(got, c.B...)
 			if i := strings.IndexByte(string(got), '\n'); i >= 0 {
@@ -171,8 +167,8 @@ func (b *Bus) line(ctx context.Context, d time.Duration) (string, error) {
 			return "", &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "no answer"}
 		case <-ctx.Done():
 			return "", &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-		case <-b.done:
-			return "", b.gone(os.ErrClosed)
+		case <-b.held.Done():
+			return "", b.held.Gone(os.ErrClosed)
 		}
 	}
 }
@@ -185,68 +181,24 @@ func (b *Bus) pause(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-	case <-b.done:
+	case <-b.held.Done():
 		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
 	}
 }
 
 func (b *Bus) ready() error {
-	select {
-	case <-b.done:
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
-	}
-	if b.port != nil {
-		return nil
-	}
-	p, err := b.open()
+	p, opened, err := b.held.Ready()
 	if err != nil {
-		if drivers.KindOf(err) == drivers.FaultGone {
-			return err
-		}
-		return &drivers.Fault{Kind: drivers.FaultGone, Detail: "the port does not open", Err: err}
+		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	select {
-	case <-b.done:
-		p.Close()
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
+	if opened {
+		b.port = p
 	}
-	b.port = p
 	return nil
 }
 
-func (b *Bus) gone(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	name := b.port.String()
-	b.port.Close()
-	b.port = nil
-	return &drivers.Fault{Kind: drivers.FaultGone, Detail: name, Err: err}
-}
-
 // Close ends it; a call that waits returns with FaultGone.
-func (b *Bus) Close() error {
-	var err error
-	b.once.Do(func() {
-		close(b.done)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.port != nil {
-			err = b.port.Close()
-		}
-	})
-	return err
-}
+func (b *Bus) Close() error { return b.held.Close() }
 
 // String names it.
-func (b *Bus) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.port == nil {
-		return "sdi-12"
-	}
-	return "sdi-12 on " + b.port.String()
-}
+func (b *Bus) String() string { return b.held.Name("sdi-12") }

@@ -183,7 +183,7 @@ func TestAnAnswerThatComesTooLateIsNotTakenForTheNext(t *testing.T) {
 		s := level()
 		a.Set('0', s)
 		p := probe(t, a, "R0")
-		w, _ := p.bus.open()
+		w, _ := p.bus.held.Open()
 		// What an earlier recorder's command still brings.
 		w.(*wire).rx <- drivers.Chunk{At: time.Now(), B: []byte("0+999\r\n")}
 		vs, err := p.Measure(context.Background())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,13 +38,10 @@ const longest = 512
 // Device is a sensor that sends lines: a drivers.Fields. Use New. One goroutine
 // at a time calls Next; Close may be called from any.
 type Device struct {
-	open func() (drivers.Port, error)
+	held drivers.Reopener
 	o    Opts
 
-	mu   sync.Mutex // port, for Close
-	port drivers.Port
-	done chan struct{}
-	once sync.Once
+	port drivers.Port // as held gave it last
 
 	line    []byte // what came of the present line
 	spare   []byte // of the last chunk, not yet looked at
@@ -80,7 +76,7 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 	if o.MaxLine < 8 || o.MaxLine > longest {
 		return nil, fmt.Errorf("a longest line of %d bytes: 8 to %d are possible", o.MaxLine, longest)
 	}
-	return &Device{open: open, o: o, done: make(chan struct{})}, nil
+	return &Device{held: drivers.Reopener{Open: open}, o: o}, nil
 }
 
 // Next is drivers.Fields. FaultGone means that the port must be opened again,
@@ -104,18 +100,18 @@ func (d *Device) Next(ctx context.Context) (drivers.Record, error) {
 		select {
 		case c, ok := <-d.port.Received():
 			if !ok {
-				return drivers.Record{}, d.gone(d.port.Err())
+				return drivers.Record{}, d.held.Gone(d.port.Err())
 			}
 			d.spare, d.at = c.B, c.At
 		case <-poll:
 			d.ask = time.Now().Add(d.o.Interval)
 			if _, err := d.port.Write(d.o.Poll); err != nil {
-				return drivers.Record{}, d.gone(err)
+				return drivers.Record{}, d.held.Gone(err)
 			}
 		case <-ctx.Done():
 			return drivers.Record{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "waiting for a line", Err: ctx.Err()}
-		case <-d.done:
-			return drivers.Record{}, d.gone(os.ErrClosed)
+		case <-d.held.Done():
+			return drivers.Record{}, d.held.Gone(os.ErrClosed)
 		}
 	}
 }
@@ -182,67 +178,23 @@ func (d *Device) bad(line string, why error) error {
 func (d *Device) Garbled() int64 { return d.garbled.Load() }
 
 func (d *Device) ready() error {
-	select {
-	case <-d.done:
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
-	}
-	if d.port != nil {
-		return nil
-	}
-	p, err := d.open()
+	p, opened, err := d.held.Ready()
 	if err != nil {
-		if drivers.KindOf(err) == drivers.FaultGone {
-			return err
-		}
-		return &drivers.Fault{Kind: drivers.FaultGone, Detail: "the port does not open", Err: err}
+		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	select {
-	case <-d.done:
-		p.Close()
-		return &drivers.Fault{Kind: drivers.FaultGone, Err: os.ErrClosed}
-	default:
+	if opened {
+		d.port, d.line, d.spare, d.ask = p, d.line[:0], nil, time.Now()
+		// The first bytes may be the end of a line; where nothing marks a
+		// beginning, nothing tells.
+		d.skip = d.o.Start == "" && d.o.Checksum == None && len(d.o.Poll) == 0
 	}
-	d.port, d.line, d.spare, d.ask = p, d.line[:0], nil, time.Now()
-	// The first bytes may be the end of a line; where nothing marks a
-	// beginning, nothing tells.
-	d.skip = d.o.Start == "" && d.o.Checksum == None && len(d.o.Poll) == 0
 	return nil
 }
 
-func (d *Device) gone(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	name := d.port.String()
-	d.port.Close()
-	d.port = nil
-	return &drivers.Fault{Kind: drivers.FaultGone, Detail: name, Err: err}
-}
-
 // Close is drivers.Fields; a Next that waits returns with FaultGone.
-func (d *Device) Close() error {
-	var err error
-	d.once.Do(func() {
-		close(d.done)
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.port != nil {
-			err = d.port.Close()
-		}
-	})
-	return err
-}
+func (d *Device) Close() error { return d.held.Close() }
 
 // String names it.
-func (d *Device) String() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.port == nil {
-		return "text"
-	}
-	return "text on " + d.port.String()
-}
+func (d *Device) String() string { return d.held.Name("text") }
 
 var _ drivers.Fields = (*Device)(nil)
