@@ -277,8 +277,12 @@ func (s *scanner) progress(st Setting, u uint8) error {
 // at this rate under another format already (a unit with 8N1 mostly understands
 // 8N2 too).
 func (s *scanner) skip(st Setting, u uint8) bool {
-	if dev, ok := s.Known[u]; ok && st == s.Own {
-		s.hit(Found{Setting: st, Unit: u, How: Known, Device: dev})
+	if dev, ok := s.Known[u]; ok && st.Baud == s.Own.Baud {
+		// Nor under another format: its late answer could be taken for that to
+		// the site's own asking.
+		if st == s.Own {
+			s.hit(Found{Setting: st, Unit: u, How: Known, Device: dev})
+		}
 		return true
 	}
 	return slices.ContainsFunc(s.found, func(f Found) bool {
