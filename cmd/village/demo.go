@@ -65,6 +65,12 @@ plan: flash-flood-village
 page: {listen: "{{.Listen}}"}
 `
 
+// doubts are the demonstration's own: half an hour of rain is a few seconds of its.
+const doubts = `version: 1
+surge: {within: 800ms, inputs: 2, share: 0.9, settle: 10s}
+clogged: {over: 1m, pour: 1 mm, share: 0.1, neighbours: 2}
+`
+
 // demo is the village with its edged.
 type demo struct {
 	v     *storm.Village
@@ -106,6 +112,9 @@ func newDemo(edged, out string) (*demo, error) {
 	})
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "site.yaml"), []byte(text.String()), 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "plausibility.yaml"), []byte(doubts), 0o644)
 	}
 	if err != nil {
 		d.close()

@@ -159,6 +159,13 @@ func (d *demo) steps() []step {
 	}
 	suspect := false
 	return []step{
+		{name: "clogged", at: s / 2, zh: "落叶堵住后山雨量计：别处都在下，判为堵塞并报故障", en: "Leaves stop the hill gauge's funnel: its neighbours pour, so it is called", most: 26 * s,
+			do: func() error { v.RainB.Clog(true); return nil },
+			check: func() (bool, string) {
+				r := d.box.reading("rain-b.total")
+				f, there := d.box.fault("rain-b.total")
+				return there && r.Quality == "suspect" && d.box.reading("rain.total").Quality == "good", say(r) + "; fault: " + f.Why.EN
+			}},
 		{name: "rain", at: 1 * s, zh: "暴雨开始，雨量计逐斗上报", en: "Rain sets in; the gauge counts each tip", most: 8 * s,
 			do: func() error { rainAt = time.Now(); v.Pour(360); return nil },
 			check: func() (bool, string) {

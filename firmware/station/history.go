@@ -105,10 +105,13 @@ func describe(bp *Blueprint) *described {
 // resolution is the step of a point's values: one count of its register. Numbers
 // with a floating point have none that their profile tells.
 func resolution(p *profile.Point) float64 {
+	if len(p.Curve) > 0 {
+		return 0
+	}
 	switch p.Type {
 	case profile.Bool, profile.Bits, profile.Enum:
 		return 1
-	case profile.Int16, profile.Uint16, profile.Int32, profile.Uint32, profile.Int64, profile.Uint64:
+	case profile.Int8, profile.Uint8, profile.BCD16, profile.BCD32, profile.BCD64, profile.Int16, profile.Uint16, profile.Int32, profile.Uint32, profile.Int64, profile.Uint64:
 		if p.Scale != 0 {
 			return math.Abs(p.Scale)
 		}

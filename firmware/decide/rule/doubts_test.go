@@ -92,10 +92,10 @@ func TestInputsThatJumpInOneInstantAreASurge(t *testing.T) {
 		rainB, river float64 // what they jump by
 		surge        bool
 	}{
-		{"two gauges and the river", 100 * time.Millisecond, 1.5, 0.9, true},
-		{"a gauge and the river", 100 * time.Millisecond, 0, 0.9, true},
-		{"two gauges", 300 * time.Millisecond, 1.5, 0, true},
-		{"two gauges, seconds apart", 3 * time.Second, 1.5, 0, false},
+		{"two gauges and the river", 100 * time.Millisecond, 1.65, 0.95, true},
+		{"a gauge and the river", 100 * time.Millisecond, 0, 0.95, true},
+		{"two gauges", 300 * time.Millisecond, 1.65, 0, true},
+		{"two gauges, seconds apart", 3 * time.Second, 1.65, 0, false},
 		{"one gauge alone", 100 * time.Millisecond, 0, 0, false},
 		{"heavy rain on both", 100 * time.Millisecond, 0.6, 0.05, false},
 	} {
@@ -105,7 +105,7 @@ func TestInputsThatJumpInOneInstantAreASurge(t *testing.T) {
 			s.put("rain-b.total", 50, 0)
 			s.put("river.level", 98, 0)
 			const poll = 10 * time.Second
-			jumpA := 1.5
+			jumpA := 1.65
 			if c.name == "heavy rain on both" {
 				jumpA = 0.6
 			}
@@ -142,7 +142,7 @@ func TestAJumpAloneCountsAfterItsInstantAndInOrder(t *testing.T) {
 	e := village(t)
 	s := watch(t, e)
 	s.put("river.level", 100.5, 0)
-	s.put("river.level", 101.4, 10*time.Second)
+	s.put("river.level", 101.45, 10*time.Second)
 	if s.level != point.Calm {
 		t.Fatal("it did not wait for others")
 	}
@@ -152,9 +152,9 @@ func TestAJumpAloneCountsAfterItsInstantAndInOrder(t *testing.T) {
 		t.Errorf("after its instant: level %v, %+v", s.level, s.last["river.level"])
 	}
 	// A fault behind a jump stays behind it, and nothing is lost with the engine.
-	s.put("river.level", 102.4, 20*time.Second)
+	s.put("river.level", 102.45, 20*time.Second)
 	s.take(append([]point.Reading(nil), e.Admit(bad("river.level", point.CommFault, 20*time.Second+time.Millisecond))...))
-	if rs := e.Held(); len(rs) != 2 || rs[0].Value != 102.4 || rs[1].Quality != point.CommFault {
+	if rs := e.Held(); len(rs) != 2 || rs[0].Value != 102.45 || rs[1].Quality != point.CommFault {
 		t.Errorf("held: %+v", rs)
 	}
 }
@@ -163,14 +163,14 @@ func TestALevelThatASurgeMovedIsBelievedWhenItHasStayed(t *testing.T) {
 	s := watch(t, village(t))
 	s.put("river.level", 98, 0)
 	s.put("rain.total", 100, 0)
-	s.put("river.level", 98.9, time.Second)
+	s.put("river.level", 98.95, time.Second)
 	s.put("rain.total", 101.2, time.Second+50*time.Millisecond)
 	for d := 2 * time.Second; d < 11*time.Second; d += time.Second {
-		if s.put("river.level", 98.9, d); s.last["river.level"].Quality != point.Suspect {
+		if s.put("river.level", 98.95, d); s.last["river.level"].Quality != point.Suspect {
 			t.Fatalf("at %v: %v", d, s.last["river.level"].Quality)
 		}
 	}
-	s.put("river.level", 98.9, 12*time.Second)
+	s.put("river.level", 98.95, 12*time.Second)
 	s.tick(14 * time.Second)
 	if q := s.last["river.level"].Quality; q != point.Good {
 		t.Errorf("after it stayed: %v", q)
@@ -179,7 +179,7 @@ func TestALevelThatASurgeMovedIsBelievedWhenItHasStayed(t *testing.T) {
 	s = watch(t, village(t))
 	s.put("river.level", 98, 0)
 	s.put("rain.total", 100, 0)
-	s.put("river.level", 98.9, time.Second)
+	s.put("river.level", 98.95, time.Second)
 	s.put("rain.total", 101.2, time.Second+50*time.Millisecond)
 	s.put("river.level", 98.01, 2*time.Second)
 	if q := s.last["river.level"].Quality; q != point.Good {
