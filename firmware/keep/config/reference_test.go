@@ -28,7 +28,7 @@ func keys(t reflect.Type, prefix string) []string {
 		all = append(all, key)
 		ft := f.Type
 		sub := key + "."
-		if ft.Kind() == reflect.Map {
+		if ft.Kind() == reflect.Map || ft.Kind() == reflect.Slice {
 			ft, sub = ft.Elem(), key+".*."
 		}
 		for ft.Kind() == reflect.Pointer {
