@@ -41,17 +41,24 @@ func (p *Proxy) read(ctx context.Context, q request) []byte {
 	case int(k.addr)+int(k.count) > 1<<16:
 		return exception(fn, illegalAddress)
 	}
-	data, err := p.know.get(ctx, k, func(ctx context.Context) (data []byte, err error) {
-		err = p.ask(ctx, q.unit, func(ctx context.Context, bus drivers.Registers) error {
+	data, err := p.know.get(ctx, k, func(ctx context.Context) ([]byte, error) {
+		// By a channel: the bus may still be at it when whoever waits has gone.
+		heard := make(chan []byte, 1)
+		err := p.ask(ctx, q.unit, func(ctx context.Context, bus drivers.Registers) error {
 			a, err := bus.Read(ctx, k.unit, k.table, k.addr, k.count)
 			if err == nil && a.Doubt {
 				// It may answer another question: nobody gets it.
 				return &drivers.Fault{Kind: drivers.FaultOwed}
 			}
-			data = a.Data
+			if err == nil {
+				heard <- a.Data
+			}
 			return err
 		})
-		return data, err
+		if err != nil {
+			return nil, err
+		}
+		return <-heard, nil
 	})
 	if err != nil {
 		return exception(fn, codeOf(err))
