@@ -36,7 +36,7 @@ func (c *CheckCmd) Run(g *Globals) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, d := range bp.Delays() {
 		fmt.Fprintf(w, "  %s\t%s\n", d.Point, phrase.M("check.delay", "worst", round(d.Worst()), "period", round(d.Period),
-			"queue", round(d.Queue), "read", round(d.Read), "dwell", round(d.Dwell), "switch", round(d.Switch), "output", d.Output).In(l))
+			"queue", round(d.Queue), "read", round(d.Read), "hold", round(d.Hold), "dwell", round(d.Dwell), "switch", round(d.Switch), "output", d.Output).In(l))
 	}
 	if err := w.Flush(); err != nil {
 		return err

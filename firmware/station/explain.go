@@ -18,15 +18,18 @@ type Delay struct {
 	// Queue is how long the asking may wait for the line, Read the reading's own
 	// time on the wire.
 	Queue, Read time.Duration
-	// Dwell is the rule's own.
-	Dwell time.Duration
+	// Dwell is the rule's own, and Hold how long a reading that jumps waits for
+	// others that jump with it (a surge) before it counts.
+	Dwell, Hold time.Duration
 	// Switch is the time to the slowest output: wait for its line and the command.
 	Switch time.Duration
 	Output string
 }
 
 // Worst adds it up.
-func (d Delay) Worst() time.Duration { return d.Period + d.Queue + d.Read + d.Dwell + d.Switch }
+func (d Delay) Worst() time.Duration {
+	return d.Period + d.Queue + d.Read + d.Hold + d.Dwell + d.Switch
+}
 
 // decideMost is an allowance for the rules, the announcer and the scheduler of a
 // small board, measured by the figures as a few milliseconds.
@@ -56,6 +59,9 @@ func (bp *Blueprint) Delays() []Delay {
 			continue
 		}
 		d := Delay{Point: p.ID, Period: p.Every, Switch: slowest, Output: name}
+		if src := bp.Sources[p.ID]; bp.Doubts.Surge.Inputs > 0 && (src.Counter != nil || src.Step != nil) {
+			d.Hold = bp.Doubts.Surge.Within + decideTick
+		}
 		for _, l := range bp.Lines {
 			if l.Name != p.Line || l.Text() {
 				continue

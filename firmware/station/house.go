@@ -142,10 +142,13 @@ const (
 	keepRulesIdle  = 5 * time.Minute
 )
 
+// decideTick is how often the passing of time itself is looked at.
+const decideTick = 500 * time.Millisecond
+
 // decide is the alarm path's one goroutine: readings, acts and the passing of
 // time go through the rules here, in order, and nothing in it waits.
 func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(decideTick)
 	defer tick.Stop()
 	for {
 		proof.Alive()

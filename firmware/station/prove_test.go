@@ -69,6 +69,10 @@ func TestAWholeSiteProves(t *testing.T) {
 		if d.Worst() <= 0 {
 			t.Errorf("delay of %s: %v", d.Point, d.Worst())
 		}
+		// Rain and river may jump, and then wait for others that jump with them.
+		if d.Hold < bp.Doubts.Surge.Within || d.Hold == 0 {
+			t.Errorf("%s: the surge check of %v is not in its worst delay: %v", d.Point, bp.Doubts.Surge.Within, d.Hold)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@
 // while a point is at fault, its conditions keep the level that they had. A
 // hazard all of whose points are at fault is Blind, which is a state of its own.
 //
-// Windows are sliding, not clock-aligned, from 5 minutes to 72 hours (practice
+// Windows are sliding, not clock-aligned, up to 72 hours (villages use 5 minutes and more; practice
 // of the flash-flood county plans, SL 675-2014), and survive a restart: State
 // and Restore carry them over, by the monotonic clock within a boot and by the
 // wall clock across boots.
