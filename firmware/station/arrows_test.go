@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"firmware/decide/rule":       {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alarm":      {"firmware/decide/rule", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/plan":       {"firmware/point", "firmware/phrase"},
+	"firmware/decide/alert":      {"firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/order":       {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/speech":      {"drivers", "firmware/point", "firmware/phrase"},
 	"firmware/sound/output":      {"drivers", "firmware/sound/order", "firmware/sound/speech", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
