@@ -162,6 +162,9 @@ func (l *Line) Output(device, write string) (drivers.Output, error) {
 	if !ok {
 		return nil, phrase.E("line.no_write", "device", device, "write", write, "profile", u.Profile.Name)
 	}
+	if w.Setting != nil {
+		return nil, phrase.E("line.output_holding", "output", device+"."+write)
+	}
 	o := &output{l: l, u: u, w: w}
 	if w.Timed != nil {
 		return &timedOutput{o}, nil

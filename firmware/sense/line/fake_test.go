@@ -27,7 +27,9 @@ type fakeBus struct {
 	gone   bool
 	data   map[uint8][]byte
 	coils  map[uint16]bool
-	stuck  bool // coils do not take
+	regs   map[uint16]uint16 // holding registers that can be written
+	stuck  bool              // coils and registers do not take
+	deaf   int               // so many writes of registers are not answered though they take
 	log    []string
 	listen func(ctx context.Context, until time.Time) error
 	busy   int
@@ -35,7 +37,7 @@ type fakeBus struct {
 
 func newFake() *fakeBus {
 	return &fakeBus{wire: 20 * time.Millisecond, timeout: 300 * time.Millisecond, dead: map[uint8]bool{}, fault: map[uint8]func(int) *drivers.Fault{},
-		asked: map[uint8]int{}, doubt: map[uint8]bool{}, data: map[uint8][]byte{}, coils: map[uint16]bool{}}
+		asked: map[uint8]int{}, doubt: map[uint8]bool{}, data: map[uint8][]byte{}, coils: map[uint16]bool{}, regs: map[uint16]uint16{}}
 }
 
 func (b *fakeBus) set(f func()) { b.mu.Lock(); defer b.mu.Unlock(); f() }
@@ -109,6 +111,12 @@ func (b *fakeBus) Read(ctx context.Context, unit uint8, t drivers.Table, addr, c
 		return a, nil
 	}
 	a.Data = make([]byte, 2*int(count))
+	if _, ok := b.regs[addr]; ok {
+		for i := range count {
+			a.Data[2*i], a.Data[2*i+1] = byte(b.regs[addr+i]>>8), byte(b.regs[addr+i])
+		}
+		return a, nil
+	}
 	copy(a.Data, b.data[unit])
 	return a, nil
 }
@@ -131,14 +139,42 @@ func (b *fakeBus) WriteSingle(ctx context.Context, unit uint8, t drivers.Table, 
 	if err := b.exchange(ctx, unit); err != nil {
 		return err
 	}
+	if t == drivers.Holding {
+		if _, ok := b.regs[addr]; ok {
+			return b.take(addr, value)
+		}
+	}
 	b.set(func() { b.coils[addr&0xFF] = true })
 	return nil
 }
 
-func (b *fakeBus) WriteRegisters(context.Context, uint8, uint16, []uint16) error { return nil }
-func (b *fakeBus) Cost(drivers.Table, uint16) time.Duration                      { return b.wire }
-func (b *fakeBus) Close() error                                                  { return nil }
-func (b *fakeBus) String() string                                                { return "fake" }
+func (b *fakeBus) WriteRegisters(ctx context.Context, unit uint8, addr uint16, values []uint16) error {
+	defer b.enter(fmt.Sprintf("registers %d %#x %v", unit, addr, values))()
+	if err := b.exchange(ctx, unit); err != nil {
+		return err
+	}
+	return b.take(addr, values...)
+}
+
+// take sets registers; the answer may be lost.
+func (b *fakeBus) take(addr uint16, values ...uint16) (err error) {
+	b.set(func() {
+		for i, v := range values {
+			if !b.stuck {
+				b.regs[addr+uint16(i)] = v
+			}
+		}
+		if b.deaf > 0 {
+			b.deaf--
+			err = &drivers.Fault{Kind: drivers.FaultTimeout}
+		}
+	})
+	return err
+}
+
+func (b *fakeBus) Cost(drivers.Table, uint16) time.Duration { return b.wire }
+func (b *fakeBus) Close() error                             { return nil }
+func (b *fakeBus) String() string                           { return "fake" }
 
 func (b *fakeBus) Listen(ctx context.Context, until time.Time) error {
 	defer b.enter("listen")()

@@ -35,6 +35,10 @@ var everyType = with(`  - {id: v, name: {zh: 值, en: v}, read: holding 0, unit:
   - {id: curve, name: {zh: 值, en: v}, read: holding 7, unit: m, table: [[4, 0], [12, 5.5], [20, 100]]}
   - {id: serial, name: {zh: 值, en: v}, read: holding 8, type: string, length: 6, order: BADC}
   - {id: rain, name: {zh: 值, en: v}, read: holding 14, type: bcd32, unit: mm, rate: 8/min, counter: {wrap: 99999999, resets: true, tip: 0.2 mm, burst: 1 mm, intensity: [[4, 1], [8, 1.06]]}}
+writes:
+  - {id: set, name: {zh: 设, en: s}, write: holding 20, type: int32, order: BADC, scale: 0.1, unit: m, range: [-3, 3], function: 16, confirm: {read: input 4, within: 1s, retry: 1}, fail_safe: {value: 0, after: 10m}}
+  - {id: mode, name: {zh: 式, en: m}, write: holding 22, type: enum, states: {0: {zh: 关, en: off}, 3: {zh: 开, en: on}}}
+  - {id: lamp, name: {zh: 灯, en: l}, write: coil 9, fail_safe: {value: off, after: 1m}}
 `)
 
 // FuzzParse: any bytes give a profile or problems, never both or neither; a

@@ -514,25 +514,22 @@ func (r *reader) states(n, owner ast.Node, t Type) []State {
 }
 
 func (r *reader) writes(n ast.Node) []Write {
-	m := r.object(n, "writes", "id", "ids", "!name", "!write", "confirm", "timed")
+	m := r.object(n, "writes", "id", "ids", "!name", "!write", "confirm", "timed", "type", "order", "scale", "offset", "unit", "range", "states", "function", "fail_safe")
 	ids := r.ids(n, m)
 	w := Write{Name: r.words(m["name"], "name")}
 	w.line, w.col = where(n)
 	if m["write"] != nil {
 		w.Table, w.Addr = r.register(m["write"], "write")
-		if w.Table != drivers.Coil && w.Table != 0 {
+		if w.Table != drivers.Coil && w.Table != drivers.Holding && w.Table != 0 {
 			r.at(m["write"], phrase.M("profile.write_coil"))
+			return nil
 		}
 	}
-	if c := m["confirm"]; c != nil {
-		k := r.object(c, "confirm", "!read", "!within", "retry")
-		w.Confirm = &Confirm{Within: r.span(k["within"], "within", 0), Retry: int(r.whole(k["retry"], "retry", 0, 0, 10))}
-		if k["read"] != nil {
-			w.Confirm.Table, w.Confirm.Addr = r.register(k["read"], "read")
-			if !w.Confirm.Table.Bits() && w.Confirm.Table != 0 {
-				r.at(k["read"], phrase.M("profile.confirm_bit"))
-			}
-		}
+	r.setting(n, m, &w)
+	r.confirm(m["confirm"], &w)
+	r.failSafe(m["fail_safe"], &w)
+	if m["timed"] != nil && w.Setting != nil {
+		r.at(m["timed"], phrase.M("profile.one_of", "a", "timed", "b", "type"))
 	}
 	if t := m["timed"]; t != nil {
 		k := r.object(t, "timed", "!write", "!unit", "!longest")
@@ -548,9 +545,17 @@ func (r *reader) writes(n ast.Node) []Write {
 		}
 	}
 	out := make([]Write, 0, len(ids))
+	step := 1
+	if w.Setting != nil {
+		step = w.Setting.Words()
+	}
 	for i, id := range ids {
-		v := w
-		v.ID, v.Name = id, numbered(w.Name, i+1)
+		v, i := w, i*step
+		if last := i + step - 1; int(w.Addr)+last > math.MaxUint16 || w.Confirm != nil && int(w.Confirm.Addr)+last > math.MaxUint16 {
+			r.at(n, phrase.M("profile.past_end"))
+			break
+		}
+		v.ID, v.Name = id, numbered(w.Name, i/step+1)
 		v.Addr += uint16(i)
 		if w.Confirm != nil {
 			c := *w.Confirm

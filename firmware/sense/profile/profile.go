@@ -221,21 +221,28 @@ type State struct {
 	Makes point.Quality
 }
 
-// Write is one thing of a device that can be switched.
+// Write is one thing of a device that can be switched (a coil) or set (holding
+// registers).
 type Write struct {
 	ID    string
 	Name  phrase.Text
-	Table drivers.Table // Coil
+	Table drivers.Table // Coil or Holding
 	Addr  uint16
-	// Confirm is read after each write; nil where the echo must do.
+	// Setting is what a holding register takes; nil for a coil.
+	Setting *Setting
+	// Confirm is read after each write; nil where the echo must do, which it
+	// never must of a Setting.
 	Confirm *Confirm
+	// FailSafe is what it goes back to where it is not asked for again; nil
+	// where the last value stays.
+	FailSafe *FailSafe
 	// Timed is the device's own "on for a while"; nil where it has none.
 	Timed *Timed
 
 	line, col int
 }
 
-// Confirm reads a coil or input back.
+// Confirm reads a coil, an input or registers back.
 type Confirm struct {
 	Table  drivers.Table
 	Addr   uint16
@@ -301,6 +308,8 @@ type Does struct {
 	Write string
 	On    bool
 	For   time.Duration
+	// Value is what a set-point is set to; nil for a switch.
+	Value *float64
 }
 
 // Request is one read that gives one or more points.

@@ -73,7 +73,7 @@ func TestEveryFaultOfAProfileNamesItsPlaceAndTheMend(t *testing.T) {
 		"status apart": {with(vLine + "  - {id: s, name: {zh: 态, en: s}, read: input 2, type: enum, states: {0: {zh: 好, en: ok}}, status_of: [v]}\n"),
 			"in different tables"},
 		"enum without states": {strings.Replace(skeleton, "unit: m", "type: enum", 1), "points lacks states"},
-		"write a register":    {skeleton + "writes: [{id: 1, name: {zh: 出, en: out}, write: holding 0}]\n", "only Modbus coils"},
+		"write an input":      {skeleton + "writes: [{id: 1, name: {zh: 出, en: out}, write: input 0}]\n", "only the coils and holding registers"},
 		"proof of nothing":    {strings.Replace(skeleton, "gives: {v: 7}", "gives: {w: 7}", 1), "there is no w"},
 		"text without record": {strings.Replace(skeleton, "via: modbus", "via: text", 1), "lacks record"},
 	} {

@@ -57,8 +57,9 @@ func (r *reader) proof(n ast.Node, p *Profile) Proof {
 		}
 	}
 	if m["does"] != nil {
-		k := r.object(m["does"], "does", "!write", "!on", "for")
-		d.Does = &Does{Write: r.text(k["write"], "write"), On: r.yes(k["on"], "on"), For: r.span(k["for"], "for", 0)}
+		k := r.object(m["does"], "does", "!write", "on", "value", "for")
+		d.Does = &Does{Write: r.text(k["write"], "write"), For: r.span(k["for"], "for", 0)}
+		d.Does.On, d.Does.Value = r.doesValue(k, m["does"])
 	}
 	return d
 }
@@ -240,6 +241,12 @@ func (p *Profile) proveWrite(d Proof) (*Write, error) {
 	if !ok {
 		return nil, phrase.E("profile.proof_no_write", "write", d.Does.Write)
 	}
+	if (w.Setting == nil) != (d.Does.Value == nil) || w.Setting != nil && d.Does.For > 0 {
+		return w, phrase.E("profile.proof_set", "write", w.ID)
+	}
+	if w.Setting != nil {
+		return w, w.proveSetting(d)
+	}
 	t, addr, value := w.Table, w.Addr, uint16(0)
 	if d.Does.On {
 		value = 0xFF00 // Modbus Application Protocol v1.1b3, section 6.5
@@ -263,6 +270,32 @@ func (p *Profile) proveWrite(d Proof) (*Write, error) {
 		return w, phrase.E("profile.proof_no_echo")
 	}
 	return w, nil
+}
+
+// proveSetting holds the frames of a set-point against what would be sent: by
+// function 6, or by function 16 whose answer names address and count (Modbus
+// Application Protocol v1.1b3, sections 6.6 and 6.12).
+func (w *Write) proveSetting(d Proof) error {
+	words, err := w.Setting.Encode(*d.Does.Value)
+	if err != nil {
+		return err
+	}
+	want := []byte{d.Sent[0], 6, byte(w.Addr >> 8), byte(w.Addr), byte(words[0] >> 8), byte(words[0])}
+	echo := want
+	if w.Setting.Multiple {
+		want = []byte{d.Sent[0], 16, byte(w.Addr >> 8), byte(w.Addr), 0, byte(len(words)), byte(2 * len(words))}
+		echo = bytes.Clone(want[:6])
+		for _, x := range words {
+			want = append(want, byte(x>>8), byte(x))
+		}
+	}
+	if !bytes.Equal(d.Sent[:len(d.Sent)-2], want) {
+		return phrase.E("profile.proof_sends", "bytes", fmt.Sprintf("% X", want))
+	}
+	if !bytes.Equal(d.Heard[:len(d.Heard)-2], echo) {
+		return phrase.E("profile.proof_no_echo")
+	}
+	return nil
 }
 
 // Value gives what to write for a time, rounded up to the device's unit, and the
