@@ -143,7 +143,7 @@ func (c *AlarmsCmd) Run(g *Globals) error {
 			by = api.Clean(a.By.Name, 64)
 		}
 		level := a.LevelText
-		if a.State == "subsided" || a.State == "released" {
+		if a.State == "subsided" || a.State == "released" || a.State == "lapsed" {
 			level = a.PeakText // what people were told stands until it is released
 		}
 		row := []string{a.ID, hazard, g.text(level), alarmState(a.State).In(l), by, local(a.Raised).Format("01-02 15:04:05"), ""}
@@ -169,6 +169,8 @@ func alarmState(code string) phrase.Message {
 		return phrase.M("serve.alarm_subsided")
 	case "released":
 		return phrase.M("serve.alarm_released")
+	case "lapsed":
+		return phrase.M("serve.alarm_lapsed")
 	}
 	return phrase.M("error.plain", "text", code)
 }

@@ -8,6 +8,11 @@
 // it waits for 解除 by a named person. When they rise again before that, it is
 // the same alarm.
 //
+// A signed warning or command raises an alarm of its own, one from its first message
+// to its last update. It stands as long as it is in force, whatever a person here
+// says (who may silence it and take it in hand); when it ends by its own time it has
+// subsided and waits for a named person; the sender's signed cancel releases it.
+//
 // Blindness is told beside the level and never changes it.
 //
 // After a power cut Restore brings the alarms back under the same ids. The

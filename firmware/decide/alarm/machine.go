@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -29,12 +30,23 @@ const (
 	Acknowledged State = "acknowledged"
 	// Subsided: the measurements have fallen; the all-clear was not given.
 	Subsided State = "subsided"
-	// Released: a named person gave the all-clear. The end.
+	// Released: a named person gave the all-clear, or whoever warned did so by a
+	// signed cancel. The end.
 	Released State = "released"
+	// Lapsed: a warning from outside ended long ago by its own time, and nobody
+	// gave the all-clear. The end; nothing is said.
+	Lapsed State = "lapsed"
 )
 
 // ByHand is the hazard of alarms that a person raised.
 const ByHand = "by-hand"
+
+// WarnedPrefix begins the hazard of an alarm that a signed warning or command
+// raised; the rest names the warning, from its first message to its last update.
+const WarnedPrefix = "warned:"
+
+// Warned tells whether a signed warning or command raised the alarm.
+func (a Alarm) Warned() bool { return strings.HasPrefix(a.Hazard, WarnedPrefix) }
 
 // Who is a person or thing with a name, and the way by which the act came.
 type Who struct {
@@ -74,6 +86,7 @@ const (
 	EventAgain        Kind = "alarm.again"
 	EventAcknowledged Kind = "alarm.acknowledged"
 	EventReleased     Kind = "alarm.released"
+	EventLapsed       Kind = "alarm.lapsed"
 	EventBlind        Kind = "hazard.blind"
 	EventSighted      Kind = "hazard.sighted"
 )
@@ -95,6 +108,8 @@ type Machine struct {
 	newID func() string
 	// ruled are the hazards that rules measure; nil: all are.
 	ruled map[string]bool
+	// inForce are the hazards of warnings that stand by their own time.
+	inForce map[string]bool
 }
 
 // keepEnded bounds the alarms that are kept for showing after their end.
@@ -207,7 +222,7 @@ func (m *Machine) Ruled(hazards []string) {
 func (m *Machine) Orphans() []string {
 	var out []string
 	for h := range m.open {
-		if !m.measured(h) && h != ByHand {
+		if !m.measured(h) && h != ByHand && !strings.HasPrefix(h, WarnedPrefix) {
 			out = append(out, h)
 		}
 	}
@@ -215,13 +230,23 @@ func (m *Machine) Orphans() []string {
 	return out
 }
 
+// InForce says which warnings from outside stand now, by hazard. One that does
+// not, since it ended or since nobody remembers it, a named person may release.
+func (m *Machine) InForce(hazards []string) {
+	m.inForce = map[string]bool{}
+	for _, h := range hazards {
+		m.inForce[h] = true
+	}
+}
+
 func (m *Machine) measured(hazard string) bool {
-	return hazard != ByHand && (m.ruled == nil || m.ruled[hazard])
+	return hazard != ByHand && !strings.HasPrefix(hazard, WarnedPrefix) && (m.ruled == nil || m.ruled[hazard])
 }
 
 // Release gives the all-clear by a named person. While measurements still hold
 // the level it is refused, unless the alarm was raised by hand: a person cannot
-// talk a river down.
+// talk a river down. Nor can one here lift what the county ordered while that is
+// in force: it ends by its own time or by the county's cancel.
 func (m *Machine) Release(id string, who Who, reason string, at clock.Stamp) (Event, error) {
 	if strings.TrimSpace(who.Name) == "" {
 		return Event{}, phrase.E("alarm.needs_name")
@@ -233,14 +258,50 @@ func (m *Machine) Release(id string, who Who, reason string, at clock.Stamp) (Ev
 	if a.Stands() && m.measured(a.Hazard) {
 		return Event{}, phrase.E("alarm.still_stands", "id", id)
 	}
-	a.State, a.Level, a.By, a.Reason = Released, point.Calm, &who, reason
-	e := a.change(EventReleased, nil, at)
+	if a.Stands() && m.inForce[a.Hazard] {
+		return Event{}, phrase.E("alarm.warning_stands", "id", id)
+	}
+	return m.end(a, EventReleased, Released, who, reason, at), nil
+}
+
+// Lift gives the all-clear of a warning in the name of whoever warned, by their
+// signed cancel. False where no such alarm is open.
+func (m *Machine) Lift(hazard string, who Who, reason string, at clock.Stamp) (Event, bool) {
+	a := m.open[hazard]
+	if a == nil {
+		return Event{}, false
+	}
+	return m.end(a, EventReleased, Released, who, reason, at), true
+}
+
+func (m *Machine) end(a *Alarm, k Kind, s State, who Who, reason string, at clock.Stamp) Event {
+	a.State, a.Level, a.Reason = s, point.Calm, reason
+	if a.By = &who; who == (Who{}) {
+		a.By = nil
+	}
+	e := a.change(k, nil, at)
 	delete(m.open, a.Hazard)
 	m.ended = append(m.ended, e.Alarm)
 	if len(m.ended) > keepEnded {
 		m.ended = slices.Delete(m.ended, 0, len(m.ended)-keepEnded)
 	}
-	return e, nil
+	return e
+}
+
+// Lapse ends the alarms of warnings that ended by their own time longer ago than
+// after, and that nobody released: the list must not grow for ever.
+func (m *Machine) Lapse(after time.Duration, at clock.Stamp) []Event {
+	var ev []Event
+	for _, h := range slices.Sorted(maps.Keys(m.open)) {
+		a := m.open[h]
+		if !a.Warned() || a.State != Subsided {
+			continue
+		}
+		if d, _ := at.Since(a.Changed); d > after {
+			ev = append(ev, m.end(a, EventLapsed, Lapsed, Who{}, "", at))
+		}
+	}
+	return ev
 }
 
 // RaiseByHand raises a level by a person on the spot (key, page). It is its own

@@ -95,6 +95,9 @@ type Plan struct {
 	AllClear Step            `yaml:"all_clear"`
 	Drill    Step            `yaml:"drill"`
 	Test     Step            `yaml:"test"`
+	// Notice is what a warning sounds like that asks nobody to move: once, on what
+	// can speak. Without it such a warning is shown and not spoken.
+	Notice Step `yaml:"notice"`
 }
 
 // Step is what is done at one level.
@@ -146,6 +149,9 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 			return nil, fmt.Errorf("%s: level %s is missing: a level without a step would be silent", name, code)
 		}
 	}
+	if n := p.Notice; (n.Tone != "" || len(n.Clips) > 0) && n.For <= 0 {
+		return nil, fmt.Errorf("%s: notice needs for: it is said once and must end", name)
+	}
 	if p.AllClear.Tone == "" || p.AllClear.For <= 0 {
 		return nil, fmt.Errorf("%s: all_clear needs both tone and for", name)
 	}
@@ -184,6 +190,7 @@ func (p *Plan) Clips() []string {
 	add(p.AllClear)
 	add(p.Drill)
 	add(p.Test)
+	add(p.Notice)
 	slices.Sort(c)
 	return c
 }

@@ -29,6 +29,9 @@ func TestTheShippedPlansAreWhole(t *testing.T) {
 		if p.Plan+".yaml" != filepath.Base(f) {
 			t.Errorf("%s calls itself %s", f, p.Plan)
 		}
+		if p.Plan != "county-warning" && strings.Contains(strings.Join(p.Clips(), " "), "county-") {
+			t.Errorf("%s speaks of a warning that nobody gave", f)
+		}
 		for _, code := range levels.Codes() {
 			l, _ := levels.Level(code)
 			if s := p.At(l, levels); len(s.Clips) == 0 {
@@ -50,6 +53,7 @@ func TestAPlanThatWouldBeSilentIsRefused(t *testing.T) {
 		"silent step":      {"levels: {a: {duty: {on: 1m, off: 1m}, resound: 5m}}\n", "says nothing"},
 		"resound too late": {"levels: {a: {tone: t, duty: {on: 1m, off: 1m}, resound: 11m}}\n", "resound"},
 		"unknown level":    {"levels: {b: {tone: t, duty: {on: 1m, off: 1m}, resound: 5m}}\n", "no level"},
+		"endless notice":   {"levels: {a: {tone: t, duty: {on: 1m, off: 1m}, resound: 5m}}\nnotice: {tone: t}\n", "notice"},
 		"unknown key":      {"levels: {a: {tone: t, dutty: 1}}\n", "dutty"},
 	} {
 		_, err := Load(fstest.MapFS{"p": {Data: []byte(head + c.body)}}, "p", levels)

@@ -196,12 +196,12 @@ func (p *page) alarm(a api.Alarm, now time.Time, l phrase.Lang) alarm {
 	// What people were told stands until somebody releases it: an alarm whose
 	// measurements have fallen is shown by the level that it reached.
 	level, text := a.Level, a.LevelText
-	if a.State == "subsided" || a.State == "released" {
+	if a.State == "subsided" || a.State == "released" || a.State == "lapsed" {
 		level, text = a.Peak, a.PeakText
 	}
 	x := alarm{
 		Tone: p.tone(level), Level: in(text, l), Hazard: in(a.HazardText, l), Blind: a.Blind,
-		State: word(alarmStates, a.State, l), Ended: a.State == "released",
+		State: word(alarmStates, a.State, l), Ended: a.State == "released" || a.State == "lapsed",
 		Raised: phrase.M("serve.page_raised", "when", p.when(a.Raised, now, l)).In(l),
 	}
 	if a.By != nil {

@@ -14,9 +14,11 @@ var (
 	alarmStates = words{
 		"raised": phrase.M("serve.alarm_raised"), "acknowledged": phrase.M("serve.alarm_acknowledged"),
 		"subsided": phrase.M("serve.alarm_subsided"), "released": phrase.M("serve.alarm_released"),
+		"lapsed": phrase.M("serve.alarm_lapsed"),
 	}
-	kinds    = words{"real": phrase.M("serve.kind_real"), "drill": phrase.M("serve.kind_drill"), "test": phrase.M("serve.kind_test")}
-	vias     = words{"key": phrase.M("serve.via_key"), "page": phrase.M("serve.via_page"), "socket": phrase.M("serve.via_socket")}
+	kinds = words{"real": phrase.M("serve.kind_real"), "drill": phrase.M("serve.kind_drill"), "test": phrase.M("serve.kind_test")}
+	vias  = words{"key": phrase.M("serve.via_key"), "page": phrase.M("serve.via_page"), "socket": phrase.M("serve.via_socket"),
+		"alert": phrase.M("serve.via_alert"), "command": phrase.M("serve.via_command")}
 	switches = words{"0": phrase.M("serve.off"), "1": phrase.M("serve.on")}
 	measures = words{
 		"": phrase.M("serve.measured_not"), "current": phrase.M("serve.measured_current"),

@@ -39,6 +39,9 @@ type Scope struct {
 	// Rest is the least pause of a standing level's duty cycle.
 	Rest point.Span `yaml:"rest"`
 	Rate Rate       `yaml:"rate"`
+	// Notices are what the source may say for real without any level, with these
+	// tones (patterns) and never standing; none: nothing.
+	Notices []string `yaml:"notices"`
 }
 
 // Rate is so many new soundings in a sliding window, counted for each level by
@@ -134,6 +137,11 @@ func (s Scope) validate(src Source) error {
 	}
 	for _, p := range s.Outputs {
 		if err := goodPattern(place+".outputs", p); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.Notices {
+		if err := goodPattern(place+".notices", p); err != nil {
 			return err
 		}
 	}

@@ -170,8 +170,10 @@ func (d *Desk) check(a Ask) *phrase.Error {
 		return phrase.E("sound.ask_clear_source", "source", a.Source.Message())
 	case !slices.Contains(s.Kinds, a.Kind) || a.Source == Rehearsal && a.Kind == Real:
 		return phrase.E("sound.ask_scope_kind", "source", a.Source.Message(), "kind", a.Kind.Message(), "place", a.Source.String())
-	case a.Action == Sound && a.Kind == Real && a.Level == point.Calm:
+	case a.Action == Sound && a.Kind == Real && a.Level == point.Calm && len(s.Notices) == 0:
 		return phrase.E("sound.ask_calm", "source", a.Source.Message())
+	case a.Action == Sound && a.Kind == Real && a.Level == point.Calm && (a.Standing || !matches(s.Notices, a.Content.Tone)):
+		return phrase.E("sound.ask_notice", "source", a.Source.Message(), "tone", a.Content.Tone, "place", a.Source.String())
 	case a.Action == Sound && (a.Level < s.Least || a.Level > s.Most):
 		return phrase.E("sound.ask_scope_level", "source", a.Source.Message(), "level", int(a.Level),
 			"least", int(s.Least), "most", int(s.Most), "place", a.Source.String())

@@ -78,6 +78,19 @@ func TestTheZeroOrderIsNotValidAndAGrantedOneSaysWhatWasAsked(t *testing.T) {
 	}
 }
 
+func TestANoticeNeedsNoLevelWhereItsSourceMayGiveOne(t *testing.T) {
+	b := bounds(t)
+	op := b.Sources[Operator]
+	op.Notices, op.Least = []string{"chime"}, 0
+	b.Sources[Operator] = op
+	a := good()
+	a.Source, a.Who, a.Level = Operator, Who{Name: "李雷"}, 0
+	a.Outputs, a.Content = []string{"siren-roof"}, Content{Tone: "chime"}
+	if _, err := NewDesk(b, &hand{}, nil).Make(a); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatTheDeskRefuses(t *testing.T) {
 	drill := func(a *Ask) {
 		a.Source, a.Kind = Rehearsal, Drill
@@ -86,6 +99,10 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 	clear := func(a *Ask) {
 		a.Source, a.Action, a.Who = Operator, AllClear, Who{Name: "李雷", Via: "page"}
 		a.Outputs, a.Content = []string{"siren-roof"}, Content{Tone: "chime", Words: phrase.Text{ZH: "警报解除"}}
+	}
+	notice := func(a *Ask) {
+		a.Source, a.Who, a.Level = Operator, Who{Name: "李雷"}, 0
+		a.Outputs, a.Content = []string{"siren-roof"}, Content{Tone: "chime"}
 	}
 	for _, c := range []struct {
 		name, code string
@@ -97,6 +114,8 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 		{"no kind", "sound.ask_kind", func(a *Ask) { a.Kind = 0 }},
 		{"no cause", "sound.ask_cause", func(a *Ask) { a.Cause = "" }},
 		{"calm", "sound.ask_calm", func(a *Ask) { a.Level = 0 }},
+		{"a notice that stands", "sound.ask_notice", func(a *Ask) { notice(a); a.Standing = true }},
+		{"a notice with an alarm's tone", "sound.ask_notice", func(a *Ask) { notice(a); a.Content.Tone = "fast" }},
 		{"a level above the scope", "sound.ask_scope_level", func(a *Ask) { a.Level = 5 }},
 		{"a kind out of scope", "sound.ask_scope_kind", func(a *Ask) { a.Kind = Drill }},
 		{"an action out of scope", "sound.ask_scope_action", func(a *Ask) { a.Action = AllClear }},
@@ -123,7 +142,13 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var last Event
-			d := NewDesk(bounds(t), &hand{}, func(e Event) { last = e })
+			b := bounds(t)
+			if c.code == "sound.ask_notice" {
+				op := b.Sources[Operator]
+				op.Notices, op.Least = []string{"chime"}, 0
+				b.Sources[Operator] = op
+			}
+			d := NewDesk(b, &hand{}, func(e Event) { last = e })
 			a := good()
 			c.change(&a)
 			o, err := d.Make(a)
