@@ -32,6 +32,8 @@ var arrows = map[string][]string{
 	"firmware/clock":             {},
 	"firmware/point":             {"firmware/clock", "firmware/phrase"},
 	"firmware/guard":             {"firmware/clock", "firmware/phrase"},
+	"firmware/trust":             {"firmware/clock", "firmware/phrase"},
+	"firmware/trust/xmldsig":     {"firmware/trust", "firmware/phrase"},
 	"firmware/sense/profile":     {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sense/line":        {"drivers", "firmware/sense/profile", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/sense/scan":        {"drivers", "firmware/sense/profile", "firmware/point", "firmware/phrase"},
