@@ -33,6 +33,7 @@ type clientLine struct {
 	Ack     AckCmd     `cmd:""`
 	Release ReleaseCmd `cmd:""`
 	Raise   RaiseCmd   `cmd:""`
+	Set     SetCmd     `cmd:""`
 	Journal JournalCmd `cmd:""`
 	Version VersionCmd `cmd:""`
 }
@@ -185,6 +186,9 @@ func TestActsReachTheBoxWithTheNameOfWhoActs(t *testing.T) {
 		{"ack", "a-7f3c", "--who", "陈志强"},
 		{"release", "a-7f3c", "--who", "陈志强", "--reason", "水退了"},
 		{"raise", "prepare", "--who", "陈志强", "--reason", "塘坝渗水"},
+		{"set", "gate.opening", "12.5", "--who", "陈志强"},
+		{"set", "gate.opening", "45 %", "--who", "陈志强"},
+		{"set", "lamp.1", "off", "--who", "陈志强"},
 	} {
 		var out bytes.Buffer
 		if err := edged(t, t.Context(), &out, append(args, "--socket", path)...); err != nil || out.Len() == 0 {
@@ -195,6 +199,7 @@ func TestActsReachTheBoxWithTheNameOfWhoActs(t *testing.T) {
 	want := []apitest.Act{
 		{What: "stop", Who: who}, {What: "acknowledge", ID: "a-7f3c", Who: who},
 		{What: "release", ID: "a-7f3c", Who: who, Reason: "水退了"}, {What: "raise", Level: "prepare", Who: who, Reason: "塘坝渗水"},
+		{What: "set", ID: "gate.opening", Who: who, Reason: "12.5"}, {What: "set", ID: "gate.opening", Who: who, Reason: "45%"}, {What: "set", ID: "lamp.1", Who: who, Reason: "0on/off"},
 	}
 	got := box.Acts()
 	if len(got) != len(want) {
@@ -203,6 +208,24 @@ func TestActsReachTheBoxWithTheNameOfWhoActs(t *testing.T) {
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("act %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestSetShowsWhatMayBeSetAndWhatMayNot(t *testing.T) {
+	path, _ := startBox(t, apitest.New(apitest.Calm))
+	var out bytes.Buffer
+	if err := edged(t, t.Context(), &out, "set", "--lang", "zh", "--socket", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"gate.opening", "0～100 %", "20 %", "李梅", "10m 无人续期则恢复 0 %", "relay.1", "发声输出"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	for _, args := range [][]string{{"set", "gate.opening", "12.5"}, {"set", "gate.opening", "much", "--who", "a"}, {"set", "gate.none"}} {
+		if err := edged(t, t.Context(), &bytes.Buffer{}, append(args, "--socket", path)...); err == nil {
+			t.Errorf("%v was taken", args)
 		}
 	}
 }

@@ -23,6 +23,7 @@ type cli struct {
 	Ack     AckCmd     `cmd:"" help:"签收警报 · Take an alarm in hand"`
 	Release ReleaseCmd `cmd:"" help:"解除警报 · Give the all-clear"`
 	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
+	Set     SetCmd     `cmd:"" help:"查看或设定设备的设定值、继电器 · Show or set what people may set on devices"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`

@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"firmware/trust/xmldsig":     {"firmware/trust", "firmware/phrase"},
 	"firmware/sense/profile":     {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sense/line":        {"drivers", "firmware/sense/profile", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/sense/setpoint":    {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sense/scan":        {"drivers", "firmware/sense/profile", "firmware/point", "firmware/phrase"},
 	"firmware/decide/rule":       {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alarm":      {"firmware/decide/rule", "firmware/point", "firmware/clock", "firmware/phrase"},

@@ -19,6 +19,7 @@ import (
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/sense/setpoint"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/announce"
 	"tocsin/firmware/sound/order"
@@ -83,6 +84,7 @@ type House struct {
 
 	announcer  *announce.Announcer
 	house      *output.House
+	setpoints  *setpoint.Desk
 	desk       *order.Desk
 	lines      lineSet
 	scans      sync.Map // lines that are being scanned

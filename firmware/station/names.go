@@ -116,6 +116,8 @@ func (bp *Blueprint) word(key, v string) (phrase.Text, bool) {
 		return bp.hazardText(v)
 	case "output", "primary":
 		return bp.outputText(v)
+	case "item":
+		return bp.setpointText(v)
 	case "thing":
 		return bp.thingText(v), true
 	case "window", "after", "for", "per", "wait", "within":
@@ -140,6 +142,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = bp.hazardText(id)
 	case "output":
 		t, ok = bp.outputText(id)
+	case "setpoint":
+		t, ok = bp.setpointText(id)
 	case "line":
 		t, ok = inBoth(phrase.M("station.line", "line", id)), true
 	case "history":

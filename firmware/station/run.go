@@ -86,6 +86,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if err := h.build(); err != nil {
 		return err
 	}
+	h.buildSetpoints()
 	restored := h.restore()
 	h.guard.Go("keep", "notes", guard.Restart, h.notes)
 	silent := make(chan struct{})
@@ -108,6 +109,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	h.startInputs(path)
 	h.startProxies(path, bp.Doc.Site.Proxies)
+	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
@@ -307,6 +309,12 @@ func (h *House) restore() (open []alarm.Alarm) {
 	})
 	take(keyRules, func(b []byte) error { return h.engine.Restore(b, h.begun) })
 	take(keyAlarms, func(b []byte) (err error) { open, err = h.alarms.Restore(b); return err })
+	if loaded {
+		held, _ := h.journal.Get(keySetpoints)
+		if err := h.setpoints.Recall(held); err != nil {
+			h.unreadable(keySetpoints, err)
+		}
+	}
 	h.recalls = loaded
 	h.ruled()
 	for _, a := range open {

@@ -25,6 +25,12 @@ type Box interface {
 	Frames(line string) ([]Frame, error)
 	// Scan proves that a scan may begin; ErrUnknown where there is no such line.
 	Scan(q ScanQuery, who Who) (ScanRun, error)
+	// Setpoints gives what people may set on devices.
+	Setpoints() []Setpoint
+	// Set sets a value on a device in a person's name, and reads it back before
+	// it answers; ErrUnknown where there is no such thing to set. What sounds is
+	// refused.
+	Set(ctx context.Context, id string, a Asking, who Who) (Set, error)
 	// Alarms gives the alarms that stand, worst first, then those that ended
 	// within the last day.
 	Alarms() []Alarm

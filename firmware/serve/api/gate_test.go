@@ -171,7 +171,7 @@ func FuzzBodiesNeverBreakTheServer(f *testing.F) {
 	f.Add("raise", `{"level":"\u0000","who":"\ud800","reason":"`+strings.Repeat("深", 600)+`"}`)
 	f.Add("stop", `[[[[[[[[[[`)
 	f.Add("stop", `{"who":1e999}`)
-	paths := map[string]string{"stop": "/stop", "acknowledge": "/alarms/{id}/acknowledge", "release": "/alarms/{id}/release", "raise": "/raise"}
+	paths := map[string]string{"stop": "/stop", "acknowledge": "/alarms/{id}/acknowledge", "release": "/alarms/{id}/release", "raise": "/raise", "set": "/setpoints/{id}"}
 	box := apitest.New(apitest.Alarm)
 	s, err := api.New(box, api.Opts{})
 	if err != nil {

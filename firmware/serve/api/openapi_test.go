@@ -51,6 +51,7 @@ func operations(t *testing.T) []operation {
 var bodies = map[string]string{
 	"stop": `{"who":"李雷"}`, "acknowledge": `{"who":"李雷"}`,
 	"release": `{"who":"李雷","reason":"水退了"}`, "raise": `{"level":"prepare","who":"李雷","reason":"塘坝渗水"}`,
+	"set":  `{"value":12.5,"unit":"%","who":"李雷"}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 
@@ -108,7 +109,7 @@ func TestEveryOperationIsHeldToItsRole(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []string{"stop", "acknowledge", "release", "raise", "scan"} {
+	for _, id := range []string{"stop", "acknowledge", "release", "raise", "set", "scan"} {
 		if !writes[id] {
 			t.Errorf("%s is not in the document", id)
 		}

@@ -93,6 +93,7 @@ func (s *Server) register() {
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
 	s.registerHistory()
 	s.registerFrames()
+	s.registerSetpoints()
 	s.registerStreams()
 
 	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)

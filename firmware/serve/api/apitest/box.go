@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -185,6 +186,26 @@ func (b *Box) Readings() []api.Reading { return b.readings }
 
 // Lines gives the lines.
 func (b *Box) Lines() []api.Line { return b.lines }
+
+// Setpoints gives a gate that may be set and a siren that may not.
+func (b *Box) Setpoints() []api.Setpoint {
+	no := text("setpoint.sounds", "relay.1 是发声输出的继电器", "relay.1 is an output's relay")
+	safe := 0.0
+	return []api.Setpoint{
+		{ID: "gate.opening", Name: phrase.Text{ZH: "闸门·开度", EN: "Gate, opening"}, Unit: "%", Max: 100, Step: 0.1, FailSafe: &safe, After: 10 * time.Minute,
+			Asked: &api.Asked{Value: 20, Who: api.Who{Name: "李梅", Via: "socket"}, At: At}},
+		{ID: "relay.1", Name: phrase.Text{ZH: "继电器 1", EN: "relay 1"}, Unit: "on/off", Max: 1, Step: 1, Refused: &no},
+	}
+}
+
+// Set remembers the act.
+func (b *Box) Set(_ context.Context, id string, a api.Asking, who api.Who) (api.Set, error) {
+	if err := b.act(Act{What: "set", ID: id, Reason: strconv.FormatFloat(a.Value, 'f', -1, 64) + a.Unit, Who: who}); err != nil {
+		return api.Set{}, err
+	}
+	old := 20.0
+	return api.Set{ID: id, Old: &old, New: a.Value, Unit: "%", At: At}, nil
+}
 
 // Alarms gives the alarms.
 func (b *Box) Alarms() []api.Alarm { return b.alarms }
