@@ -139,7 +139,13 @@ func prepare(path string, ctl control, o Opts, f format) (tty, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return t, nil
+	// The settings are the terminal's and stay: what made them has done its part.
+	t.Close()
+	e, err := newEar(ctl.fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: waiting for bytes: %w", path, err)
+	}
+	return e, nil
 }
 
 func explain(path string, err error) error {
@@ -186,10 +192,10 @@ func (p *Port) pump() {
 		p.ctlMu.Lock()
 		p.ctlOK = false
 		p.ctl.exclusive(false)
+		p.tty.Close() // before the descriptor that it reads
 		p.ctl.close()
 		p.ctlMu.Unlock()
 		close(p.rx)
-		p.tty.Close()
 		close(p.ended)
 	}()
 	for {
