@@ -1,6 +1,0 @@
-package xmldsig
-
-import (
-	_ "github.com/beevik/etree" // the tree that goxmldsig canonicalises
-	_ "github.com/russellhaering/goxmldsig"
-)
