@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
 )
 
@@ -30,6 +31,9 @@ func document(ps []*profile.Profile) []byte {
 To add one, copy the nearest file, name its manual and record a proof; see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 
 加粗的测点优先读取。The points in bold are read first.
+输出：继电器，以及可由操作人用 edged set 设定的量；被发声输出占用的不能这样设定。
+Outputs: relays, and what operators may set by edged set; what a sounding output uses cannot be set so.
+识别：edged scan 凭这个寄存器认出设备。Known by: the register by which edged scan names the device.
 
 | 设备 · Device | 线路 · Line | 测点 · Points | 输出 · Outputs | 来源 · Source |
 | --- | --- | --- | --- | --- |
@@ -45,7 +49,11 @@ func line(p *profile.Profile) string {
 	if p.Via != profile.Modbus && p.Via != profile.Text {
 		return string(p.Via)
 	}
-	return fmt.Sprintf("%s %d %s", p.Via, p.Line.Baud, p.Line.Format)
+	s := fmt.Sprintf("%s %d %s", p.Via, p.Line.Baud, p.Line.Format)
+	for _, f := range p.Fingerprint {
+		s += "<br>识别 · known by `" + f.String() + "`"
+	}
+	return s
 }
 
 var digits = regexp.MustCompile(`[0-9]+`)
@@ -82,6 +90,12 @@ func points(p *profile.Profile) []string {
 	return out
 }
 
+// alikeWrites tells whether two writes differ by their number alone.
+func alikeWrites(a, b *profile.Write) bool {
+	return a.Table == b.Table && (a.Setting == nil) == (b.Setting == nil) && numbered(a.Name.EN) &&
+		digits.ReplaceAllString(a.Name.EN, "n") == digits.ReplaceAllString(b.Name.EN, "n")
+}
+
 // numbered tells whether a name ends in a number, as those of one list do.
 func numbered(name string) bool { return regexp.MustCompile(`(^| )[0-9]+$`).MatchString(name) }
 
@@ -95,11 +109,32 @@ func writes(p *profile.Profile) []string {
 	if len(p.Writes) == 0 {
 		return []string{"—"}
 	}
-	first, last := &p.Writes[0], &p.Writes[len(p.Writes)-1]
-	if len(p.Writes) == 1 {
-		return []string{"`" + first.ID + "` " + cell(first.Name.ZH) + " · " + cell(first.Name.EN)}
+	var out []string
+	for i := 0; i < len(p.Writes); {
+		w, n := &p.Writes[i], 1
+		for i+n < len(p.Writes) && alikeWrites(w, &p.Writes[i+n]) {
+			n++
+		}
+		id, zh, en := "`"+w.ID+"`", cell(w.Name.ZH), cell(w.Name.EN)
+		if n > 1 {
+			id += "…`" + p.Writes[i+n-1].ID + "`"
+			zh, en = digits.ReplaceAllString(zh, "n"), digits.ReplaceAllString(en, "n")
+		}
+		s := id + " " + zh + " · " + en
+		if w.Setting != nil {
+			g, unit := w.Span()
+			s += ", " + number(g.Min) + "…" + number(g.Max)
+			if unit != "1" {
+				s += " " + string(unit)
+			}
+		}
+		if f := w.FailSafe; f != nil {
+			s += fmt.Sprintf("<br>安全值 · fail-safe %s, %s", number(f.Value), point.Span(f.After))
+		}
+		out = append(out, s)
+		i += n
 	}
-	return []string{"`" + first.ID + "`…`" + last.ID + "` " + cell(digits.ReplaceAllString(first.Name.ZH, "n")) + " · " + cell(digits.ReplaceAllString(first.Name.EN, "n"))}
+	return out
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

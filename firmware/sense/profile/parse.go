@@ -136,14 +136,7 @@ func (r *reader) profile(n ast.Node) *Profile {
 	for _, h := range r.list(m["holes"], "holes") {
 		p.Holes = append(p.Holes, r.hole(h))
 	}
-	if f := m["fingerprint"]; f != nil {
-		k := r.object(f, "fingerprint", "!read", "!is")
-		fp := &Fingerprint{Is: uint16(r.whole(k["is"], "is", 0, 0, math.MaxUint16))}
-		if k["read"] != nil {
-			fp.Table, fp.Addr = r.register(k["read"], "read")
-		}
-		p.Fingerprint = fp
-	}
+	p.Fingerprint = r.fingerprint(m["fingerprint"], p)
 	for _, n := range r.list(m["points"], "points") {
 		p.Points = append(p.Points, r.points(n, p)...)
 	}

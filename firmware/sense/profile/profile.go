@@ -57,8 +57,11 @@ type Profile struct {
 	Points  []Point
 	Writes  []Write
 	// Holes are never read across: the device answers with an exception.
-	Holes       []Hole
-	Fingerprint *Fingerprint
+	Holes []Hole
+	// Fingerprint is what only this device has in its registers, as far as the
+	// maker's table tells; all of it must hold. Empty where there is no such
+	// thing.
+	Fingerprint []Print
 	Proof       []Proof
 }
 
@@ -266,12 +269,16 @@ type Hole struct {
 	From, To uint16
 }
 
-// Fingerprint tells this device from others on a scan.
-type Fingerprint struct {
-	Table drivers.Table
-	Addr  uint16
-	Is    uint16
+// Print is a register that tells this device from others on a scan: a type code
+// or a version. Its value is from Min to Max.
+type Print struct {
+	Table    drivers.Table
+	Addr     uint16
+	Min, Max uint16
 }
+
+// Is tells whether a register's value is the device's.
+func (f Print) Is(v uint16) bool { return v >= f.Min && v <= f.Max }
 
 // Proof is a recorded exchange.
 type Proof struct {

@@ -144,6 +144,7 @@ func (p *Profile) Prove() []Problem {
 			out = append(out, Problem{File: file, Line: pt.line, Col: pt.col, Message: phrase.M("profile.no_proof", "point", p.at(i))})
 		}
 	}
+	out = append(out, p.proveFingerprint()...)
 	for i := range p.Writes {
 		w := &p.Writes[i]
 		ok := false

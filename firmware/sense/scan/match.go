@@ -15,7 +15,7 @@ import (
 type Match struct {
 	Profile string
 	Title   phrase.Text
-	// Fingerprint: the register by which the profile knows its device says so.
+	// Fingerprint: the registers by which the profile knows its device say so.
 	// Else only everything that it reads is there and plausible.
 	Fingerprint bool
 	Values      []profile.Value
@@ -36,22 +36,22 @@ func (k *reader) match(all []*profile.Profile) ([]Match, error) {
 			continue
 		}
 		printed := false
-		if f := p.Fingerprint; f != nil {
-			data, err := k.read(f.Table, f.Addr, 1)
-			if err := fatal(k.ctx, err); err != nil {
+		if len(p.Fingerprint) > 0 {
+			var err error
+			if printed, err = k.printed(p.Fingerprint); err != nil {
 				return nil, err
 			}
-			w := wordsOf(f.Table, 1, data)
-			if err != nil || len(w) != 1 || w[0] != f.Is {
+			if !printed {
 				continue
 			}
-			printed = true
 		}
 		vs, err := k.values(p)
 		if err := fatal(k.ctx, err); err != nil {
 			return nil, err
 		}
-		if !printed && (err != nil || !telling(vs)) {
+		// Whoever has the mark must have the points too: a mark is a small number,
+		// and chance has small numbers.
+		if err != nil || !printed && !telling(vs) {
 			continue
 		}
 		m := Match{Profile: p.Name, Title: p.Title, Fingerprint: printed, Values: vs}
@@ -70,6 +70,20 @@ func (k *reader) match(all []*profile.Profile) ([]Match, error) {
 		return cmp.Compare(len(b.Values), len(a.Values))
 	})
 	return out[:min(len(out), mostMatches)], nil
+}
+
+// printed tells whether the unit has every register of a fingerprint.
+func (k *reader) printed(all []profile.Print) (bool, error) {
+	for _, f := range all {
+		data, err := k.read(f.Table, f.Addr, 1)
+		if err := fatal(k.ctx, err); err != nil {
+			return false, err
+		}
+		if w := wordsOf(f.Table, 1, data); err != nil || len(w) != 1 || !f.Is(w[0]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // values reads all of a profile's points.

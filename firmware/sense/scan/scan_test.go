@@ -338,6 +338,28 @@ proof:
 	})
 }
 
+func TestAFingerprintIsARangeAndNoProofWithoutThePoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		detcon := shipped(t, "detcon-1000-h2s")
+		w := newWall()
+		w.at[Setting{}] = map[uint8]*device{
+			1: {regs: holding(0, 0x0264, 100, 0, 10, 20, 0x0550)}, // clean air: nothing but zeros to measure
+			2: {regs: holding(0, 0x0164, 100, 7, 10, 20, 0x0550)}, // another gas
+			3: {regs: holding(0, 0x0264, 100)},                    // the mark alone
+		}
+		fs, err := Run(t.Context(), Plan{Units: []uint8{1, 2, 3}, Profiles: []*profile.Profile{detcon}}, w.opener, quiet)
+		if err != nil || len(fs) != 3 {
+			t.Fatal(err, fs)
+		}
+		if m := fs[0].Matches; len(m) != 1 || !m[0].Fingerprint || m[0].Profile != detcon.Name {
+			t.Errorf("unit 1: %+v", m)
+		}
+		if len(fs[1].Matches) != 0 || len(fs[2].Matches) != 0 {
+			t.Errorf("others: %+v %+v", fs[1].Matches, fs[2].Matches)
+		}
+	})
+}
+
 func TestAPickBecomesAProfileThatProvesItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWall()
