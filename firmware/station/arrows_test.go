@@ -49,6 +49,8 @@ var arrows = map[string][]string{
 	"firmware/keep/journal":      {"firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/history":      {"firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/config":       {"firmware/point", "firmware/phrase"},
+	"firmware/reach/feed":        {"firmware/clock", "firmware/phrase"},
+	"firmware/reach/inbox":       {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/access":      {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":         {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":        {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
