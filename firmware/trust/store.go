@@ -1,9 +1,7 @@
 package trust
 
 import (
-	"crypto"
 	"crypto/x509"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -14,6 +12,8 @@ import (
 type Store struct {
 	issuers  []*Issuer // by ID
 	keys     map[KeyID]pinned
+	revoked  map[KeyID]revocation
+	lists    []*list
 	rsaLeast int
 	sm2      SM2Scheme
 }
@@ -21,13 +21,6 @@ type Store struct {
 type pinned struct {
 	issuer *Issuer
 	key    *Key
-}
-
-// New proves a document and makes a Store of it. Files are read from files, which
-// may be nil where all is inline. A Store is given also where there are faults;
-// what is faulty is left out of it, so that a broken line costs only itself.
-func New(d Document, files fs.FS) (*Store, []Fault) {
-	return &Store{keys: map[KeyID]pinned{}, sm2: d.SM2.OrDefault(), rsaLeast: max(rsaModest, d.RSABits)}, nil
 }
 
 // Issuers lists all issuers by ID.
@@ -63,9 +56,48 @@ func (s *Store) Key(id KeyID) (*Issuer, *Key, bool) {
 // SM2 gives the site's way of writing SM2 in XML.
 func (s *Store) SM2() SM2Scheme { return s.sm2 }
 
-// Vouch answers whether a key, with the certificates that came along, may speak
-// for an issuer at the time that the message says it was sent. nil is yes; otherwise a
-// *phrase.Error says why not.
-func (s *Store) Vouch(i *Issuer, key crypto.PublicKey, certs []*x509.Certificate, sent time.Time) error {
-	return phrase.E("trust.key_unknown", "issuer", i.ID, "key", "")
+// Due says what of the trust will soon need a hand: keys and authorities that end before
+// now+ahead, and revocation lists that are past their next update. They are used
+// until then, and lists also afterwards: an old list is better than none.
+func (s *Store) Due(now time.Time, ahead time.Duration) []phrase.Message {
+	var out []phrase.Message
+	soon := now.Add(ahead)
+	day := func(t time.Time) string { return t.Format("2006-01-02") }
+	for _, i := range s.issuers {
+		lasts := false // some key lasts: a roll-over is under way
+		var ends []phrase.Message
+		for _, k := range i.Keys {
+			until := k.Until
+			if k.Certificate != nil && (until.IsZero() || k.Certificate.NotAfter.Before(until)) {
+				until = k.Certificate.NotAfter
+			}
+			if until.IsZero() || until.After(soon) {
+				lasts = true
+			} else {
+				ends = append(ends, phrase.M("trust.due_key", "issuer", i.ID, "key", string(k.ID), "until", day(until)))
+			}
+		}
+		for _, a := range i.Authorities {
+			if a.NotAfter.After(soon) {
+				lasts = true
+			} else {
+				ends = append(ends, phrase.M("trust.due_authority", "issuer", i.ID, "subject", a.Subject.String(), "until", day(a.NotAfter)))
+			}
+		}
+		if !lasts {
+			out = append(out, ends...)
+		}
+	}
+	for _, l := range s.lists {
+		if !l.next.IsZero() && l.next.Before(now) {
+			out = append(out, phrase.M("trust.due_list", "issuer", l.name, "next", day(l.next)))
+		}
+	}
+	return out
+}
+
+// signs tells whether a certificate's key usage allows signatures on messages
+// (RFC 5280, 4.2.1.3): digitalSignature or contentCommitment, or no usage named.
+func signs(c *x509.Certificate) bool {
+	return c.KeyUsage == 0 || c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) != 0
 }
