@@ -78,6 +78,7 @@ type House struct {
 
 	spots    []*spot // of the readings just being taken
 	believed []point.Reading
+	shelf    shelf
 
 	readings chan []point.Reading
 	acts     chan func()
@@ -159,6 +160,7 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 			return ctx.Err()
 		case rs := <-h.readings:
 			h.takeAll(rs)
+			h.shelf.put(rs)
 		case f := <-h.acts:
 			f()
 		case <-tick.C:

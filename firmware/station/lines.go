@@ -92,7 +92,7 @@ func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 			h.dog.Retire(proof) // what does not run must not starve the watchdog
 		}
 	}()
-	o := line.Opts{Clock: h.clock, Sink: h.sink, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
+	o := line.Opts{Clock: h.clock, Sink: h.sink, Room: h.shelf.take, Proof: proof, Log: h.log.With("line", p.Name), Fault: h.setFault, Cleared: h.clearFault}
 	port := r.port.keeps(h.portOf(ctx, p))
 	if p.Text() {
 		src, err := h.openText(p, port)

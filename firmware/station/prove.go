@@ -299,6 +299,7 @@ func (p *prover) device(name string, d config.Device) {
 
 func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u *UnitPlan) {
 	took := false
+	p.bp.Points = slices.Grow(p.bp.Points, len(prof.Points))
 	for i := range prof.Points {
 		pt := &prof.Points[i]
 		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pointName(name, d, pt.Name), Quantity: named(pt.Name, pt.ID), Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line}

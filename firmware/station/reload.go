@@ -109,7 +109,8 @@ func (h *House) forget(bp *Blueprint) {
 	}
 	h.mu.Lock()
 	var gone []point.ID
-	for id := range h.latest {
+	for id, s := range h.latest {
+		s.next = nil // it may be of those that go
 		if !there[id] && id.Device() != "gpio" {
 			gone = append(gone, id)
 			delete(h.latest, id)

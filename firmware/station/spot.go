@@ -11,15 +11,27 @@ import (
 // large site are looked at by no rule: what each of them costs at each reading
 // is what a box of thousands of points costs.
 type spot struct {
-	last point.Reading // under House.mu
-	// counts are the readings by quality, under House.mu too.
-	counts [point.CommFault + 1]uint64
-	was    point.Quality // of the reading before
+	// What each reading looks at lies together.
+	id point.ID
+	// next is whose reading came after this one's in the same answer.
+	next *spot
 	// asked is the engine that looked was asked of: a reload makes another.
 	asked  *rule.Engine
 	looked bool
-	// thing and device are its faults' names.
+	was    point.Quality // of the reading before
+	last   point.Reading // under House.mu
+	// counts are the readings by quality, under House.mu too.
+	counts [point.CommFault + 1]uint64
+	// thing and device are its faults' names, made when first wanted.
 	thing, device string
+}
+
+// names gives the names of the faults of a point and of its device.
+func (s *spot) names() [2]string {
+	if s.thing == "" {
+		s.thing, s.device = "point "+string(s.id), "device "+s.id.Device()
+	}
+	return [2]string{s.thing, s.device}
 }
 
 // spotOf finds a point's spot; nil where the site has no such point.
@@ -29,54 +41,84 @@ func (h *House) spotOf(id point.ID) *spot {
 		if _, known := h.bp.Sources[id]; !known && id.Device() != "gpio" {
 			return nil // the last word of a device that a reload took out
 		}
-		s = &spot{thing: "point " + string(id), device: "device " + id.Device()}
+		s = &spot{id: id}
 		h.mu.Lock()
 		h.latest[id] = s
 		h.mu.Unlock()
 	}
-	if s.asked != h.engine {
-		s.asked, s.looked = h.engine, h.engine.Looks(id)
-	}
 	return s
+}
+
+// find finds the spots of readings. Those of one answer come in the same order
+// each time, so that each spot knows the next.
+func (h *House) find(rs []point.Reading) {
+	h.spots = h.spots[:0]
+	var before *spot
+	for i := range rs {
+		var s *spot
+		if before != nil && before.next != nil && before.next.id == rs[i].Point {
+			s = before.next
+		} else if s = h.spotOf(rs[i].Point); before != nil {
+			before.next = s
+		}
+		if s != nil && s.asked != h.engine {
+			s.asked, s.looked = h.engine, h.engine.Looks(s.id)
+		}
+		h.spots = append(h.spots, s)
+		before = s
+	}
 }
 
 // takeAll is the way of the readings of one answer: first the rules, then
 // whoever watches. The rules say which may be believed by now: one that jumps
-// waits for others that jump with it.
+// waits for others that jump with it. The readings are ours.
 func (h *House) takeAll(rs []point.Reading) {
-	for i, r := range rs {
-		if s := h.spotOf(r.Point); s == nil || !s.looked {
+	h.find(rs)
+	one := true // what comes in goes out, each in its place
+	for i, s := range h.spots {
+		if s == nil || !s.looked {
+			if !one {
+				h.believed = append(h.believed, rs[i])
+			}
 			continue
 		}
-		h.believed = append(h.believed[:0], rs[:i]...) // what is before it waits for nothing
-		for _, r := range rs[i:] {
-			if s := h.spotOf(r.Point); s == nil || !s.looked {
-				h.believed = append(h.believed, r)
-			} else {
-				h.believed = append(h.believed, h.engine.Admit(r)...)
-			}
+		may := h.engine.Admit(rs[i])
+		if one && len(may) == 1 && may[0].Point == s.id {
+			rs[i] = may[0]
+			continue
 		}
-		rs = h.believed
-		break
+		if one {
+			one, h.believed = false, append(h.believed[:0], rs[:i]...)
+		}
+		h.believed = append(h.believed, may...)
 	}
-	h.take(rs)
+	if !one {
+		rs = h.believed
+		h.find(rs)
+	}
+	h.taken(rs)
 }
 
-// take is the way of the readings that the rules have admitted.
+// take is the way of readings that the rules have admitted.
 func (h *House) take(rs []point.Reading) {
-	h.spots = h.spots[:0]
-	for _, r := range rs {
-		s := h.spotOf(r.Point)
-		h.spots = append(h.spots, s)
+	h.find(rs)
+	h.taken(rs)
+}
+
+// taken goes on with readings whose spots were found.
+func (h *House) taken(rs []point.Reading) {
+	for i, s := range h.spots {
 		if s == nil {
 			continue
 		}
 		if s.looked {
-			for _, v := range h.engine.Observe(r) {
+			for _, v := range h.engine.Observe(rs[i]) {
 				h.judge(v)
 			}
 		}
-		h.watchKeys(r)
+		if len(h.keys) > 0 {
+			h.watchKeys(rs[i])
+		}
 	}
 	for _, n := range h.engine.Notes() {
 		h.write(journal.Record{Kind: "gauge.noted", Message: n.Why, At: n.At}, nil)
@@ -95,11 +137,15 @@ func (h *House) take(rs []point.Reading) {
 		if s == nil {
 			continue
 		}
-		h.pointFault(rs[i], s)
+		if rs[i].Quality != point.Good || len(h.badAt) > 0 {
+			h.pointFault(rs[i], s)
+		}
 		if followed {
 			h.follow.offer(rs[i])
 		}
-		h.history.offer(rs[i])
+		if h.history.h != nil {
+			h.history.offer(rs[i])
+		}
 	}
 }
 
@@ -107,11 +153,8 @@ func (h *House) take(rs []point.Reading) {
 // does not answer is one fault, not one for each of its points; one that comes
 // and goes is one fault, not one a second.
 func (h *House) pointFault(r point.Reading, s *spot) {
-	if r.Quality == point.Good && len(h.badAt) == 0 {
-		return
-	}
-	for _, thing := range [2]string{s.thing, s.device} {
-		comm := thing == s.device
+	for i, thing := range s.names() {
+		comm := i == 1
 		switch {
 		case r.Quality != point.Good && comm == (r.Quality == point.CommFault):
 			if _, there := h.badAt[thing]; !there || s.was != r.Quality {

@@ -102,8 +102,17 @@ type source struct {
 // New makes an engine of rules over points. A rule that names a point which
 // sources lacks is an error: config has proved that it does not happen.
 func New(specs []Spec, sources map[point.ID]Source, now clock.Stamp) (*Engine, error) {
+	named := map[point.ID]bool{}
+	for _, s := range specs {
+		for _, c := range s.AnyOf {
+			named[c.Point] = true
+		}
+	}
 	e := &Engine{points: map[point.ID]*source{}}
 	for id, s := range sources {
+		if !named[id] && s.Counter == nil && s.Step == nil {
+			continue // nobody looks at it: most points of a large site
+		}
 		e.points[id] = &source{id: id, spec: s, heard: now.Mono, clog: clog{fresh: now.Mono}}
 	}
 	for _, s := range specs {

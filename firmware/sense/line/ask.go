@@ -152,11 +152,9 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 		at = time.Now()
 	}
 	stamp := l.o.Clock.StampAt(at)
-	vs := j.u.Profile.Decode(j.req, a.Data)
-	out := make([]point.Reading, 0, len(vs))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, v := range vs {
+	l.decodes = j.u.Profile.DecodeInto(l.decodes, j.req, a.Data)
+	out := l.o.Room(len(l.decodes))[:0]
+	for _, v := range l.decodes {
 		ps := &j.u.points[v.Index]
 		if a.Doubt && v.Quality == point.Good {
 			v.Quality, v.Why = point.Suspect, phrase.M("line.doubt")
@@ -164,10 +162,11 @@ func (l *Line) decoded(j *job, a drivers.Answer) []point.Reading {
 		v = ps.judge.Look(v, stamp)
 		if v.Quality == point.Good {
 			ps.lastGood = at
+			l.mayAge(ps)
 		}
-		ps.quality = v.Quality
-		out = append(out, ps.note(point.Reading{Point: ps.id, Value: v.Value + ps.zero, Text: v.Text, Unit: j.u.Profile.Points[v.Index].Unit,
-			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp}))
+		ps.quality, ps.value = v.Quality, v.Value+ps.zero
+		out = append(out, point.Reading{Point: ps.id, Value: ps.value, Text: v.Text, Unit: j.u.Profile.Points[v.Index].Unit,
+			Quality: v.Quality, Why: aboveDatum(v.Why, ps.zero), At: stamp})
 	}
 	return out
 }
@@ -179,14 +178,12 @@ func (l *Line) failed(j *job, err error, now time.Time) []point.Reading {
 
 func (l *Line) faulty(j *job, why phrase.Message, now time.Time) []point.Reading {
 	stamp := l.o.Clock.StampAt(now)
-	out := make([]point.Reading, 0, len(j.req.Points))
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	out := l.o.Room(len(j.req.Points))[:0]
 	for _, i := range j.req.Points {
 		ps := &j.u.points[i]
-		ps.quality = point.CommFault
-		out = append(out, ps.note(point.Reading{Point: ps.id, Value: math.NaN(), Unit: j.u.Profile.Points[i].Unit,
-			Quality: point.CommFault, Why: why, At: stamp}))
+		ps.quality, ps.value = point.CommFault, math.NaN()
+		out = append(out, point.Reading{Point: ps.id, Value: ps.value, Unit: j.u.Profile.Points[i].Unit,
+			Quality: point.CommFault, Why: why, At: stamp})
 	}
 	return out
 }
@@ -198,29 +195,35 @@ func (l *Line) emit(rs []point.Reading) {
 	}
 }
 
-// note remembers a point's latest reading; l.mu is held.
-func (ps *pointState) note(r point.Reading) point.Reading {
-	ps.latest = r
-	return r
-}
-
-// age turns good values stale whose limit has passed.
-func (l *Line) age(now time.Time) {
-	if now.Before(l.staleScan) {
+// mayAge notes when a value that has just become good may be too old. A good
+// one's time only moves away from there.
+func (l *Line) mayAge(ps *pointState) {
+	if ps.quality == point.Good || ps.limit <= 0 {
 		return
 	}
-	l.staleScan = now.Add(200 * time.Millisecond)
+	if t := ps.lastGood.Add(ps.limit); l.staleScan.IsZero() || t.Before(l.staleScan) {
+		l.staleScan = t
+	}
+}
+
+// age turns good values stale whose limit has passed. Nothing is looked at
+// before the first of them can have.
+func (l *Line) age(now time.Time) {
+	if l.staleScan.IsZero() || !now.After(l.staleScan) {
+		return
+	}
+	l.staleScan = time.Time{}
 	for _, u := range l.units {
 		var out []point.Reading
 		for i := range u.points {
 			ps := &u.points[i]
 			if r, ok := stale(ps, now, l.o.Clock); ok {
-				r.Unit = u.Profile.Points[i].Unit
-				l.mu.Lock()
-				r.Value = ps.latest.Value
-				ps.latest = r
-				l.mu.Unlock()
+				r.Unit, r.Value = u.Profile.Points[i].Unit, ps.value
 				out = append(out, r)
+			} else if ps.quality == point.Good && ps.limit > 0 {
+				if t := ps.lastGood.Add(ps.limit); l.staleScan.IsZero() || t.Before(l.staleScan) {
+					l.staleScan = t
+				}
 			}
 		}
 		l.emit(out)

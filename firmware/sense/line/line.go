@@ -84,6 +84,9 @@ type Opts struct {
 	// owner's goroutine: bounded work only. It must not call an Output or a
 	// Sense of this line, which would wait for this very goroutine.
 	Sink func([]point.Reading)
+	// Room gives room for so many readings, which is the Sink's with what is in
+	// it: who takes readings may so use it again. Unless told, it is made anew.
+	Room func(n int) []point.Reading
 	// Proof is told at each turn that the owner lives; nil is ignored.
 	Proof *guard.Proof
 	// Log takes what a technician needs; nil discards.
@@ -97,6 +100,9 @@ type Opts struct {
 func (o *Opts) fill() {
 	if o.Sink == nil {
 		o.Sink = func([]point.Reading) {}
+	}
+	if o.Room == nil {
+		o.Room = func(n int) []point.Reading { return make([]point.Reading, 0, n) }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -141,7 +147,8 @@ type Line struct {
 	down      downState
 	forcedAt  time.Time // before it no probe may take time from due reads
 	muteUntil time.Time // before it no act for a unit that does not answer may
-	staleScan time.Time
+	staleScan time.Time // when the first good value may have grown too old
+	decodes   []profile.Value
 
 	frames  ring
 	longest time.Duration // as planned; never changes
@@ -190,7 +197,7 @@ type pointState struct {
 	limit    time.Duration
 	lastGood time.Time
 	quality  point.Quality
-	latest   point.Reading // under the line's mu
+	value    float64 // the latest, for when it grows too old
 }
 
 // New makes the owner of a bus. It panics on nothing: what is wrong with a
@@ -246,6 +253,7 @@ func newUnit(cu Unit, cost func(drivers.Table, uint16) time.Duration) *unit {
 		}
 		return pt.Every
 	}
+	u.points = make([]pointState, 0, len(cu.Profile.Points))
 	for i := range cu.Profile.Points {
 		pt := &cu.Profile.Points[i]
 		u.points = append(u.points, newPoint(cu.Device, pt, u.period(pt), cu.Zero, cu.Stale))

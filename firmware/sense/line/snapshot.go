@@ -15,7 +15,8 @@ type Snapshot struct {
 	// Up: the port could be used at the last try.
 	Up    bool        `json:"up"`
 	Units []UnitState `json:"units"`
-	// Readings are the latest by point.
+	// Readings are the latest by point, but for lines of registers: theirs are
+	// with whoever takes them.
 	Readings map[point.ID]point.Reading `json:"-"`
 }
 
@@ -47,14 +48,6 @@ func (l *Line) Snapshot() Snapshot {
 	s.Units = slices.Clone(s.Units)
 	for i := range s.Units {
 		s.Units[i].Faults = maps.Clone(s.Units[i].Faults)
-	}
-	s.Readings = map[point.ID]point.Reading{}
-	for _, u := range l.units {
-		for i := range u.points {
-			if r := u.points[i].latest; r.Point != "" {
-				s.Readings[r.Point] = r
-			}
-		}
 	}
 	return s
 }

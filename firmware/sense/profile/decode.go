@@ -116,7 +116,12 @@ func (p *Point) scaled(n float64) float64 {
 // gives each point as CommFault. A state that a status point reports is laid on
 // the points that it speaks for.
 func (p *Profile) Decode(req Request, data []byte) []Value {
-	out := make([]Value, 0, len(req.Points))
+	return p.DecodeInto(make([]Value, 0, len(req.Points)), req, data)
+}
+
+// DecodeInto is Decode into room that is used again: what was in it is lost.
+func (p *Profile) DecodeInto(room []Value, req Request, data []byte) []Value {
+	out := room[:0]
 	want := 2 * int(req.Count)
 	if req.Table.Bits() {
 		want = (int(req.Count) + 7) / 8
