@@ -1,0 +1,184 @@
+package book
+
+import (
+	"slices"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/phrase"
+)
+
+// Due lets time pass: it begins what waited, ends what ran out, and forgets what
+// may be forgotten. Call it every second and after the clock or the floor was set.
+func (b *Book) Due(now clock.Stamp, floor time.Time) []Change {
+	var changes []Change
+	for _, e := range b.inOrder() {
+		if e.State == Waiting || e.State == InForce || !e.Acts {
+			if _, there := b.known[e.key]; there {
+				changes = append(changes, b.settle(e, now, floor)...)
+			}
+		}
+	}
+	for _, e := range b.inOrder() {
+		if b.spent(e, now, floor) {
+			b.drop(e)
+		}
+	}
+	for i := len(b.held) - 1; i >= 0; i-- {
+		if d, _ := now.Since(b.held[i].Heard); d > b.o.Keep.Duration() {
+			b.release(i)
+		}
+	}
+	return changes
+}
+
+// inOrder lists the verified entries oldest first, so that what comes due at once
+// comes in the order in which it was sent.
+func (b *Book) inOrder() []*item {
+	all := make([]*item, 0, len(b.known))
+	for _, e := range b.known {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(x, y *item) int {
+		if after(x, y) {
+			return 1
+		}
+		return -1
+	})
+	return all
+}
+
+// safe is the instant from which on nothing that an entry speaks about can come
+// unseen and in force: its own expiry, and for one that names others the longest
+// life that any of them can have.
+func (b *Book) safe(e *item) time.Time {
+	if len(e.Names) == 0 {
+		return e.Expires
+	}
+	return later(e.Expires, e.Ref.Sent.Add(b.o.Longest.Duration()))
+}
+
+// spent tells whether an entry may be forgotten without loss.
+func (b *Book) spent(e *item, now clock.Stamp, floor time.Time) bool {
+	if e.State != Noted && !e.State.Over() {
+		return false
+	}
+	since := e.Ended
+	if since.IsZero() {
+		since = e.Heard
+	}
+	d, _ := now.Since(since)
+	return d >= b.o.Keep.Duration() && b.safe(e).Before(floor)
+}
+
+// room makes room for e. It tells what had to give way, and false where e
+// must.
+func (b *Book) room(e *item, now clock.Stamp, floor time.Time) ([]Change, bool) {
+	var changes []Change
+	need := e.weigh()
+	fits := func() bool { return len(b.known) < b.o.Entries && b.bytes+need <= b.o.Bytes }
+	if fits() {
+		return nil, true
+	}
+	for _, x := range b.inOrder() {
+		if b.spent(x, now.Add(b.o.Keep.Duration()), floor) { // shown less long rather than full
+			b.drop(x)
+		}
+	}
+	for !fits() {
+		if b.bytes+need > b.o.Bytes && b.thin() {
+			continue
+		}
+		if x := b.leastEnded(); x != nil {
+			b.drop(x)
+			b.forgot++
+			continue
+		}
+		x := b.leastLive()
+		if x == nil || !b.endsSomething(e) && !outranks(e, x) {
+			return changes, false
+		}
+		b.drop(x)
+		b.forgot++
+		if x.live() {
+			x.State, x.Ended = Dropped, now
+			changes = append(changes, Change{Kind: Ended, Chain: x.Chain, Entry: x.Entry, Marked: x.Marked,
+				Because: []phrase.Message{phrase.M("book.gave_way", "identifier", e.Ref.Identifier)}})
+		}
+	}
+	return changes, true
+}
+
+// endsSomething tells whether e is a Cancel of what is known: it always finds room.
+func (b *Book) endsSomething(e *item) bool {
+	return e.MsgType == "Cancel" && slices.ContainsFunc(e.Names, func(n string) bool { return b.known[n] != nil })
+}
+
+// thin takes the words from all that has ended.
+func (b *Book) thin() bool {
+	any := false
+	for _, x := range b.known {
+		if (x.State.Over() || x.State == Noted) && len(x.Texts) > 0 {
+			x.Texts, x.Action.Clips = nil, nil
+			b.bytes -= x.size
+			x.size = x.weigh()
+			b.bytes += x.size
+			b.touch(x)
+			any = true
+		}
+	}
+	return any
+}
+
+// leastEnded is the ended record that matters least.
+func (b *Book) leastEnded() *item {
+	var least *item
+	for _, x := range b.known {
+		if (x.State.Over() || x.State == Noted) && (least == nil || b.safe(x).Before(b.safe(least)) ||
+			b.safe(x).Equal(b.safe(least)) && x.key < least.key) {
+			least = x
+		}
+	}
+	return least
+}
+
+// leastLive is the one in force or waiting that ranks lowest.
+func (b *Book) leastLive() *item {
+	var least *item
+	for _, x := range b.known {
+		if !x.State.Over() && x.State != Noted && (least == nil || outranks(least, x)) {
+			least = x
+		}
+	}
+	return least
+}
+
+// outranks tells whether x goes before y: what concerns this place, the real thing,
+// by the table's rank, the earlier.
+func outranks(x, y *item) bool {
+	if x.Concerns != y.Concerns {
+		return x.Concerns
+	}
+	if a, b := x.Action.Kind == "real", y.Action.Kind == "real"; a != b {
+		return a
+	}
+	if x.Action.Rank != y.Action.Rank {
+		return x.Action.Rank > y.Action.Rank
+	}
+	return after(y, x)
+}
+
+// weigh estimates what an entry takes in RAM.
+func (e *item) weigh() int {
+	n := 1500 + 3*len(e.key) + len(e.Issuer) + len(e.Digest) + len(e.Essence) + len(e.Note)
+	for _, s := range e.Names {
+		n += 2*len(s) + 64
+	}
+	for _, t := range e.Texts {
+		n += 200 + len(t.Event) + len(t.SenderName) + len(t.Headline) + len(t.Description) + len(t.Instruction)
+		for _, a := range t.Areas {
+			n += 16 + len(a)
+		}
+	}
+	return n + 300*len(e.Why)
+}
