@@ -72,6 +72,7 @@ var arrows = map[string][]string{
 	"hwtest/powercut":                 {},
 	"hwtest/nmea":                     {},
 	"hwtest/sdi12":                    {},
+	"hwtest/capgen":                   {},
 }
 
 func allowed(from, to string) bool {

@@ -14,7 +14,21 @@ type actionTable struct {
 	Statuses map[string]string `yaml:"statuses"`
 	Scopes   []string          `yaml:"scopes"`
 	Types    []string          `yaml:"types"`
+	Own      ownTable          `yaml:"own"`
 	Rules    []actionRow       `yaml:"rules"`
+}
+
+// ownTable says how the box's own alarms read in CAP.
+type ownTable struct {
+	Categories []string          `yaml:"categories"`
+	Levels     map[string]ownRow `yaml:"levels"`
+}
+
+type ownRow struct {
+	Response  string `yaml:"response"`
+	Urgency   string `yaml:"urgency"`
+	Severity  string `yaml:"severity"`
+	Certainty string `yaml:"certainty"`
 }
 
 type actionRow struct {
@@ -115,6 +129,19 @@ func (t *Tables) proveActions() error {
 		}
 	}
 	seen, known := map[string]bool{}, t.known()
+	if len(t.actions.Own.Categories) == 0 {
+		return fmt.Errorf("%s: own: categories are needed", file)
+	}
+	for _, l := range t.actions.Levels {
+		if _, ok := t.actions.Own.Levels[l]; !ok {
+			return fmt.Errorf("%s: own: the level %s has no row", file, l)
+		}
+	}
+	for l, o := range t.actions.Own.Levels {
+		if !has(known[6], o.Response) || !has(known[3], o.Urgency) || !has(known[2], o.Severity) || !has(known[4], o.Certainty) {
+			return fmt.Errorf("%s: own: %s: values are CAP's", file, l)
+		}
+	}
 	for i, row := range t.actions.Rules {
 		if row.ID == "" || seen[row.ID] {
 			return fmt.Errorf("%s: rule %d needs an id of its own", file, i+1)

@@ -345,7 +345,7 @@ func (r *reader) alertField(f field, space string) error {
 	case "restriction":
 		set(&a.Restriction)
 	case "addresses":
-		a.Addresses = words(s)
+		a.Addresses = r.list(s)
 	case "code":
 		if s != "" {
 			a.Codes = append(a.Codes, s)
@@ -355,9 +355,17 @@ func (r *reader) alertField(f field, space string) error {
 	case "references":
 		set(&r.raw.references)
 	case "incidents":
-		a.Incidents = words(s)
+		a.Incidents = r.list(s)
 	}
 	return nil
+}
+
+func (r *reader) list(s string) []string {
+	out, cut := words(s)
+	if cut {
+		r.f.odd(r.where(), phrase.M("alert.form.too_many", "what", phrase.M("alert.what.words"), "most", wordsMost))
+	}
+	return out
 }
 
 func (r *reader) infoField(f field, space string) error {

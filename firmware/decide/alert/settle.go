@@ -84,9 +84,6 @@ func (r *reader) scope() {
 	}
 }
 
-// referencesMost bounds how many messages one may act on.
-const referencesMost = 1024
-
 func (r *reader) references(p *Profile) {
 	const path = "/alert/references"
 	a := &r.raw.a
@@ -101,8 +98,8 @@ func (r *reader) references(p *Profile) {
 		case !a.Sent.IsZero() && ref.Sent.After(a.Sent):
 			// Acting on it would let an old message end a newer one.
 			r.f.odd(path, phrase.M("alert.rule.reference_later", "text", clip(w)))
-		case len(a.References) >= referencesMost:
-			r.f.odd(path, phrase.M("alert.form.too_many", "what", phrase.M("alert.what.references"), "most", referencesMost))
+		case len(a.References) >= wordsMost:
+			r.f.odd(path, phrase.M("alert.form.too_many", "what", phrase.M("alert.what.references"), "most", wordsMost))
 			return
 		default:
 			a.References = append(a.References, ref)

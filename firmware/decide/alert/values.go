@@ -149,13 +149,16 @@ func isWord(s string) bool {
 	return s != "" && !strings.ContainsAny(s, " ,<&\t\r\n\u00a0\u3000")
 }
 
-// words splits a list at blanks; what is in double quotes stays together.
-func words(s string) []string {
-	var out []string
+// wordsMost bounds the lists of addresses, incidents and references.
+const wordsMost = 1024
+
+// words splits a list at blanks; what is in double quotes stays together. What goes
+// beyond the bound is left away, and cut says so.
+func words(s string) (out []string, cut bool) {
 	for {
 		s = strings.TrimLeft(s, " \t\r\n")
-		if s == "" {
-			return out
+		if s == "" || len(out) == wordsMost {
+			return out, s != ""
 		}
 		if s[0] == '"' {
 			if i := strings.IndexByte(s[1:], '"'); i >= 0 {
