@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"firmware/sense/scan":             {"drivers", "firmware/sense/profile", "firmware/point", "firmware/phrase"},
 	"firmware/decide/rule":            {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alarm":           {"firmware/decide/rule", "firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/decide/command":         {"firmware/trust", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/intake":          {"firmware/clock", "firmware/phrase"},
 	"firmware/decide/intake/flood":    {"firmware/decide/intake", "firmware/clock"},
 	"firmware/decide/alert/book":      {"firmware/decide/alert", "firmware/trust", "firmware/point", "firmware/clock", "firmware/phrase"},

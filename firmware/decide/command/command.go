@@ -1,0 +1,124 @@
+package command
+
+import (
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/trust"
+)
+
+// PayloadType is the envelope's type of version 1.
+const PayloadType = "application/vnd.tocsin.command.v1+json"
+
+// Version of the payload. A version that this box does not know is refused.
+const Version = 1
+
+// Scope is what a command is about; an issuer's grant names scopes.
+type Scope string
+
+// The scopes.
+const (
+	// Sound makes the real thing sound.
+	Sound Scope = "sound"
+	// Stop silences. It changes no level.
+	Stop Scope = "stop"
+	// Drill sounds what is told apart from the real thing by ear.
+	Drill Scope = "drill"
+	// Volume sets how loud outputs are.
+	Volume Scope = "volume"
+	// Configuration offers a new configuration, by the digest of its document.
+	Configuration Scope = "configuration"
+)
+
+// Scopes lists them all.
+var Scopes = []Scope{Sound, Stop, Drill, Volume, Configuration}
+
+// Payload is what is signed, field by field as written.
+type Payload struct {
+	Version int `json:"version"`
+	// ID names the command: letters, digits, "-", "_", ".", at most 64.
+	ID string `json:"id"`
+	// Key is the key under which it is counted; it must have signed.
+	Key trust.KeyID `json:"key"`
+	// Group is the group of boxes, or one box's own name; the counter is the
+	// key's for this group. Boxes narrows it.
+	Group string   `json:"group"`
+	Boxes []string `json:"boxes,omitempty"`
+	// Counter only rises, from 1, in each group of each key.
+	Counter uint64    `json:"counter"`
+	Issued  time.Time `json:"issued"`
+	Expires time.Time `json:"expires"`
+	Scope   Scope     `json:"scope"`
+	// Person is who gives it, for receipts and the journal.
+	Person string `json:"person"`
+
+	// Kind of a drill: drill (the default) or test.
+	Kind   string `json:"kind,omitempty"`
+	Level  string `json:"level,omitempty"`
+	Hazard string `json:"hazard,omitempty"`
+	// Outputs and Zones say where; for stop and volume none is all.
+	Outputs []string `json:"outputs,omitempty"`
+	Zones   []string `json:"zones,omitempty"`
+	// Seconds is how long at the longest; the box's own bound holds.
+	Seconds int         `json:"seconds,omitempty"`
+	Tone    string      `json:"tone,omitempty"`
+	Clips   []string    `json:"clips,omitempty"`
+	Text    phrase.Text `json:"text,omitzero"`
+	// Volume in percent.
+	Volume int `json:"volume,omitempty"`
+	// Content is what does not travel along.
+	Content *Content `json:"content,omitempty"`
+	// Cause names the sounding that a stop is about; none is all.
+	Cause string `json:"cause,omitempty"`
+}
+
+// Content names bytes by their digest.
+type Content struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// Command is a payload that passed every check.
+type Command struct {
+	Payload
+	Issuer *trust.Issuer
+	// Signers are the keys of the issuer that signed, the counted one first.
+	Signers []trust.KeyID
+	// Marked says that it passed without a trusted clock.
+	Marked bool
+}
+
+// For is how long it is to sound at the longest.
+func (c *Command) For() time.Duration { return time.Duration(c.Seconds) * time.Second }
+
+// Stage is a check.
+type Stage string
+
+// The checks, in their order.
+const (
+	Bounds  Stage = "bounds"
+	Form    Stage = "form"
+	Genuine Stage = "genuine"
+	Trust   Stage = "trust"
+	Address Stage = "address"
+	Granted Stage = "scope"
+	Expiry  Stage = "expiry"
+	Counter Stage = "counter"
+)
+
+// Refusal is the error of Open: which check, where, and why.
+type Refusal struct {
+	Stage Stage
+	// Path is the field's: /payload/expires; "/" is the whole.
+	Path string
+	Err  *phrase.Error
+	// ID is the command's name as it claims, once the form holds.
+	ID string
+}
+
+// Error gives the reason in English.
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap gives the reason.
+func (r *Refusal) Unwrap() error { return r.Err }
