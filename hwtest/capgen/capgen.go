@@ -12,6 +12,9 @@ import (
 // Profiles lists what New can write.
 var Profiles = []string{"cn", "ipaws", "cap-cp", "cap-au", "wmo", "cap"}
 
+// Senders are all values of sender that New writes where none is asked for.
+var Senders = []string{"连州市气象台", "alerts@met.example", "w-nws.webmaster@noaa.example", "cap-pac.canada.example", "webmaster@bom.example", "office@county.example"}
+
 // Place is where the alert is for: a 12-digit division code and a point.
 type Place struct {
 	Code     string
@@ -134,17 +137,17 @@ func (g *Generator) names(o Options) (id, sender string) {
 	switch o.Profile {
 	case "cn":
 		beijing := o.Sent.In(time.FixedZone("", 8*3600))
-		return fmt.Sprintf("44188241600000_%s_%d", beijing.Format("20060102150405"), g.n%10), "连州市气象台"
+		return fmt.Sprintf("44188241600000_%s_%d", beijing.Format("20060102150405"), g.n%10), Senders[0]
 	case "wmo":
-		return fmt.Sprintf("urn:oid:2.49.0.1.156.0.%s.%d", o.Sent.Format("2006.1.2.15.4.5"), g.n), "alerts@met.example"
+		return fmt.Sprintf("urn:oid:2.49.0.1.156.0.%s.%d", o.Sent.Format("2006.1.2.15.4.5"), g.n), Senders[1]
 	case "ipaws":
-		return fmt.Sprintf("IPAWS-%d-%x", g.n, g.r.Uint64()), "w-nws.webmaster@noaa.example"
+		return fmt.Sprintf("IPAWS-%d-%x", g.n, g.r.Uint64()), Senders[2]
 	case "cap-cp":
-		return fmt.Sprintf("%08X-%04X-%d", g.r.Uint32(), g.r.IntN(65536), g.n), "cap-pac.canada.example"
+		return fmt.Sprintf("%08X-%04X-%d", g.r.Uint32(), g.r.IntN(65536), g.n), Senders[3]
 	case "cap-au":
-		return fmt.Sprintf("AU-%d.%d", g.r.Uint32(), g.n), "webmaster@bom.example"
+		return fmt.Sprintf("AU-%d.%d", g.r.Uint32(), g.n), Senders[4]
 	}
-	return fmt.Sprintf("cap-%d-%x", g.n, g.r.Uint32()), "office@county.example"
+	return fmt.Sprintf("cap-%d-%x", g.n, g.r.Uint32()), Senders[5]
 }
 
 // zone is in which offset an office writes its times.
