@@ -49,7 +49,7 @@ func (c *StatusCmd) Run(g *Globals) error {
 	if st.Blind {
 		t = append(t, []string{phrase.M("serve.page_blind").In(l), phrase.M("serve.page_blind_text").In(l)})
 	}
-	t = append(t, []string{phrase.M("serve.status_clock").In(l), local(st.Now).Format(time.DateTime) + " " + trust(st.Trust).In(l)},
+	t = append(t, []string{phrase.M("serve.status_clock").In(l), local(st.Now).Format(time.DateTime) + " " + clockTrust(st.Trust).In(l)},
 		[]string{phrase.M("serve.status_journal").In(l), journalWord(st, g)},
 		[]string{phrase.M("serve.status_since").In(l), local(st.Started).Format(time.DateTime)},
 		[]string{phrase.M("serve.status_version").In(l), st.Version})
@@ -94,7 +94,7 @@ func (g *Globals) armed(st api.Status) string {
 	return phrase.M("serve.status_armed_yes", "after", st.ArmedAfter.Round(time.Millisecond).String()).In(g.lang())
 }
 
-func trust(code string) phrase.Message {
+func clockTrust(code string) phrase.Message {
 	switch code {
 	case "set":
 		return phrase.M("serve.trust_set")

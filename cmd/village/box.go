@@ -125,10 +125,7 @@ type (
 	}
 	fault struct {
 		Thing string `json:"thing"`
-		Why   struct {
-			ZH string `json:"zh"`
-			EN string `json:"en"`
-		} `json:"why"`
+		Why   words  `json:"why"`
 	}
 	record struct {
 		Seq   int64          `json:"seq"`
@@ -138,11 +135,12 @@ type (
 		Who   *struct {
 			Name string `json:"name"`
 		} `json:"who"`
-		Text struct {
-			ZH string `json:"zh"`
-			EN string `json:"en"`
-		} `json:"text"`
-		At time.Time `json:"at"`
+		Text words     `json:"text"`
+		At   time.Time `json:"at"`
+	}
+	words struct {
+		ZH string `json:"zh"`
+		EN string `json:"en"`
 	}
 )
 
@@ -152,12 +150,15 @@ func (b *box) alarm(hazard string) (alarmView, bool) {
 		return alarmView{}, false
 	}
 	for _, a := range all {
-		if a.Hazard == hazard {
+		if a.Hazard == hazard || hazard == warned && strings.HasPrefix(a.Hazard, warned) {
 			return a, true
 		}
 	}
 	return alarmView{}, false
 }
+
+// warned is the hazard of what the county warns of, whichever warning it is.
+const warned = "warned:"
 
 func (b *box) reading(point string) reading {
 	var all []reading

@@ -61,6 +61,16 @@ rules:
     any_of:
       - {point: river.level, after: 1s, prepare: {{.Prepare}} m, evacuate: {{.Evacuate}} m, clear_below: {{.Clear}} m, for: 2s}
     on_loss: {after: 20m, act: raise}
+alerts:
+  trust:
+    issuers:
+      county:
+        name: {zh: 连州市应急管理局（演示）, en: Lianzhou emergency office (demonstration)}
+        senders: ["{{.Sender}}"]
+        keys: [{file: county.pem.pub}]
+        grant: {kinds: [real, drill], most_level: evacuate, areas: ["441882"]}
+  folders:
+    drop: {path: {{.Drop}}, every: 500ms}
 plan: flash-flood-village
 page: {listen: "{{.Listen}}"}
 `
@@ -73,16 +83,17 @@ clogged: {over: 1m, pour: 1 mm, share: 0.1, neighbours: 2}
 
 // demo is the village with its edged.
 type demo struct {
-	v     *storm.Village
-	box   *box
-	edged string
-	out   string
-	dir   string // of ports, data, sounds; gone afterwards
-	url   string
-	ears  *ears
-	sum   summary
-	plain plainBox
-	begin time.Time
+	v      *storm.Village
+	box    *box
+	edged  string
+	out    string
+	dir    string // of ports, data, sounds; gone afterwards
+	url    string
+	ears   *ears
+	county *county
+	sum    summary
+	plain  plainBox
+	begin  time.Time
 }
 
 func newDemo(edged, out string) (*demo, error) {
@@ -104,10 +115,15 @@ func newDemo(edged, out string) (*demo, error) {
 		return nil, err
 	}
 	d.url = "http://" + listen + "/"
+	if d.county, err = newCounty(edged, dir); err != nil {
+		d.close()
+		return nil, err
+	}
 	var text strings.Builder
 	err = template.Must(template.New("site").Parse(site)).Execute(&text, map[string]any{
 		"Field": d.v.Port(storm.FieldPort), "Out": d.v.Port(storm.OutPort), "Text": d.v.Port(storm.TextPort), "TCP": d.v.Gateway.Addr(),
 		"Sound": filepath.Join(dir, "horn"), "Listen": listen,
+		"Sender": countySender, "Drop": d.county.drop(),
 		"Prepare": fmt.Sprintf("%.2f", prepare), "Evacuate": fmt.Sprintf("%.2f", evacuate), "Clear": fmt.Sprintf("%.2f", clear),
 	})
 	if err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -142,13 +143,16 @@ func (d *demo) firstPower(t time.Time) (time.Time, bool) { return d.v.Horn.Curre
 const (
 	clearAt  = 78 * time.Second
 	allClear = 5 * time.Second
+	// The county warns when the all-clear has been said to its end.
+	warnAt = 96 * time.Second
 )
 
 func (d *demo) steps() []step {
 	const s = time.Second
 	v := d.v
 	var id string
-	var rainAt, keyAt, cutAt, stopAt, weldAt time.Time
+	var rainAt, keyAt, cutAt, stopAt, weldAt, warnedAt, cancelledAt time.Time
+	var red, orange sent
 	quiet := func(hazard string) func() (bool, string) {
 		return func() (bool, string) {
 			if a, ok := d.box.alarm(hazard); ok {
@@ -310,6 +314,80 @@ func (d *demo) steps() []step {
 					return false, "the words of the all-clear are not heard"
 				}
 				return clear == 3, fmt.Sprintf("%d alarms released by %s; chime and words are heard, still %.1f s later", clear, who, words.Sub(began).Seconds())
+			}},
+		{name: "county warns", at: warnAt, zh: "县里签名的红色山洪预警放进收件夹：核验通过，立即转移", en: "The county's signed red warning comes into the folder: verified, move now", most: 6 * s,
+			do: func() (err error) {
+				warnedAt = time.Now()
+				red, err = d.county.sign(warning{msgType: "Alert", colour: "红色", severity: "Extreme", headline: "山洪灾害红色预警", text: "黄渡村一带一小时内可能发生山洪，请立即转移。"})
+				if err != nil {
+					return err
+				}
+				return d.county.leave(red)
+			},
+			check: func() (bool, string) { return d.sounding(warned, "evacuate", func() time.Time { return warnedAt })() }},
+		{name: "forged", at: warnAt + 7*s, zh: "改过一个字的预警、过期的旧预警：都不响，并说明为什么", en: "A warning with one word changed, and an old one: neither sounds, and each is told why", most: 4 * s,
+			do: func() error { return nil },
+			check: func() (bool, string) {
+				forged, err := d.county.hand(d.box, bytes.Replace(red.text, []byte("黄渡村一带"), []byte("全县各地区"), 1))
+				if err != nil {
+					return false, err.Error()
+				}
+				old, err := d.county.sign(warning{msgType: "Alert", colour: "红色", severity: "Extreme", headline: "旧预警", text: "去年的预警。",
+					sent: time.Now().AddDate(-1, 0, 0), expires: time.Now().AddDate(-1, 0, 1)})
+				if err != nil {
+					return false, err.Error()
+				}
+				stale, err := d.county.hand(d.box, old.text)
+				if err != nil {
+					return false, err.Error()
+				}
+				only := 0
+				var all []alarmView
+				if d.box.get("/alarms", &all) == nil {
+					for _, a := range all {
+						if strings.HasPrefix(a.Hazard, warned) {
+							only++
+						}
+					}
+				}
+				return forged.WellFormed && !forged.Genuine && !stale.InForce && only == 1, "forged: " + forged.String() + "; old: " + stale.String()
+			}},
+		{name: "county updates", at: warnAt + 11*s, zh: "更新为橙色：同一警报降为准备转移", en: "Its update eases it to orange: the same alarm, prepare to move", most: 5 * s,
+			do: func() (err error) {
+				before, _ := d.box.alarm(warned)
+				id = before.ID
+				orange, err = d.county.sign(warning{msgType: "Update", colour: "橙色", severity: "Severe", headline: "山洪灾害橙色预警", text: "雨势减弱，请继续留意。", refers: []string{red.ref}})
+				if err != nil {
+					return err
+				}
+				_, err = d.county.hand(d.box, orange.text)
+				return err
+			},
+			check: func() (bool, string) {
+				ok, by := d.raised(warned, "prepare")
+				a, _ := d.box.alarm(warned)
+				return ok && a.ID == id, by
+			}},
+		{name: "county cancels", at: warnAt + 16*s, zh: "签名解除：停响，钟声和话音", en: "Its signed cancel: the sounding ends with a chime and words", most: 8 * s,
+			do: func() error {
+				cancel, err := d.county.sign(warning{msgType: "Cancel", colour: "橙色", severity: "Severe", headline: "解除山洪灾害橙色预警", text: "险情已过。", refers: []string{red.ref, orange.ref}})
+				if err != nil {
+					return err
+				}
+				cancelledAt = time.Now()
+				_, err = d.county.hand(d.box, cancel.text)
+				return err
+			},
+			check: func() (bool, string) {
+				a, ok := d.box.alarm(warned)
+				if !ok || a.State != "released" {
+					return false, "the warning's alarm is " + a.State
+				}
+				heard, err := d.ears.first(cancelledAt.Add(allClear))
+				if err != nil {
+					return false, "the words of the all-clear are not heard"
+				}
+				return !d.v.Horn.Current().On(), fmt.Sprintf("alarm %s released by the county; words are heard still %.1f s later", a.ID, heard.Sub(cancelledAt).Seconds())
 			}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tocsin/drivers"
+	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
@@ -14,6 +15,7 @@ import (
 	"tocsin/firmware/sound/order"
 	"tocsin/firmware/sound/output"
 	"tocsin/firmware/sound/speech"
+	"tocsin/firmware/trust"
 )
 
 // Blueprint is a proved site: everything that the house is built from, with no
@@ -25,6 +27,9 @@ type Blueprint struct {
 	Plans   map[string]*plan.Plan
 	PlanOf  map[string]*plan.Plan // by hazard
 	Default *plan.Plan            // for what a person raises
+	Warned  *plan.Plan            // for what somebody outside warns of
+	Trust   *trust.Store          // whom outside the site believes
+	Alerts  *alert.Tables         // how warnings are read
 	Tones   *speech.Tones
 	Langs   []speech.Lang
 	Bounds  order.Bounds

@@ -35,6 +35,9 @@ func (s shown) level(l point.Level) (string, api.Text) {
 }
 
 func (s shown) hazard(code string) api.Text {
+	if t, ok := s.warned[code]; ok {
+		return words(t, code)
+	}
 	if t, ok := s.bp.hazardText(code); ok {
 		return words(t, code)
 	}

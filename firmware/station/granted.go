@@ -22,6 +22,9 @@ func (p *prover) granted() {
 	for _, r := range p.bp.Rules {
 		p.grantedAll(r.Hazard, p.bp.PlanOf[r.Hazard], order.Rule, "rules", r.Hazard)
 	}
+	if p.bp.Warned != nil {
+		p.grantedAll(alarm.WarnedPrefix, p.bp.Warned, order.Alert, "alerts", "plan")
+	}
 	if len(p.bp.Inputs) > 0 {
 		p.grantedAll(alarm.ByHand, p.bp.Default, order.Hand, "plan")
 	}

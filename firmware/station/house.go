@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,7 @@ type House struct {
 	blindly map[string]clock.Stamp // hazards that are blind and not yet told
 	keys    []keyWatch
 	halted  map[string]halt // soundings that were stopped, by cause
+	warned  warnings        // what stands by the word of somebody outside
 	recalls bool            // what an earlier run kept was taken back; before, nothing replaces it
 	keptAt  time.Duration   // when the rules' memory was last kept,
 	keptN   uint64          // and how much had changed by then
@@ -94,6 +96,9 @@ type House struct {
 	notesLost  atomic.Int64
 	badAt      map[string]time.Duration // when a point or device was last at fault
 	linesBegan time.Time
+	county     *county
+	identity   atomic.Pointer[identity]
+	own        own
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64
@@ -128,6 +133,8 @@ type shown struct {
 	ended []alarm.Alarm
 	blind bool
 	worst point.Level
+	// warned names the hazards of warnings.
+	warned map[string]phrase.Text
 }
 
 // The keys under which the journal keeps state.
@@ -174,6 +181,9 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 			h.tellBlind(now)
 			h.soundsAgain()
 			h.alarms.Prune(now)
+			for _, e := range h.alarms.Lapse(warningLapses, now) {
+				h.happen(e)
+			}
 			h.keep(now)
 		}
 		h.show()
@@ -209,6 +219,9 @@ func (h *House) happen(e alarm.Event) {
 		h.announcer.Withdraw(a.ID, phrase.M("station.subsided"))
 	case alarm.EventAcknowledged:
 		h.announcer.Acknowledged(a.ID)
+	case alarm.EventLapsed:
+		delete(h.halted, a.ID)
+		h.announcer.Withdraw(a.ID, phrase.M("station.lapsed"))
 	case alarm.EventReleased:
 		delete(h.halted, a.ID)
 		h.clearFault("rule " + a.Hazard)
@@ -301,6 +314,9 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 			who = order.Who{Name: a.By.Name, Via: a.By.Via}
 		}
 	}
+	if a.Warned() {
+		src, who = h.warned.asks(a)
+	}
 	halted, stopped := h.halted[a.ID]
 	h.announcer.Announce(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: level, Outputs: h.outputsOf(step.Outputs),
@@ -314,6 +330,9 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 // planFor gives a hazard's plan; for one whose rule is gone any plan is better
 // than silence.
 func (h *House) planFor(hazard string) *plan.Plan {
+	if strings.HasPrefix(hazard, alarm.WarnedPrefix) && h.bp.Warned != nil {
+		return h.bp.Warned
+	}
 	if pl := h.bp.PlanOf[hazard]; pl != nil {
 		return pl
 	}
@@ -370,15 +389,16 @@ func (h *House) outputsOf(names []string) []string {
 // can speak.
 func (h *House) sayAllClear(a alarm.Alarm) {
 	pl := h.bp.PlanOf[a.Hazard]
+	if a.Warned() {
+		pl = h.planFor(a.Hazard)
+		if a.By.Via != "alert" && a.By.Via != "command" {
+			pl = h.bp.Default // the words of a person here are not the county's
+		}
+	}
 	if pl == nil {
 		pl = h.bp.Default
 	}
-	var outs []string
-	for _, o := range h.bp.Outputs {
-		if o.Kind == output.Loudspeaker {
-			outs = append(outs, o.Name)
-		}
-	}
+	outs := h.speakers()
 	if pl == nil || len(outs) == 0 {
 		return
 	}
@@ -388,8 +408,13 @@ func (h *House) sayAllClear(a alarm.Alarm) {
 		return
 	}
 	src := order.Operator
-	if a.By.Via == "key" || a.By.Via == "button" {
+	switch a.By.Via {
+	case "key", "button":
 		src = order.Hand
+	case "alert":
+		src = order.Alert
+	case "command":
+		src = order.Command
 	}
 	err := h.announcer.AllClear(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Outputs: outs,
@@ -400,6 +425,17 @@ func (h *House) sayAllClear(a alarm.Alarm) {
 	if err != nil {
 		h.setFault("all-clear", phrase.M("station.all_clear_failed", "err", err))
 	}
+}
+
+// speakers gives the outputs that can speak.
+func (h *House) speakers() []string {
+	var outs []string
+	for _, o := range h.bp.Outputs {
+		if o.Kind == output.Loudspeaker {
+			outs = append(outs, o.Name)
+		}
+	}
+	return outs
 }
 
 // write offers a record to the journal with the alarms as they are now.
@@ -455,6 +491,8 @@ func (h *House) describe(e alarm.Event) phrase.Message {
 		return phrase.M("station.acknowledged", "who", a.By.Name)
 	case alarm.EventReleased:
 		return phrase.M("station.released", "who", a.By.Name)
+	case alarm.EventLapsed:
+		return phrase.M("station.lapsed")
 	case alarm.EventBlind:
 		return phrase.M("station.blind", "hazard", a.Hazard)
 	case alarm.EventSighted:
@@ -495,7 +533,7 @@ func (h *House) do(f func()) error {
 
 // show copies what the page may see.
 func (h *House) show() {
-	s := shown{h.bp, h.alarms.Open(), h.alarms.Ended(), h.alarms.AnyBlind(), h.alarms.Worst()}
+	s := shown{h.bp, h.alarms.Open(), h.alarms.Ended(), h.alarms.AnyBlind(), h.alarms.Worst(), h.warned.names}
 	h.mu.Lock()
 	h.shown = s
 	h.mu.Unlock()

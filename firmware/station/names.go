@@ -56,6 +56,9 @@ func (bp *Blueprint) hazardText(id string) (phrase.Text, bool) {
 	if id == alarm.ByHand {
 		return inBoth(phrase.M("station.by_hand")), true
 	}
+	if strings.HasPrefix(id, alarm.WarnedPrefix) {
+		return inBoth(phrase.M("station.warning")), true
+	}
 	r, ok := bp.Doc.Site.Rules[id]
 	return named(r.Name, id), ok
 }

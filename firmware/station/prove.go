@@ -160,6 +160,7 @@ func (p *prover) all() {
 	for _, name := range slices.Sorted(maps.Keys(p.site.Rules)) {
 		p.hazard(name, p.site.Rules[name])
 	}
+	p.proveAlerts()
 	p.crossed()
 	p.proveHistory()
 	p.proveProxies()

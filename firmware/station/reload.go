@@ -69,6 +69,7 @@ func (h *House) reload(ctx context.Context) {
 		h.log.Error("reload", "err", err)
 		return
 	}
+	h.county.reload(bp)
 	started, stopped := h.startLines(ctx, bp.Lines)
 	h.setpoints.Plan(bp.setpoints())
 	h.startProxies(ctx, bp.Doc.Site.Proxies)

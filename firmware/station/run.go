@@ -86,7 +86,6 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if err := h.build(); err != nil {
 		return err
 	}
-	h.buildSetpoints()
 	restored := h.restore()
 	h.guard.Go("keep", "notes", guard.Restart, h.notes)
 	silent := make(chan struct{})
@@ -101,7 +100,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.resume(restored)
 	proof := h.dog.Proof("decide", proofLimit)
 	h.guard.GoIn(deciding, "decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, proof) })
+	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
+	h.startIdentity()
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
 	if err := h.do(h.quiet); err != nil { // with what decides, so that it silences nothing that has just begun
@@ -214,6 +215,8 @@ func (h *House) keepFloor(ctx context.Context) error {
 // build makes desk, outputs and announcer.
 func (h *House) build() error {
 	bp := h.bp
+	h.county = newCounty(h)
+	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()
 	if err != nil {

@@ -222,3 +222,16 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	c, err := smx509.ParseCertificate(der)
 	return (*x509.Certificate)(c), err
 }
+
+// LoadCertificate reads the first certificate of a PEM text.
+func LoadCertificate(b []byte) (*x509.Certificate, error) {
+	for {
+		var p *pem.Block
+		if p, b = pem.Decode(b); p == nil {
+			return nil, phrase.E("trust.key_none")
+		}
+		if p.Type == "CERTIFICATE" {
+			return parseCertificate(p.Bytes)
+		}
+	}
+}

@@ -144,7 +144,7 @@ func (m *Machine) Apply(v rule.Verdict) []Event {
 	}
 	switch {
 	case a == nil && v.Level > point.Calm:
-		a = &Alarm{ID: m.newID(), Hazard: v.Hazard, Level: v.Level, Peak: v.Level, State: Raised, Blind: v.Blind,
+		a = &Alarm{ID: m.nameOf(v.Hazard), Hazard: v.Hazard, Level: v.Level, Peak: v.Level, State: Raised, Blind: v.Blind,
 			Because: v.Because, Raised: v.At, Changed: v.At}
 		m.open[v.Hazard] = a
 		ev = append(ev, Event{EventRaised, a.copy(), v.At})
@@ -168,6 +168,15 @@ func (m *Machine) Apply(v rule.Verdict) []Event {
 		a.Because = v.Because
 	}
 	return ev
+}
+
+// nameOf gives a new alarm its id: a warning's alarm is called by the warning, so
+// that one name runs from its first message to the last receipt.
+func (m *Machine) nameOf(hazard string) string {
+	if chain, ok := strings.CutPrefix(hazard, WarnedPrefix); ok {
+		return "w-" + chain
+	}
+	return m.newID()
 }
 
 func (a *Alarm) copy() Alarm {

@@ -91,6 +91,8 @@ type Item struct {
 	// Level is what it claims.
 	Level int
 	At    clock.Stamp
+	// Tag is what came with it by TakeFor: where its answer goes.
+	Tag any
 
 	q      *Queue
 	w      *way
@@ -146,7 +148,12 @@ func New(o Opts, c clock.Clock) *Queue {
 // there is no room, or the context's end, by which the message is withdrawn. The
 // bytes are not copied and must not be changed meanwhile.
 func (q *Queue) Take(ctx context.Context, b []byte, way string, level int) error {
-	it, err := q.Offer(b, way, level)
+	return q.TakeFor(ctx, b, way, level, nil)
+}
+
+// TakeFor is Take for a message that brings a tag to whoever verifies it.
+func (q *Queue) TakeFor(ctx context.Context, b []byte, way string, level int, tag any) error {
+	it, err := q.offer(b, way, level, tag)
 	if err != nil {
 		return err
 	}
@@ -162,6 +169,10 @@ func (q *Queue) Take(ctx context.Context, b []byte, way string, level int) error
 // Offer brings a message without waiting. The error is a *Busy where it may come
 // again.
 func (q *Queue) Offer(b []byte, name string, level int) (*Item, error) {
+	return q.offer(b, name, level, nil)
+}
+
+func (q *Queue) offer(b []byte, name string, level int, tag any) (*Item, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.ways[name]
@@ -188,7 +199,7 @@ func (q *Queue) Offer(b []byte, name string, level int) (*Item, error) {
 		}
 	}
 	q.seq++
-	it := &Item{Bytes: b, Way: name, Level: level, At: now, q: q, w: w, seq: q.seq, answer: make(chan error, 1)}
+	it := &Item{Bytes: b, Way: name, Level: level, At: now, Tag: tag, q: q, w: w, seq: q.seq, answer: make(chan error, 1)}
 	w.lines[level] = append(w.lines[level], it)
 	w.entries++
 	w.bytes += len(b)
@@ -269,6 +280,10 @@ func (q *Queue) Next(ctx context.Context) (*Item, error) {
 		}
 	}
 }
+
+// Wake tells one goroutine that has other work too that something may wait: it then
+// asks TryNext until nothing does.
+func (q *Queue) Wake() <-chan struct{} { return q.wake }
 
 // TryNext gives the message whose turn it is, nil for none.
 func (q *Queue) TryNext() *Item {

@@ -20,6 +20,8 @@ type Site struct {
 	History History `yaml:"history"`
 	// Proxies serve lines to other Modbus TCP clients.
 	Proxies []Proxy `yaml:"proxies"`
+	// Alerts are warnings and commands from outside.
+	Alerts Alerts `yaml:"alerts"`
 }
 
 // Place says what and where the site is.

@@ -54,6 +54,8 @@ type Box interface {
 	// nothing has sounded yet.
 	LastSound(w io.Writer) (bool, error)
 
+	Warnings
+
 	// Stop silences what sounds now. who is a person or a thing with a name.
 	Stop(who Who) (Receipt, error)
 	// Acknowledge says that a named person has taken an alarm in hand.

@@ -60,9 +60,18 @@ func (s *Server) gate(next http.Handler) http.Handler {
 			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, s.o.Limits.Body)
+		r.Body = http.MaxBytesReader(w, r.Body, s.mostBytes(r, g))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mostBytes is how large a body may be: only who may hand in an alert or a command
+// has room for one.
+func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
+	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands") {
+		return LargestMessage
+	}
+	return s.o.Limits.Body
 }
 
 // hostAllowed holds the Host header to what the box is really called, so that a

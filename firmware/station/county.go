@@ -1,0 +1,398 @@
+package station
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/book"
+	"tocsin/firmware/decide/intake"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/sound/order"
+)
+
+// county takes what comes from outside. One goroutine verifies, keeps the book and
+// tells the alarm path what stands; whoever hands something in waits for it, and
+// what is worse goes first.
+type county struct {
+	h     *House
+	queue *intake.Queue
+	acts  chan func()
+
+	// Owned by its goroutine.
+	bp       *Blueprint
+	reader   *alert.Reader
+	book     *book.Book
+	restored bool
+	behind   bool // the alarm path does not yet know what stands
+
+	mu    sync.RWMutex
+	shown []api.Alert
+}
+
+// keyAlert begins the journal's names of the book's entries.
+const keyAlert = "alert/"
+
+// bookOpts are the site's bounds of the book.
+func bookOpts(bp *Blueprint) book.Opts {
+	o, a := book.DefaultOpts(), bp.Doc.Site.Alerts
+	if d := a.Longest.Duration(); d > 0 {
+		o.Missing = point.Span(d)
+	}
+	if d := a.Early.Duration(); d > 0 {
+		o.Tolerance = point.Span(d)
+	}
+	o.MayEnd = func(by, of string) bool {
+		i, ok := bp.Trust.Issuer(by)
+		return ok && i.Grant.MayAmend(of)
+	}
+	return o
+}
+
+// readerOf reads alerts by a site's tables and trust.
+func readerOf(bp *Blueprint) *alert.Reader {
+	s := bp.Doc.Site
+	here := alert.Place{Code: s.Site.ID, Also: s.Alerts.Also}
+	if len(s.Site.At) == 2 {
+		here.Lat, here.Lon = s.Site.At[0], s.Site.At[1]
+	}
+	return &alert.Reader{Trust: bp.Trust, Tables: bp.Alerts, Here: here}
+}
+
+func newCounty(h *House) *county {
+	return &county{h: h, bp: h.bp, reader: readerOf(h.bp), book: book.New(bookOpts(h.bp)), queue: intake.New(queueOpts, h.clock), acts: make(chan func(), 8)}
+}
+
+// The classes of ways, each with its share of the queue: what a person hands in goes
+// before what is fetched, among equals.
+const (
+	wayHand = "hand"
+	wayFeed = "feed"
+	wayFile = "file"
+)
+
+var queueOpts = func() intake.Opts {
+	o := intake.DefaultOpts()
+	for rank, name := range []string{wayFeed, wayFile, wayHand} {
+		o.Ways = append(o.Ways, intake.Way{Name: name, Rank: rank, Entries: o.Entries / 3, Bytes: o.Bytes / 3})
+	}
+	return o
+}()
+
+// job is one message on its way through the queue, and the answer to it.
+type job struct {
+	way     string   // as it is told: the name of a feed, a folder
+	only    []string // issuers that may come by it; none: any
+	command bool
+
+	verdict   api.Verdict
+	commanded api.CommandVerdict
+}
+
+// run is the county's goroutine.
+func (c *county) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	c.restore()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-c.acts:
+			f()
+		case <-tick.C:
+			c.restore()
+			now, floor := c.now()
+			c.carry(c.book.Due(now, floor), now)
+		case <-c.queue.Wake():
+			// One at a time, so that neither time nor another's question waits
+			// behind a flood.
+			for it := c.queue.TryNext(); it != nil; it = c.queue.TryNext() {
+				c.judge(it)
+				select {
+				case f := <-c.acts:
+					f()
+				case <-tick.C:
+					now, floor := c.now()
+					c.carry(c.book.Due(now, floor), now)
+				default:
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
+		}
+	}
+}
+
+// judge verifies one message and acts on it.
+func (c *county) judge(it *intake.Item) {
+	j := it.Tag.(*job)
+	if j.command {
+		ok := c.command(it.Bytes, j)
+		it.Done(nil, ok)
+		return
+	}
+	o := c.open(it.Bytes, j.only)
+	now, floor := c.now()
+	changes := c.book.Take(o, j.way, now, floor)
+	c.carry(changes, now)
+	j.verdict = c.bp.verdict(o, changes)
+	c.answer(o, changes[len(changes)-1])
+	it.Done(nil, o.Trusted)
+}
+
+// bring hands a message to the queue and waits for its answer.
+func (c *county) bring(ctx context.Context, raw []byte, class string, j *job) error {
+	level := intake.Claim(raw)
+	if j.command {
+		level = queueOpts.Top
+	}
+	err := c.queue.TakeFor(ctx, raw, class, level, j)
+	if _, later := intake.RetryAfter(err); later {
+		return fmt.Errorf("%w: %w", api.ErrBusy, err)
+	}
+	return err
+}
+
+func (c *county) now() (clock.Stamp, time.Time) { return c.h.clock.Now(), c.h.clock.Floor() }
+
+// restore takes back what the journal kept, once it has loaded.
+func (c *county) restore() {
+	if c.restored || !c.h.loaded() {
+		return
+	}
+	c.restored = true
+	c.anew()
+}
+
+// anew fills a new book with all that the journal knows: also what came before a slow
+// disk had loaded, since values that were set then win over what was loaded.
+func (c *county) anew() {
+	now, floor := c.now()
+	c.book, c.behind = book.New(bookOpts(c.bp)), true
+	if err := c.book.Restore(c.h.keptAlerts(), now); err != nil {
+		c.h.unreadable("alerts", err)
+	}
+	c.carry(c.book.Due(now, floor), now)
+}
+
+// do runs f on the county's goroutine and waits for it.
+func (c *county) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case c.acts <- func() { defer close(done); f() }:
+	case <-ctx.Done():
+		return phrase.Wrap(ctx.Err(), "station.busy")
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return phrase.Wrap(ctx.Err(), "station.busy")
+	}
+}
+
+// open reads and verifies, and holds a way to the issuers that may come by it.
+func (c *county) open(raw []byte, only []string) *alert.Opened {
+	o := c.reader.Open(raw)
+	if o.Trusted && len(only) > 0 && !slices.Contains(only, o.Issuer.ID) {
+		o.Trusted = false
+		o.Findings = append(o.Findings, alert.Finding{Path: "/alert/Signature", Part: alert.Trusted, Fatal: true,
+			What: phrase.M("station.wrong_way", "issuer", o.Issuer.ID, "issuers", strings.Join(only, "、"))})
+	}
+	return o
+}
+
+// carry brings changes to the alarm path first, then to the journal.
+func (c *county) carry(changes []book.Change, now clock.Stamp) {
+	var recs []journal.Record
+	for _, ch := range changes {
+		if ch.Kind == book.Began || ch.Kind == book.Replaced || ch.Kind == book.Ended {
+			c.behind = true
+		}
+	}
+	if c.behind {
+		c.tell(changes)
+	}
+	for _, ch := range changes {
+		if r, ok := alertRecord(ch, now); ok {
+			recs = append(recs, r)
+		}
+	}
+	state := map[string][]byte{}
+	for id, b := range c.book.Dirty() {
+		state[keyAlert+id] = b
+	}
+	if len(recs) > 0 || len(state) > 0 {
+		c.h.journal.Commit(journal.Batch{Records: recs, State: state})
+	}
+	if len(changes) > 0 || c.shown == nil {
+		c.show()
+	}
+}
+
+// tell gives the alarm path what stands now. Where it could not be told in time it
+// is told again with the next tick.
+func (c *county) tell(changes []book.Change) {
+	list := c.book.List()
+	stand, lifted := c.standing(list)
+	var said []book.Change
+	for _, ch := range changes {
+		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm {
+			said = append(said, ch)
+		}
+	}
+	now := c.h.clock.Now()
+	err := c.h.do(func() {
+		c.h.warn(warnedByAlert, stand, lifted)
+		for _, ch := range said {
+			c.say(ch, now)
+		}
+	})
+	c.behind = err != nil
+	if err != nil {
+		c.h.log.Error("the alarm path does not know of a warning yet", "err", err)
+	}
+}
+
+// warnedByAlert begins the hazards of alerts.
+const warnedByAlert = alarm.WarnedPrefix
+
+// level is what an entry raises here: real warnings with a level that the site has.
+func (c *county) level(e book.Entry) point.Level {
+	if e.Action.Kind != order.Real.String() || e.Action.Level == "" {
+		return point.Calm
+	}
+	l, ok := c.bp.Levels.Level(e.Action.Level)
+	if !ok { // proved at the start; a table that has changed since must not silence it
+		return point.Level(len(c.bp.Levels.Codes()))
+	}
+	return l
+}
+
+// standing gives what raises a level now, and what of the rest was lifted by its
+// sender.
+func (c *county) standing(list []book.Entry) (stand []standing, lifted map[string]lift) {
+	lifted = map[string]lift{}
+	at := map[string]int{}
+	for _, e := range list {
+		hazard := warnedByAlert + e.Chain
+		l := c.level(e)
+		switch {
+		case e.Sounds() && l > point.Calm:
+			s := standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e)}
+			if i, ok := at[hazard]; ok {
+				if stand[i].level < l {
+					stand[i] = s
+				}
+				continue
+			}
+			at[hazard] = len(stand)
+			stand = append(stand, s)
+		case e.State == book.Cancelled && e.Chain != "":
+			if _, ok := lifted[hazard]; !ok {
+				lifted[hazard] = lift{c.whoOf(e), e.Note}
+			}
+		}
+	}
+	return stand, lifted
+}
+
+// say says what raises no level: a notice unless it is night, a drill, a test. On
+// the decide goroutine.
+func (c *county) say(ch book.Change, now clock.Stamp) {
+	e := ch.Entry
+	kind := order.Real
+	switch e.Action.Kind {
+	case "drill":
+		kind = order.Drill
+	case "test":
+		kind = order.Test
+	}
+	if kind == order.Real && now.Trust > clock.Free && quietAt(c.h.bp.Doc.Site.Alerts.Quiet, now.Wall) {
+		c.h.write(journal.Record{Kind: "alert.quiet", Cause: "w-" + e.Chain, At: now, Message: phrase.M("station.alert_quiet", "headline", nameOf(e))}, nil)
+		return
+	}
+	c.h.once("w-"+e.Chain, kind, order.Alert, c.whoOf(e), whyOf(c.h.bp, e))
+}
+
+func (c *county) whoOf(e book.Entry) order.Who {
+	name := e.Issuer
+	if i, ok := c.bp.Trust.Issuer(e.Issuer); ok && i.Name.ZH != "" {
+		name = i.Name.ZH
+	}
+	return order.Who{Name: name, Via: "alert"}
+}
+
+// textOf gives the block that people here read: Chinese where there is one.
+func textOf(e book.Entry) book.Text {
+	for _, t := range e.Texts {
+		if strings.HasPrefix(strings.ToLower(t.Language), "zh") {
+			return t
+		}
+	}
+	if len(e.Texts) > 0 {
+		return e.Texts[0]
+	}
+	return book.Text{}
+}
+
+// nameOf names a warning: by its headline, else by its event.
+func nameOf(e book.Entry) phrase.Text {
+	t := textOf(e)
+	name := api.Clean(t.Headline, 80)
+	if name == "" {
+		name = api.Clean(t.Event, 80)
+	}
+	if name == "" {
+		name = api.Clean(e.Ref.Identifier, 80)
+	}
+	return phrase.Text{ZH: name, EN: name}
+}
+
+func whyOf(bp *Blueprint, e book.Entry) phrase.Message {
+	from := api.Clean(textOf(e).SenderName, 60)
+	if from == "" {
+		from = e.Issuer
+		if i, ok := bp.Trust.Issuer(e.Issuer); ok {
+			from = i.Name.In(phrase.ZH)
+		}
+	}
+	return phrase.M("station.warned_by", "from", from, "headline", nameOf(e))
+}
+
+// alertRecord writes a change into the journal; copies of what is known are counted in
+// the book alone.
+func alertRecord(ch book.Change, now clock.Stamp) (journal.Record, bool) {
+	if ch.Kind == book.Duplicate {
+		return journal.Record{}, false
+	}
+	r := journal.Record{Kind: "alert." + string(ch.Kind), At: now, Body: bodyOf(ch), Message: outcomeOf(ch)}
+	if ch.Chain != "" {
+		r.Cause = "w-" + ch.Chain
+	}
+	return r, true
+}
+
+// reload takes over a site's file that has changed.
+func (c *county) reload(bp *Blueprint) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := c.do(ctx, func() {
+		c.bp, c.reader = bp, readerOf(bp)
+		c.anew()
+	})
+	if err != nil {
+		c.h.log.Error("warnings go on by the old file", "err", err)
+	}
+}

@@ -1,0 +1,120 @@
+package station
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sound/announce"
+	"tocsin/firmware/sound/order"
+)
+
+// warningLapses is how long after its end a warning that nobody released is kept
+// among the alarms.
+const warningLapses = 24 * time.Hour
+
+// commandPrefix begins the hazard of what a signed command raised.
+const commandPrefix = alarm.WarnedPrefix + "command-"
+
+// standing is a warning that stands: what the alarm path needs of it.
+type standing struct {
+	hazard string
+	level  point.Level
+	name   phrase.Text
+	why    phrase.Message
+	who    order.Who
+}
+
+// lift is the end of a warning by its sender's own word.
+type lift struct {
+	who    order.Who
+	reason string
+}
+
+// warnings is what the decide goroutine knows of them. names is never changed, only
+// replaced, since the page reads it.
+type warnings struct {
+	stand map[string]standing
+	names map[string]phrase.Text
+}
+
+// asks says in whose name a warning's alarm sounds.
+func (w warnings) asks(a alarm.Alarm) (order.Source, order.Who) {
+	src, via := order.Alert, "alert"
+	if strings.HasPrefix(a.Hazard, commandPrefix) {
+		src, via = order.Command, "command"
+	}
+	if s, ok := w.stand[a.Hazard]; ok && s.who.Name != "" {
+		return src, s.who
+	}
+	return src, order.Who{Name: a.Hazard, Via: via}
+}
+
+// warn brings the alarms into line with what stands by the word of somebody
+// outside: everything that begins with prefix and is not among them has ended, by
+// its sender's word where lifted says so, else by its time. Called with the same
+// again it changes nothing, so that a restart, a reload and a message take one way.
+func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
+	now := h.clock.Now()
+	all, names := maps.Clone(h.warned.stand), maps.Clone(h.warned.names)
+	if all == nil {
+		all, names = map[string]standing{}, map[string]phrase.Text{}
+	}
+	ours := func(hazard string) bool {
+		return strings.HasPrefix(hazard, prefix) && (prefix == commandPrefix) == strings.HasPrefix(hazard, commandPrefix)
+	}
+	maps.DeleteFunc(all, func(hazard string, _ standing) bool { return ours(hazard) })
+	for _, s := range stand {
+		all[s.hazard], names[s.hazard] = s, s.name
+	}
+	h.warned.stand = all
+	h.alarms.InForce(slices.Sorted(maps.Keys(all)))
+	for _, s := range stand {
+		h.judge(rule.Verdict{Hazard: s.hazard, Level: s.level, Because: []phrase.Message{s.why}, At: now})
+	}
+	for _, a := range h.alarms.Open() {
+		if _, stands := all[a.Hazard]; stands || !ours(a.Hazard) || !a.Warned() {
+			continue
+		}
+		h.judge(rule.Verdict{Hazard: a.Hazard, Level: point.Calm, At: now})
+		if l, ok := lifted[a.Hazard]; ok {
+			if e, ok := h.alarms.Lift(a.Hazard, alarm.Who{Name: l.who.Name, Via: l.who.Via}, l.reason, now); ok {
+				h.happen(e)
+			}
+		}
+	}
+	known := map[string]bool{}
+	for _, a := range slices.Concat(h.alarms.Open(), h.alarms.Ended()) {
+		known[a.Hazard] = true
+	}
+	maps.DeleteFunc(names, func(hazard string, _ phrase.Text) bool { return !known[hazard] })
+	h.warned.names = names
+}
+
+// once says something that raises no level: a notice, a drill, a test.
+func (h *House) once(cause string, kind order.Kind, src order.Source, who order.Who, why phrase.Message) {
+	pl := h.planFor(alarm.WarnedPrefix)
+	if pl == nil {
+		return
+	}
+	step, outs := pl.Notice, h.speakers()
+	switch kind {
+	case order.Drill:
+		step, outs = pl.Drill, h.outputsOf(pl.Drill.Outputs)
+	case order.Test:
+		step, outs = pl.Test, h.outputsOf(pl.Test.Outputs)
+	}
+	if len(outs) == 0 || step.Tone == "" && len(step.Clips) == 0 {
+		return
+	}
+	h.announcer.Announce(announce.Request{
+		Cause: cause, Kind: kind, Source: src, Hazard: alarm.WarnedPrefix, Outputs: outs, Who: who, Why: why,
+		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
+		For:     step.For.Duration(), Lower: announce.Drop, Equal: announce.Queue,
+	})
+}

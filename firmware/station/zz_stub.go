@@ -1,0 +1,19 @@
+package station
+
+import (
+	"context"
+
+	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/book"
+	"tocsin/firmware/serve/api"
+)
+
+func (h *House) TakeCommand(ctx context.Context, raw []byte, way string) (api.CommandVerdict, error) {
+	j := &job{way: way, command: true}
+	err := h.county.bring(ctx, raw, wayHand, j)
+	return j.commanded, err
+}
+
+func (c *county) command(raw []byte, j *job) bool { return false }
+
+func (c *county) answer(o *alert.Opened, ch book.Change) {}
