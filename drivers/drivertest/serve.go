@@ -60,6 +60,7 @@ type TCP struct {
 	ln    net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
+	taken int
 	wg    sync.WaitGroup
 }
 
@@ -92,6 +93,7 @@ func serve(t testing.TB, p *TCP) *TCP {
 			}
 			p.mu.Lock()
 			p.conns = append(p.conns, c)
+			p.taken++
 			p.mu.Unlock()
 			if p.stream {
 				p.wg.Go(func() { p.carry(c) })
@@ -101,6 +103,13 @@ func serve(t testing.TB, p *TCP) *TCP {
 		}
 	})
 	return p
+}
+
+// Taken is how many connections were taken so far.
+func (p *TCP) Taken() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken
 }
 
 // Kick closes every connection, as a device's restart does.

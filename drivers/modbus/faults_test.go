@@ -302,6 +302,24 @@ func TestG7AnAnswerOfAnotherTransactionIsReadOver(t *testing.T) {
 	}
 }
 
+// A connection outlives the time that its requests have: most units are asked
+// more seldom than their timeout, and many gateways take one client and are slow
+// to take the next.
+func TestAnIdleConnectionIsKept(t *testing.T) {
+	p := drivertest.ServeTCP(t, &drivertest.Slave{})
+	l := modbus.NewTCP(p.Addr, modbus.TCPOpts{Timeout: 100 * time.Millisecond})
+	defer l.Close()
+	for range 3 {
+		if _, err := l.Read(context.Background(), 1, drivers.Holding, 10, 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(150 * time.Millisecond)
+	}
+	if n := p.Taken(); n != 1 {
+		t.Errorf("connected %d times", n)
+	}
+}
+
 // Fault G8: the dead connection stays in place after an error.
 func TestG8ADeadConnectionIsReplaced(t *testing.T) {
 	p := drivertest.ServeTCP(t, &drivertest.Slave{})

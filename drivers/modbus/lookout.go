@@ -92,7 +92,7 @@ func (t *tcp) rest(c net.Conn, heard []byte, s shape) []byte {
 	buf := make([]byte, most)
 	c.SetReadDeadline(time.Now().Add(min(t.o.Timeout, 200*time.Millisecond)))
 	for len(heard) < most {
-		n, err := c.Read(buf[:most-len(heard)])
+		n, err := t.in.Read(buf[:most-len(heard)])
 		heard = append(heard, buf[:n]...)
 		if err != nil {
 			break
@@ -125,7 +125,7 @@ func (t *tcp) probe(x *exchange, s shape, adu []byte) error {
 	var heard []byte
 	b := make([]byte, maxFrame)
 	for len(heard) < 2*maxFrame {
-		n, err := conn.Read(b)
+		n, err := t.in.Read(b)
 		heard = append(heard, b[:n]...)
 		if t.look.heard(heard, s) {
 			t.seen.stray(time.Now(), heard)

@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -60,6 +61,8 @@ type tcp struct {
 
 	mu   sync.Mutex // conn, for Close
 	conn net.Conn
+	raw  syscall.RawConn    // conn's
+	in   *bufio.Reader      // of conn: a frame comes in one read
 	stop context.CancelFunc // ends a dial, for Close
 }
 
@@ -94,34 +97,29 @@ func (t *tcp) drop() {
 	defer t.mu.Unlock()
 	if t.conn != nil {
 		t.conn.Close()
-		t.conn = nil
+		t.conn, t.raw = nil, nil
 	}
 }
 
 // stale tells whether the peer has closed or reset an idle connection, without
 // taking a byte from it.
-func stale(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
+func stale(raw syscall.RawConn) bool {
+	if raw == nil {
 		return false
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return true
-	}
 	dead := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Control, not Read: the last request's deadline has passed by now.
+	err := raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		dead = n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
-		return true
 	})
 	return dead || err != nil
 }
 
 func (t *tcp) ready(ctx context.Context) error {
 	if t.conn != nil {
-		if !stale(t.conn) {
+		if !stale(t.raw) {
 			return nil
 		}
 		t.drop()
@@ -145,6 +143,15 @@ func (t *tcp) ready(ctx context.Context) error {
 	default:
 	}
 	t.conn = c
+	if sc, ok := c.(syscall.Conn); ok {
+		if t.raw, err = sc.SyscallConn(); err != nil {
+			return err
+		}
+	}
+	if t.in == nil {
+		t.in = bufio.NewReaderSize(c, mbapLen+maxTCPLen)
+	}
+	t.in.Reset(c)
 	return nil
 }
 
@@ -181,7 +188,7 @@ func (t *tcp) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 	t.seen.tcp(time.Now(), drivers.FrameAsked, adu)
 	var other string
 	for {
-		frame, err := readFrame(conn)
+		frame, err := readFrame(t.in)
 		if err == nil {
 			t.look.seen()
 		}
