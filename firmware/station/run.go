@@ -61,6 +61,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), noted: make(chan func(), 1024),
 		latest: map[point.ID]*spot{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
+	lean()
 	h.guard = guard.New(path, o.Log, func(e guard.Event) {
 		h.noteSoon(func() {
 			h.setFault("room "+e.Owner+"/"+e.Name, phrase.M("station.room_failed", "room", e.Owner+"/"+e.Name, "err", e.Err))
@@ -430,6 +431,7 @@ func (h *House) arm(ctx context.Context) error {
 		}
 	}
 	h.record("system.armed", phrase.M("station.armed"), nil)
+	returnMemory()
 	return nil
 }
 

@@ -149,6 +149,7 @@ type Line struct {
 	muteUntil time.Time // before it no act for a unit that does not answer may
 	staleScan time.Time // when the first good value may have grown too old
 	decodes   []profile.Value
+	alarm     *time.Timer // ends an idle wait
 
 	frames  ring
 	longest time.Duration // as planned; never changes

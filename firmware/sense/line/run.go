@@ -156,14 +156,18 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 			}
 		}
 	}
-	t := time.NewTimer(time.Until(until))
-	defer t.Stop()
+	if l.alarm == nil {
+		l.alarm = time.NewTimer(time.Until(until))
+	} else {
+		l.alarm.Reset(time.Until(until))
+	}
+	defer l.alarm.Stop()
 	select {
 	case <-ctx.Done():
 	case a := <-l.acts:
 		l.deferred = append(l.deferred, a)
 	case <-l.nudge:
-	case <-t.C:
+	case <-l.alarm.C:
 	}
 }
 
