@@ -64,13 +64,16 @@ type IssuerDocument struct {
 	Grant       GrantDocument `yaml:"grant,omitempty" json:"grant"`
 }
 
-// PEMDocument is one PEM block, inline or in a file beside the site's file. From
-// and Until are read for keys only.
+// PEMDocument is one PEM block, inline or in a file beside the site's file. From,
+// Until and Person are read for keys only.
 type PEMDocument struct {
 	PEM   string `yaml:"pem,omitempty" json:"pem,omitempty"`
 	File  string `yaml:"file,omitempty" json:"file,omitempty"`
 	From  string `yaml:"from,omitempty" json:"from,omitempty"`
 	Until string `yaml:"until,omitempty" json:"until,omitempty"`
+	// Person is whose key it is: where orders need two persons, two keys of one
+	// person count once.
+	Person string `yaml:"person,omitempty" json:"person,omitempty"`
 }
 
 // RevokedDocument takes a key's trust away.

@@ -207,7 +207,7 @@ func (s *Store) VerifyDSSE(e *Envelope, sent time.Time) []Verdict {
 }
 
 // Signers gives the distinct keys of one issuer whose signatures hold, sorted.
-// Two persons are two keys, however many signatures one of them made.
+// However many signatures a key made, it is one; Issuer.PersonsOf says whose.
 func Signers(vs []Verdict, issuer string) []KeyID {
 	var out []KeyID
 	for _, v := range vs {

@@ -50,6 +50,9 @@ type Key struct {
 	// From and Until bound when the key may have signed; zero is no bound.
 	// Until is exclusive.
 	From, Until time.Time
+	// Person is whose key it is. During a roll-over a person has two keys and is
+	// still one person.
+	Person string
 }
 
 // Grant is what an issuer may say. The zero Grant allows nothing.
@@ -66,8 +69,8 @@ type Grant struct {
 	Areas []string
 	// Scopes are the commands that it may give: sound, stop, drill, volume, configuration.
 	Scopes []string
-	// Persons says for a scope how many distinct keys must have signed; a scope
-	// that is not here needs one.
+	// Persons says for a scope how many distinct persons must have signed; a
+	// scope that is not here needs one.
 	Persons map[string]int
 	// Amends are other issuers whose alerts it may update and cancel.
 	Amends []string
@@ -89,11 +92,28 @@ func (g Grant) HasArea(code string) bool {
 // HasScope tells whether commands of a scope are granted.
 func (g Grant) HasScope(scope string) bool { return slices.Contains(g.Scopes, scope) }
 
-// PersonsFor gives how many distinct keys a command of a scope needs, at least one.
+// PersonsFor gives how many distinct persons a command of a scope needs, at least one.
 func (g Grant) PersonsFor(scope string) int { return max(1, g.Persons[scope]) }
 
 // MayAmend tells whether alerts of another issuer may be updated or cancelled.
 func (g Grant) MayAmend(issuer string) bool { return slices.Contains(g.Amends, issuer) }
+
+// PersonsOf counts whose keys these are. A key that no person is named for is one
+// person's.
+func (i *Issuer) PersonsOf(keys []KeyID) int {
+	seen := map[string]bool{}
+	for n := range i.Keys {
+		k := &i.Keys[n]
+		switch {
+		case !slices.Contains(keys, k.ID):
+		case k.Person != "":
+			seen["person "+k.Person] = true
+		default:
+			seen["key "+string(k.ID)] = true
+		}
+	}
+	return len(seen)
+}
 
 // SpeaksAs tells whether the issuer speaks under a value of CAP's sender element.
 func (i *Issuer) SpeaksAs(sender string) bool { return matches(i.Senders, sender) }

@@ -3,6 +3,7 @@ package trust
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -128,6 +129,13 @@ func TestFaultsOfADocumentNameIssuerKeyAndMend(t *testing.T) {
 		{name: "amends nobody", change: func(d *IssuerDocument) { d.Grant.Amends = []string{"weather"} }, want: "trust.grant_amends"},
 		{name: "persons for no scope", change: func(d *IssuerDocument) { d.Grant.Persons = map[string]int{"sound": 1} }, want: "trust.grant_scope"},
 		{name: "more persons than keys", change: func(d *IssuerDocument) {
+			d.Grant = GrantDocument{Scopes: []string{"sound"}, Persons: map[string]int{"sound": 2}}
+		}, want: "trust.grant_persons"},
+		{name: "more persons than own the keys", change: func(d *IssuerDocument) {
+			next := pemKey(t, newKey(t, P256))
+			next.Person = "wang"
+			d.Keys[0].Person = "wang"
+			d.Keys = append(slices.Clone(d.Keys), next)
 			d.Grant = GrantDocument{Scopes: []string{"sound"}, Persons: map[string]int{"sound": 2}}
 		}, want: "trust.grant_persons"},
 		{name: "a small modulus", all: func(d *Document) { d.RSABits = 1024 }, want: "trust.rsa_bits", path: "rsa_bits"},

@@ -160,7 +160,7 @@ func (l *loader) key(p PEMDocument) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{}
+	k := &Key{Person: p.Person}
 	switch b.Type {
 	case "PUBLIC KEY":
 		if k.Public, err = smx509.ParsePKIXPublicKey(b.Bytes); err != nil {
@@ -318,14 +318,18 @@ func (l *loader) grant(i *Issuer, d IssuerDocument, all Document, at func(...any
 			l.fault(phrase.M("trust.grant_amends", "issuer", i.ID, "other", o), at("grant", "amends", n)...)
 		}
 	}
+	var keys []KeyID
+	for n := range i.Keys {
+		keys = append(keys, i.Keys[n].ID)
+	}
 	for _, scope := range slices.Sorted(maps.Keys(g.Persons)) {
 		n := g.Persons[scope]
 		switch {
 		case !slices.Contains(g.Scopes, scope):
 			l.fault(phrase.M("trust.grant_scope", "issuer", i.ID, "scope", scope), at("grant", "persons", scope)...)
-		case n < 1 || n > len(i.Keys):
+		case n < 1 || n > i.PersonsOf(keys):
 			// Orders are signed by pinned keys only.
-			l.fault(phrase.M("trust.grant_persons", "issuer", i.ID, "scope", scope, "persons", n, "keys", len(i.Keys)), at("grant", "persons", scope)...)
+			l.fault(phrase.M("trust.grant_persons", "issuer", i.ID, "scope", scope, "persons", n, "keys", i.PersonsOf(keys)), at("grant", "persons", scope)...)
 		}
 	}
 }

@@ -22,9 +22,6 @@ type Verifier struct {
 	Longest time.Duration
 	// Tolerance is how far ahead of a trusted clock issued may lie.
 	Tolerance time.Duration
-	// Person names whose key it is, where the site says so: two keys of one person
-	// count once. Nil takes each key for another person's.
-	Person func(trust.KeyID) string
 	// Limits bound the envelope; the zero value takes trust's own.
 	Limits trust.EnvelopeLimits
 }
@@ -81,7 +78,7 @@ func (v *Verifier) Open(b []byte, now clock.Stamp, floor time.Time) (*Command, e
 		return refuse(Granted, "scope", phrase.E("command.no_grant", "path", "/payload/scope", "issuer", issuer.ID, "scope", string(p.Scope)))
 	}
 	signers := trust.Signers(verdicts, issuer.ID)
-	if have, need := v.persons(signers), issuer.Grant.PersonsFor(string(p.Scope)); have < need {
+	if have, need := issuer.PersonsOf(signers), issuer.Grant.PersonsFor(string(p.Scope)); have < need {
 		return refuse(Granted, "scope", phrase.E("command.persons", "path", "/payload/scope", "scope", string(p.Scope), "need", need, "have", have))
 	}
 
@@ -119,18 +116,6 @@ func (v *Verifier) lift(issuer string, issued time.Time, now clock.Stamp) {
 		issued = now.Wall
 	}
 	_ = v.Counters.Lift(issuer, issued)
-}
-
-// persons counts whose keys signed.
-func (v *Verifier) persons(keys []trust.KeyID) int {
-	if v.Person == nil {
-		return len(keys)
-	}
-	seen := map[string]bool{}
-	for _, k := range keys {
-		seen[v.Person(k)] = true
-	}
-	return len(seen)
 }
 
 // doubt tells a signature that does not fit from a key that is not believed.
