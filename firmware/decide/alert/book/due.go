@@ -11,18 +11,25 @@ import (
 // Due lets time pass: it begins what waited, ends what ran out, and forgets what
 // may be forgotten. Call it every second and after the clock or the floor was set.
 func (b *Book) Due(now clock.Stamp, floor time.Time) []Change {
-	var changes []Change
-	for _, e := range b.inOrder() {
-		if e.State == Waiting || e.State == InForce || !e.Acts {
-			if _, there := b.known[e.key]; there {
-				changes = append(changes, b.settle(e, now, floor)...)
-			}
+	var due, spent []*item
+	for _, e := range b.known {
+		switch {
+		case !e.Acts && !b.unsent(e, now),
+			e.State == Waiting && !b.early(e, now),
+			(e.State == Waiting || e.State == InForce) && b.over(e, now, floor):
+			due = append(due, e)
+		case b.spent(e, now, floor):
+			spent = append(spent, e)
 		}
 	}
-	for _, e := range b.inOrder() {
-		if b.spent(e, now, floor) {
-			b.drop(e)
-		}
+	for _, e := range spent {
+		b.drop(e)
+	}
+	// What comes due at once comes in the order in which it was sent.
+	slices.SortFunc(due, oldestFirst)
+	var changes []Change
+	for _, e := range due {
+		changes = append(changes, b.settle(e, now, floor)...)
 	}
 	for i := len(b.held) - 1; i >= 0; i-- {
 		if d, _ := now.Since(b.held[i].Heard); d > b.o.Keep.Duration() {
@@ -32,20 +39,11 @@ func (b *Book) Due(now clock.Stamp, floor time.Time) []Change {
 	return changes
 }
 
-// inOrder lists the verified entries oldest first, so that what comes due at once
-// comes in the order in which it was sent.
-func (b *Book) inOrder() []*item {
-	all := make([]*item, 0, len(b.known))
-	for _, e := range b.known {
-		all = append(all, e)
+func oldestFirst(x, y *item) int {
+	if after(x, y) {
+		return 1
 	}
-	slices.SortFunc(all, func(x, y *item) int {
-		if after(x, y) {
-			return 1
-		}
-		return -1
-	})
-	return all
+	return -1
 }
 
 // safe is the instant from which on nothing that an entry speaks about can come
@@ -80,7 +78,7 @@ func (b *Book) room(e *item, now clock.Stamp, floor time.Time) ([]Change, bool) 
 	if fits() {
 		return nil, true
 	}
-	for _, x := range b.inOrder() {
+	for _, x := range b.known {
 		if b.spent(x, now.Add(b.o.Keep.Duration()), floor) { // shown less long rather than full
 			b.drop(x)
 		}

@@ -88,7 +88,10 @@ func (b *Book) over(e *item, now clock.Stamp, floor time.Time) bool {
 	if seen.Boot != now.Boot {
 		seen = b.restored // what passed before this boot is not known
 	}
-	return seen.Boot == now.Boot && now.Mono-seen.Mono >= e.Expires.Sub(e.Ref.Sent)
+	// A life that ends before it begins was published with wrong times: nothing
+	// follows from its length.
+	life := e.Expires.Sub(e.Ref.Sent)
+	return life > 0 && seen.Boot == now.Boot && now.Mono-seen.Mono >= life
 }
 
 // judge brings e's own fields up to date with what is known and tells whether

@@ -144,7 +144,7 @@ func (md *model) next(f fact, now clock.Stamp, floor time.Time) fact {
 		seen = md.restored
 	}
 	ends := f.m.ends()
-	if !f.closed && (ends.Before(floor) || sure && !now.Wall.Before(ends) || now.Mono-seen.Mono >= ends.Sub(sent)) {
+	if !f.closed && (ends.Before(floor) || sure && !now.Wall.Before(ends) || ends.After(sent) && now.Mono-seen.Mono >= ends.Sub(sent)) {
 		f.ran = true
 	}
 	x := md.ender(f.m)

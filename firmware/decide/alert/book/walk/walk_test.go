@@ -23,6 +23,6 @@ func TestManyHistoriesFromASeed(t *testing.T) {
 		t.Errorf("%d of %d broke something; the first: %v", broke, done, first)
 	}
 	if done < 200 {
-		t.Errorf("only %d histories in 4 s", done)
+		t.Errorf("only %d histories in 2 s", done)
 	}
 }

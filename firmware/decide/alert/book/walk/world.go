@@ -60,7 +60,7 @@ func messages(c Choose) []message {
 		if a.MsgType != "Cancel" && a.MsgType != "Ack" {
 			info := alert.Info{Language: "zh-CN", Event: "暴雨", Headline: fmt.Sprint("第", i, "稿"), Effective: a.Sent}
 			info.Effective = a.Sent.Add(of(c, "effective", 0, 0, 0, 0, 15*time.Minute, 45*time.Minute))
-			if d := of(c, "expires", 0, 10, 20, 30, 60, 60, 120, 600); d > 0 {
+			if d := of(c, "expires", 0, 10, 20, 30, 60, 60, 120, 600, -10); d != 0 {
 				info.Expires = a.Sent.Add(time.Duration(d) * time.Minute)
 			}
 			a.Infos = []alert.Info{info}
