@@ -12,8 +12,7 @@ import (
 // Namespace is that of XML Signature.
 const Namespace = "http://www.w3.org/2000/09/xmldsig#"
 
-// Document is a parsed text. It is not changed after Parse, and used by one
-// goroutine.
+// Document is a parsed text, used by one goroutine.
 type Document struct {
 	limits        Limits
 	text          string
@@ -21,6 +20,7 @@ type Document struct {
 	before, after []*etree.ProcInst
 	root          *etree.Element
 	signatures    []*placed
+	cut           *pieces // the last canonical form
 }
 
 // placed is a Signature element and where it stands.

@@ -41,7 +41,7 @@ func (s *scanner) start() error {
 		return err
 	}
 	e := &etree.Element{Space: prefix, Tag: local}
-	f := frame{e: e, bound: len(s.bound), below: 1}
+	f := frame{e: e, bound: len(s.bound)}
 	closed := false
 	for {
 		spaced := s.space()
@@ -55,7 +55,6 @@ func (s *scanner) start() error {
 			return err
 		}
 	}
-	f.below += len(e.Attr)
 	if err := s.bind(&f); err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (s *scanner) start() error {
 	}
 	s.open = append(s.open, f)
 	if closed {
-		return s.close()
+		s.close()
 	}
 	return nil
 }
@@ -210,22 +209,13 @@ func (s *scanner) end() error {
 		s.rootEnd = at
 	}
 	s.pos++
-	return s.close()
+	s.close()
+	return nil
 }
 
-// close ends the innermost element and weighs it.
-func (s *scanner) close() error {
+// close ends the innermost element.
+func (s *scanner) close() {
 	f := s.open[len(s.open)-1]
 	s.open = s.open[:len(s.open)-1]
 	s.bound = s.bound[:f.bound]
-	weight := f.below + f.path
-	if len(s.open) > 0 {
-		up := &s.open[len(s.open)-1]
-		up.below += f.below
-		up.path = max(up.path, weight)
-	}
-	if weight > s.limits.Weight {
-		return phrase.E("trust.xml_weight", "line", s.line(), "most", s.limits.Weight)
-	}
-	return nil
 }

@@ -8,7 +8,6 @@ type Limits struct {
 	Depth          int // of elements, the root being 1
 	Elements       int
 	Nodes          int // elements, texts, comments and instructions together
-	Weight         int // nodes and attributes along the heaviest way down, each with all below it: what canonicalising copies
 	Attributes     int // of the whole document, namespace declarations included
 	AttributeBytes int // of one value
 	NameBytes      int // of one name
@@ -19,8 +18,8 @@ type Limits struct {
 // DefaultLimits suit an alert of 1 MiB. The largest real alerts are long
 // polygons: few elements, much text.
 var DefaultLimits = Limits{
-	Bytes: 1 << 20, Canonical: 2 << 20, Depth: 16, Elements: 20000, Nodes: 50000, Weight: 100000,
-	Attributes: 10000, AttributeBytes: 4096, NameBytes: 128, Namespaces: 16, Signatures: 6,
+	Bytes: 1 << 20, Canonical: 2 << 20, Depth: 16, Elements: 12000, Nodes: 30000,
+	Attributes: 8000, AttributeBytes: 4096, NameBytes: 128, Namespaces: 8, Signatures: 4,
 }
 
 // orDefault fills in what is not set.
@@ -30,7 +29,7 @@ func (l Limits) orDefault() Limits {
 		want int
 	}{
 		{&l.Bytes, DefaultLimits.Bytes}, {&l.Canonical, DefaultLimits.Canonical}, {&l.Depth, DefaultLimits.Depth},
-		{&l.Elements, DefaultLimits.Elements}, {&l.Nodes, DefaultLimits.Nodes}, {&l.Weight, DefaultLimits.Weight},
+		{&l.Elements, DefaultLimits.Elements}, {&l.Nodes, DefaultLimits.Nodes},
 		{&l.Attributes, DefaultLimits.Attributes}, {&l.AttributeBytes, DefaultLimits.AttributeBytes},
 		{&l.NameBytes, DefaultLimits.NameBytes}, {&l.Namespaces, DefaultLimits.Namespaces}, {&l.Signatures, DefaultLimits.Signatures},
 	} {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"hash"
 	"slices"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -44,25 +45,20 @@ func algorithm(uri string, sm2 trust.SM2Scheme) (trust.Algorithm, bool) {
 	return trust.SM2SM3, slices.Contains(sm2.Signatures, uri)
 }
 
-// digest gives the hash of a DigestMethod; ok is false for one that is not taken.
-func digest(uri string, b []byte, sm2 trust.SM2Scheme) (sum []byte, ok bool) {
+// digester gives the hash of a DigestMethod, and nil for one that is not taken.
+func digester(uri string, sm2 trust.SM2Scheme) hash.Hash {
 	switch uri {
 	case sha1URI:
-		h := sha1.Sum(b)
-		return h[:], true
+		return sha1.New()
 	case sha256URI:
-		h := sha256.Sum256(b)
-		return h[:], true
+		return sha256.New()
 	case sha384URI:
-		h := sha512.Sum384(b)
-		return h[:], true
+		return sha512.New384()
 	case sha512URI:
-		h := sha512.Sum512(b)
-		return h[:], true
+		return sha512.New()
 	}
 	if slices.Contains(sm2.Digests, uri) {
-		h := sm3.Sum(b)
-		return h[:], true
+		return sm3.New()
 	}
-	return nil, false
+	return nil
 }

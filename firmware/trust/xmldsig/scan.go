@@ -42,8 +42,6 @@ type frame struct {
 	e     *etree.Element
 	bound int // how many namespaces were bound outside it
 	uri   string
-	below int // nodes and attributes so far, itself included
-	path  int // the heaviest way down through a child
 }
 
 type binding struct{ prefix, uri string }
@@ -144,7 +142,6 @@ func (s *scanner) content() error {
 			var p *etree.ProcInst
 			if p, err = s.instruction(); err == nil {
 				top.e.AddChild(p)
-				top.below++
 			}
 		case s.s[s.pos] == '<':
 			err = s.start()
@@ -294,7 +291,6 @@ func (s *scanner) cdata(top *frame) error {
 	}
 	s.growth += 4*strings.Count(data, "&") + 3*strings.Count(data, "<") + 3*strings.Count(data, ">")
 	top.e.AddChild(etree.NewText(data))
-	top.below++
 	return nil
 }
 
@@ -319,7 +315,6 @@ func (s *scanner) text(top *frame) error {
 	s.growth += 3 * strings.Count(data, ">")
 	s.pos += n
 	top.e.AddChild(etree.NewText(data))
-	top.below++
 	return nil
 }
 

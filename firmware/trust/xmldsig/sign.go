@@ -67,7 +67,9 @@ func Sign(b []byte, s trust.Signer, cert *x509.Certificate, o SignOptions) ([]by
 	if method == "" || alg == trust.RSASHA1 {
 		return nil, phrase.E("trust.algorithm", "algorithm", string(alg))
 	}
-	sum, _ := digest(digestURI, covered, o.SM2)
+	h := digester(digestURI, o.SM2)
+	h.Write(covered)
+	sum := h.Sum(nil)
 	if o.KeyName == "" {
 		o.KeyName = string(id)
 	}

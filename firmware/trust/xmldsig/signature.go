@@ -235,9 +235,9 @@ func (r *reader) reference(e *etree.Element) error {
 	if r.c.digestURI, err = r.method(kids[1]); err != nil {
 		return err
 	}
-	want, ok := digest(r.c.digestURI, nil, r.o.SM2)
+	h := digester(r.c.digestURI, r.o.SM2)
 	switch {
-	case !ok:
+	case h == nil:
 		return phrase.E("trust.sig_digest_method", "uri", r.c.digestURI)
 	case r.c.digestURI == sha1URI && !r.o.SHA1:
 		return phrase.E("trust.sig_sha1")
@@ -245,7 +245,7 @@ func (r *reader) reference(e *etree.Element) error {
 	if err := r.attributes(kids[2]); err != nil {
 		return err
 	}
-	if r.c.digest, err = r.base64(kids[2], 64); err == nil && len(r.c.digest) != len(want) {
+	if r.c.digest, err = r.base64(kids[2], 64); err == nil && len(r.c.digest) != h.Size() {
 		err = phrase.E("trust.sig_base64", "element", kids[2].Tag)
 	}
 	return err

@@ -59,6 +59,7 @@ func (d *Document) Verify(candidates []trust.Key, o Options) []Signature {
 			continue
 		}
 		if second == nil {
+			d.cut = nil // not both in memory at once
 			second = d.stripped()
 		}
 		if s := second.verify(i, candidates, o); s.Err == nil {
@@ -145,13 +146,14 @@ func (s *Signature) byKey(c *content, candidates []trust.Key, o Options) error {
 func (d *Document) covered(i int, c *content, o Options) ([]byte, error) {
 	out := []*etree.Element{d.signatures[i].e}
 	for attempt := 0; ; attempt++ {
-		b, err := d.without(out, c.form)
+		p, err := d.pieces(c.form)
 		if err != nil {
 			return nil, err
 		}
-		sum, _ := digest(c.digestURI, b, o.SM2)
-		if subtle.ConstantTimeCompare(sum, c.digest) == 1 {
-			return b, nil
+		h := digester(c.digestURI, o.SM2)
+		p.each(out, func(b []byte) { h.Write(b) })
+		if subtle.ConstantTimeCompare(h.Sum(nil), c.digest) == 1 {
+			return d.without(out, c.form)
 		}
 		later := out
 		for _, p := range d.signatures[i+1:] {
