@@ -2,8 +2,8 @@
 // hands on every CAP alert that it names or carries.
 //
 // It knows Atom (RFC 4287) and RSS 2.0, entries that link to a CAP document and
-// entries that carry one as their content, or a link that answers with a CAP
-// document itself. It asks with the validators that the server gave (ETag and
+// entries that carry one as their content (as an element or as text), and hands
+// on the very bytes. It asks with the validators that the server gave (ETag and
 // Last-Modified: RFC 9110, sections 8.8 and 13.1) and backs off, spread by the
 // randomness that it is given, when the server does not answer. A feed that
 // stays silent longer than its configured time is a fault that is told: a way
