@@ -223,6 +223,9 @@ func (g *Globals) scanned(e api.ScanEvent) error {
 		how = phrase.M("error.plain", "text", g.why(f.Hint))
 	}
 	g.say(phrase.M("scan.unit", "setting", at, "unit", f.Unit, "how", how))
+	if who := identity(f.Identity); who != "" {
+		io.WriteString(g.out(), "  "+phrase.M("scan.says", "who", who).In(l)+"\n")
+	}
 	for _, m := range f.Matches {
 		var vs []string
 		for _, v := range m.Values {
@@ -235,6 +238,25 @@ func (g *Globals) scanned(e api.ScanEvent) error {
 		io.WriteString(g.out(), "  "+word.In(l)+"\n")
 	}
 	return g.rows(f.Rows)
+}
+
+// identity is what a unit says of itself, in one line.
+func identity(d *api.ScanIdentity) string {
+	if d == nil {
+		return ""
+	}
+	var out []string
+	for _, s := range append([]string{d.Vendor, d.Name, d.Product, d.Model, d.Revision, d.Application, d.URL}, d.Other...) {
+		if s = api.Clean(s, 96); s != "" && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	if s := api.Clean(d.Text, 96); s != "" && !slices.Contains(out, s) {
+		out = append(out, s)
+	} else if s == "" && d.Server != "" {
+		out = append(out, "0x11: "+api.Clean(d.Server, 96))
+	}
+	return strings.Join(out, " · ")
 }
 
 // rows prints registers in all types, those that say nothing left out.

@@ -53,7 +53,7 @@ func TestAScanIsShownAsItGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := last[t]
-	for _, want := range []string{"4800 8E1, unit 7: answers", "may be generic-radar-level-rs485", "3.25", "float32 CDAB", "moves", "1 new units"} {
+	for _, want := range []string{"4800 8E1, unit 7: answers", "may be generic-radar-level-rs485", "3.25", "float32 CDAB", "moves", "1 new units", "it says of itself: Bench · G-7 · 1.02"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}

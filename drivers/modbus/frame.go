@@ -16,6 +16,10 @@ const (
 	writeRegister  = 6
 	writeCoils     = 15
 	writeRegisters = 16
+	reportServer   = 17
+	encapsulated   = 43 // with MEI type 14, read device identification
+
+	meiDevice = 14
 
 	exceptionBit = 0x80
 )
@@ -55,13 +59,20 @@ type shape struct {
 	// four bytes that a write echoes.
 	head [4]byte
 	n    int // how many bytes of head count
-	size int // the whole frame
+	size int // the whole frame, or the most that it may be:
+	// open: the answer itself says how long it is.
+	open bool
 }
 
 // shapeOf gives the shape of the answer that a request (an RTU frame without
 // need of a CRC) asks for.
 func shapeOf(unit byte, pdu []byte) (shape, error) {
-	if len(pdu) < 5 {
+	switch {
+	case len(pdu) == 1 && pdu[0] == reportServer:
+		return shape{unit: unit, fn: reportServer, size: maxFrame, open: true}, nil
+	case len(pdu) == 4 && pdu[0] == encapsulated && pdu[1] == meiDevice:
+		return shape{unit: unit, fn: encapsulated, head: [4]byte{meiDevice, pdu[2]}, n: 2, size: maxFrame, open: true}, nil
+	case len(pdu) < 5:
 		return shape{}, fmt.Errorf("a request of %d bytes", len(pdu))
 	}
 	s := shape{unit: unit, fn: pdu[0]}
@@ -85,11 +96,40 @@ func shapeOf(unit byte, pdu []byte) (shape, error) {
 	return s, nil
 }
 
-func (s shape) read() bool { return s.fn <= readInputs }
+func (s shape) read() bool { return s.fn <= readInputs || s.open }
 
 // pdu tells whether p, an answer without unit and CRC, has the shape.
 func (s shape) pdu(p []byte) bool {
-	return len(p) == s.size-3 && p[0] == s.fn && bytes.Equal(p[1:1+s.n], s.head[:s.n])
+	size := s.size
+	if s.open {
+		size = openSize(s.fn, p)
+	}
+	return len(p) == size-3 && p[0] == s.fn && bytes.Equal(p[1:1+s.n], s.head[:s.n])
+}
+
+// openSize gives the whole frame's length as an answer's PDU tells it: 0 where
+// its beginning does not say yet, more than maxFrame where it says nonsense
+// (Application Protocol V1.1b3, sections 6.13 and 6.21).
+func openSize(fn byte, p []byte) int {
+	if fn == reportServer {
+		if len(p) < 2 {
+			return 0
+		}
+		return 5 + int(p[1])
+	}
+	if len(p) < 7 { // function, MEI type, code, conformity, more, next, number
+		return 0
+	}
+	size := 7
+	for range p[6] {
+		if len(p) < size+2 {
+			return 0
+		}
+		if size += 2 + int(p[size+1]); size+3 > maxFrame {
+			return maxFrame + 1
+		}
+	}
+	return size + 3
 }
 
 // fit is how far bytes agree with what is looked for.
@@ -118,8 +158,13 @@ func (s shape) fit(p []byte) (f fit, need int) {
 	if !bytes.Equal(p[2:2+n], s.head[:n]) {
 		return misfit, 0
 	}
+	if n == s.n && s.open {
+		if s.size = openSize(s.fn, p[1:]); s.size > maxFrame {
+			return misfit, 0
+		}
+	}
 	switch {
-	case n < s.n:
+	case n < s.n, s.size == 0:
 		return partly, 0
 	case len(p) < s.size:
 		return partly, s.size

@@ -22,8 +22,18 @@ func FuzzRTUFraming(f *testing.F) {
 	f.Add(seal(1, 5, 0, 1, 0xff, 0), uint8(2), uint8(5))
 	f.Add([]byte{1, 3, 255}, uint8(0), uint8(3))
 	f.Add([]byte{}, uint8(0), uint8(16))
+	f.Add(seal(1, 17, 3, 9, 0xff, 'x'), uint8(1), uint8(17))
+	f.Add(append(seal(1, 17), seal(1, 17, 2, 9, 0)...), uint8(0), uint8(17))
+	f.Add(seal(1, 43, 14, 1, 1, 0, 0, 2, 0, 2, 'A', 'B', 1, 1, 'C'), uint8(2), uint8(43))
+	f.Add(seal(1, 43, 14, 1, 1, 0, 0, 255, 0, 255), uint8(0), uint8(43))
 	f.Fuzz(func(t *testing.T, heard []byte, step, fn uint8) {
 		pdu := []byte{fn, 0, 1, 0, 2, 4, 0, 1, 0, 2}
+		switch fn {
+		case reportServer:
+			pdu = pdu[:1]
+		case encapsulated:
+			pdu = []byte{fn, meiDevice, 1, 0}
+		}
 		s, err := shapeOf(1, pdu)
 		if err != nil {
 			return

@@ -155,7 +155,8 @@ func (l *Line) WriteSingle(ctx context.Context, unit uint8, t drivers.Table, add
 		// goburrow's WriteSingleCoil takes 0x0000 and 0xFF00 only; relay
 		// boards read a time from the value.
 		data := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, addr), value)
-		return l.raw(p, fn, data)
+		_, err := l.raw(p, fn, data)
+		return err
 	})
 }
 
@@ -176,30 +177,30 @@ func (l *Line) WriteRegisters(ctx context.Context, unit uint8, addr uint16, valu
 
 // raw sends a request that goburrow's Client would not make. The transport has
 // compared the answer with the request already.
-func (l *Line) raw(p goburrow.Packager, fn byte, data []byte) error {
+func (l *Line) raw(p goburrow.Packager, fn byte, data []byte) ([]byte, error) {
 	adu, err := p.Encode(&goburrow.ProtocolDataUnit{FunctionCode: fn, Data: data})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := l.Send(adu)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := p.Verify(adu, res); err != nil {
-		return err
+		return nil, err
 	}
 	pdu, err := p.Decode(res)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if pdu.FunctionCode != fn {
 		e := &goburrow.ModbusError{FunctionCode: pdu.FunctionCode}
 		if len(pdu.Data) > 0 {
 			e.ExceptionCode = pdu.Data[0]
 		}
-		return e
+		return nil, e
 	}
-	return nil
+	return pdu.Data, nil
 }
 
 // ask takes the turn, runs one request and gives its error as a *drivers.Fault.

@@ -50,7 +50,7 @@ func (l *lookout) seen() { l.tcp, l.rtu, l.misses = true, false, 0 }
 
 // due tells whether this read is made as a trial. Writes never are.
 func (l *lookout) due(s shape) bool {
-	return !l.tcp && s.read() && l.misses >= lookAfter && (l.misses-lookAfter)%lookEach == 0
+	return !l.tcp && s.read() && !s.open && l.misses >= lookAfter && (l.misses-lookAfter)%lookEach == 0
 }
 
 // missed counts a failure, and tells whether the last trial was answered.

@@ -445,11 +445,11 @@ func (q *query) broken() bool {
 	if q.echoed {
 		p = bytes.TrimPrefix(p, q.req)
 	}
-	if len(p) != q.size {
+	if len(p) == 0 {
 		return false
 	}
-	f, _ := q.fit(p)
-	return f == broken
+	f, size := q.fit(p)
+	return f == broken && len(p) == size
 }
 
 // last takes what came by the deadline and was not yet looked at.

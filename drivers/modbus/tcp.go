@@ -156,7 +156,7 @@ func (t *tcp) ready(ctx context.Context) error {
 }
 
 func (t *tcp) send(x *exchange, adu []byte) ([]byte, error) {
-	if len(adu) < mbapLen+5 {
+	if len(adu) < mbapLen+1 {
 		return nil, misused("a request of %d bytes", len(adu))
 	}
 	s, err := shapeOf(adu[6], adu[mbapLen:])

@@ -59,7 +59,10 @@ func (k *keptPort) release() {
 
 // mine is a line's own driver lent to a scan. It is not closed, and remembers by
 // itself what it is owed.
-type mine struct{ drivers.Registers }
+type mine struct {
+	drivers.Registers
+	drivers.Identified
+}
 
 // Close does nothing.
 func (mine) Close() error { return nil }
@@ -218,7 +221,7 @@ func gone(err error) error {
 func opener(p LinePlan, plan scan.Plan, start drivers.Starter, own *modbus.Line, held *keptPort) scan.Open {
 	return func(ctx context.Context, s scan.Setting) (drivers.Registers, error) {
 		if own != nil && s == plan.Own {
-			return mine{Registers: own}, nil
+			return mine{own, own}, nil
 		}
 		if held != nil {
 			held.release()
@@ -364,6 +367,7 @@ func foundOf(f scan.Found) *api.FoundUnit {
 		}
 		x.Matches = append(x.Matches, y)
 	}
+	x.Identity = identityOf(f.Identity)
 	for _, b := range f.Blocks {
 		x.Blocks = append(x.Blocks, api.ScanBlock{Table: b.Table.String(), Addr: int(b.Addr), Words: b.Words, Sent: fmt.Sprintf("% X", b.Sent), Heard: fmt.Sprintf("% X", b.Heard)})
 	}
@@ -376,6 +380,18 @@ func foundOf(f scan.Found) *api.FoundUnit {
 			}
 		}
 		x.Rows = append(x.Rows, y)
+	}
+	return x
+}
+
+// identityOf gives what a unit says of itself; nil where it says nothing.
+func identityOf(d *scan.Identity) *api.ScanIdentity {
+	if d.IsZero() {
+		return nil
+	}
+	x := &api.ScanIdentity{Vendor: d.Vendor, Product: d.Product, Revision: d.Revision, URL: d.URL, Name: d.Name, Model: d.Model, Application: d.Application, Other: d.Other, Text: d.Text}
+	if len(d.Server) > 0 {
+		x.Server = fmt.Sprintf("% X", d.Server)
 	}
 	return x
 }

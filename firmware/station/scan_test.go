@@ -58,7 +58,7 @@ func unknownGauge(level float32) line.Unit {
 			return v, 0
 		}
 		return 0, line.IllegalAddress
-	}}
+	}, ID: &line.Identity{Objects: []string{"Bench", "G-7", "1.02"}, Each: 2}}
 	return line.UnitFunc(func(pdu []byte, _ time.Time) ([]byte, line.Exception) { return m.Answer(pdu) })
 }
 
@@ -91,6 +91,9 @@ func TestAnUnknownGaugeIsFoundOnALineOfTheRunningBox(t *testing.T) {
 	})
 	if found == nil || found.Unit != 7 || found.Baud != 4800 || found.How != "answers" || last != api.ScanDone {
 		t.Fatalf("%+v, ended with %s", found, last)
+	}
+	if d := found.Identity; d == nil || d.Vendor != "Bench" || d.Product != "G-7" || d.Revision != "1.02" {
+		t.Errorf("it says of itself: %+v", d)
 	}
 	likely := false
 	for _, r := range found.Rows {

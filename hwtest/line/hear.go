@@ -2,6 +2,7 @@ package line
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +39,10 @@ func (l *Line) heard(p []byte, now time.Time) {
 	if l.cfg.Echo {
 		l.queue(&sending{bytes: append([]byte(nil), p...), ready: begin, echo: true})
 	}
-	for !l.rxGarbled {
+	if l.cfg.ASCII {
+		l.heardASCII()
+	}
+	for !l.rxGarbled && !l.cfg.ASCII {
 		n := requestLen(l.rx)
 		if n <= 0 || len(l.rx) < n || !whole(l.rx[:n]) {
 			break
@@ -58,7 +62,7 @@ func (l *Line) heard(p []byte, now time.Time) {
 
 // silence ends a frame whose length its bytes did not tell.
 func (l *Line) silence() {
-	if whole(l.rx) && !l.rxGarbled {
+	if whole(l.rx) && !l.rxGarbled && !l.cfg.ASCII {
 		l.accept(l.rx, l.rxEnd)
 	} else {
 		l.count.with(func(c *Counters) { c.BadFrames++ })
@@ -121,7 +125,7 @@ func (l *Line) act(a acting) {
 		ready = t
 	}
 	l.last[id] = ready
-	s := &sending{unit: id, pdu: reply, bytes: dress(id, reply, f), ready: ready, answer: f.clean()}
+	s := &sending{unit: id, pdu: reply, bytes: dress(id, reply, f, l.cfg.ASCII), ready: ready, answer: f.clean()}
 	if l.cfg.CheckBaud && !l.sameSpeed() {
 		s.garbled = true
 	}
@@ -153,12 +157,18 @@ func (l *Line) ask(id byte, u Unit, f Fault, pdu []byte, at time.Time) []byte {
 }
 
 // dress makes the answer's frame, as the fault will have it.
-func dress(id byte, reply []byte, f Fault) []byte {
+func dress(id byte, reply []byte, f Fault, ascii bool) []byte {
 	if f.WrongUnit != 0 {
 		id = f.WrongUnit
 	}
 	b := Frame(id, reply)
-	if f.BadCRC {
+	if ascii {
+		b = ASCIIFrame(id, reply)
+	}
+	switch {
+	case f.BadCRC && ascii: // another digit in the check's place
+		b[len(b)-3] = "123456789ABCDEF0"[strings.IndexByte("0123456789ABCDEF", b[len(b)-3])]
+	case f.BadCRC:
 		b[len(b)-1] ^= 0x5A
 	}
 	if f.HalfFrame {

@@ -28,6 +28,7 @@ type Config struct {
 	Path       string        // symbolic link that stands for the port, as udev would make it; optional
 	Echo       bool          // the adapter echoes what its own side sends
 	Garble     bool          // what overlaps on the wire is lost, as on copper; else it waits its turn, which is harder on a master
+	ASCII      bool          // the standard's other mode: hexadecimal between colon and CR LF
 	CheckBaud  bool          // a reader at another speed hears and is heard as nonsense
 	OnRequest  Hook          // optional; a well-formed request to any unit, there or not
 	OnAnswer   Hook          // optional; an answer that left whole and under its own id, exceptions too

@@ -126,7 +126,11 @@ func (l *Line) due(now time.Time) (next time.Time) {
 		}
 	}
 	if len(l.rx) > 0 {
-		if t := l.rxEnd.Add(l.Silence()); now.Before(t) {
+		pause := l.Silence()
+		if l.cfg.ASCII {
+			pause = asciiPause
+		}
+		if t := l.rxEnd.Add(pause); now.Before(t) {
 			soonest(t)
 		} else {
 			l.silence()

@@ -14,6 +14,7 @@ import (
 // those of a Line; BadCRC stands for a wrong transaction id.
 type TCP struct {
 	addr  string
+	rtu   bool // RTU frames in the stream, without the header
 	count *tally
 
 	mu        sync.Mutex
@@ -33,6 +34,21 @@ type TCP struct {
 func NewTCP(addr string) (*TCP, error) {
 	t := &TCP{
 		addr: addr, count: newTally(), conns: map[net.Conn]struct{}{},
+		units: map[byte]Unit{}, faults: map[byte]*sickness{},
+	}
+	if err := t.Replug(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// NewRTUOverTCP listens on addr as a serial server does that passes its line's
+// bytes through: RTU frames with their CRC in the stream. It has no clock to
+// tell frames by silence, so the requests' own lengths part them; BadCRC means
+// what it says.
+func NewRTUOverTCP(addr string) (*TCP, error) {
+	t := &TCP{
+		addr: addr, rtu: true, count: newTally(), conns: map[net.Conn]struct{}{},
 		units: map[byte]Unit{}, faults: map[byte]*sickness{},
 	}
 	if err := t.Replug(); err != nil {
@@ -213,6 +229,13 @@ func (t *TCP) serve(c net.Conn) {
 	t.all.Go(func() { // reads on while an answer is late, so that a hang-up is noticed
 		defer close(gone)
 		defer close(requests)
+		for t.rtu {
+			adu, err := t.readRTU(c)
+			if err != nil {
+				return
+			}
+			requests <- adu
+		}
 		for {
 			var head [7]byte
 			if _, err := io.ReadFull(c, head[:]); err != nil {
@@ -254,6 +277,35 @@ func (t *TCP) serve(c net.Conn) {
 	}
 }
 
+// readRTU reads one RTU request and gives it behind an empty header. What is no
+// request costs its first byte, until one begins.
+func (t *TCP) readRTU(c net.Conn) ([]byte, error) {
+	var p []byte
+	b := make([]byte, 1)
+	for {
+		if _, err := io.ReadFull(c, b); err != nil {
+			return nil, err
+		}
+		p = append(p, b[0])
+		for len(p) > 0 {
+			n := requestLen(p)
+			if n < 0 { // no silence tells its end here: what has no known length is none
+				n = map[byte]int{17: 4, 43: 7}[p[1]]
+			} else if n == 0 || len(p) < n {
+				break // more is to come
+			}
+			if n > len(p) {
+				break
+			}
+			if n > 0 && whole(p[:n]) {
+				return append(make([]byte, 6), p[:n-2]...), nil
+			}
+			t.count.with(func(c *Counters) { c.BadFrames++ })
+			p = p[1:]
+		}
+	}
+}
+
 // answer has the unit act and dresses what it says; tell counts and calls the
 // hooks.
 func (t *TCP) answer(adu []byte) (out []byte, late time.Duration, tell func(time.Time)) {
@@ -278,6 +330,7 @@ func (t *TCP) answer(adu []byte) (out []byte, late time.Duration, tell func(time
 	var reply []byte
 	x := f.Exception
 	switch {
+	case u == nil && t.rtu: // nobody on the line behind it
 	case u == nil:
 		x = GatewayNoAnswer // as a gateway to a serial line does (V1.1b3, 7)
 	case f.Dead:
@@ -299,7 +352,13 @@ func (t *TCP) answer(adu []byte) (out []byte, late time.Duration, tell func(time
 		t.count.with(func(c *Counters) { c.Unanswered++ })
 		return nil, 0, nil
 	}
-	return mbap(adu, reply, f), f.Late, func(at time.Time) {
+	out = mbap(adu, reply, f)
+	if t.rtu {
+		if out = dress(id, reply, f, false); f.Duplicate {
+			out = append(out, out...)
+		}
+	}
+	return out, f.Late, func(at time.Time) {
 		if !f.clean() {
 			return
 		}

@@ -44,10 +44,12 @@ type Map struct {
 	Input    func(addr uint16) (uint16, Exception)      // function 4
 	SetCoil  func(addr, value uint16) Exception         // functions 5 and 15; 5 gives the value as sent, 15 gives 0xFF00 or 0
 	SetReg   func(addr, value uint16) Exception         // functions 6 and 16
+	ID       *Identity                                  // functions 17 and 43/14; IllegalFunction where nil
 	Check    func(function byte, addr, n int) Exception // before several are written, so that none is written if one may not be; optional
 }
 
-// Answer does functions 1-6, 15 and 16, and 8 with sub-function 0 (echo).
+// Answer does functions 1-6, 15 and 16, 8 with sub-function 0 (echo), and what
+// its Identity has.
 func (m Map) Answer(pdu []byte) ([]byte, Exception) {
 	if len(pdu) == 0 {
 		return nil, 0
@@ -76,6 +78,8 @@ func (m Map) Answer(pdu []byte) ([]byte, Exception) {
 			return nil, x
 		}
 		return append([]byte(nil), pdu...), 0
+	case 17, 43:
+		return m.ID.answer(pdu)
 	case 8:
 		if len(pdu) < 5 || be16(pdu[1:]) != 0 {
 			return nil, IllegalFunction

@@ -207,8 +207,14 @@ func (q request) means() phrase.Message {
 	case 15, 16:
 		return phrase.M("line.frame_writes", "function", q.fn, "table", tableWord(q.table()), "addr", hex(q.addr), "count", q.count)
 	}
+	if q.identifies() {
+		return phrase.M("line.frame_identify", "function", q.fn)
+	}
 	return phrase.M("line.frame_other", "function", q.fn)
 }
+
+// identifies tells the questions what a unit is (sections 6.13 and 6.21).
+func (q request) identifies() bool { return q.fn == 17 || q.fn == 43 }
 
 // answers tells whether a PDU may answer the request, by what it says.
 func (q request) answers(pdu []byte) bool {
@@ -223,6 +229,8 @@ func (q request) answers(pdu []byte) bool {
 		return len(pdu) == 2+(int(q.count)+7)/8
 	case 3, 4:
 		return len(pdu) == 2+2*int(q.count)
+	case 17, 43:
+		return true
 	}
 	return len(pdu) >= 3 && binary.BigEndian.Uint16(pdu[1:]) == q.addr
 }
@@ -265,6 +273,8 @@ func (l *Line) answerMeans(f *Frame, u *unit, s slot, pdu []byte, open map[uint8
 		} else {
 			f.Meaning = phrase.M("line.frame_answer", "count", q.count)
 		}
+	case f.Function == 17 || f.Function == 43:
+		f.Meaning = phrase.M("line.frame_identified", "bytes", len(pdu))
 	case s.kind == drivers.FrameLate:
 		f.Meaning = phrase.M("line.frame_late_write")
 	default:

@@ -115,3 +115,17 @@ func TestTheLastTwoHundredFramesAreKeptWithoutAllocating(t *testing.T) {
 		t.Errorf("%v allocations a frame", n)
 	}
 }
+
+func TestAUnitThatSaysWhatItIsConfirmsNoWrite(t *testing.T) {
+	l, b := framesLine(t)
+	b.frame(drivers.FrameAsked, 7, 43, 14, 2, 0)
+	b.frame(drivers.FrameAnswer, 7, 43, 14, 2, 1, 0, 0, 1, 0, 1, 'M')
+	b.frame(drivers.FrameAsked, 7, 17)
+	b.frame(drivers.FrameLate, 7, 17, 2, 9, 0xFF)
+	want := []string{"function 43: asks what the unit is", "answer: the unit says what it is, 10 bytes", "function 17: asks what the unit is", "answer: the unit says what it is, 4 bytes"}
+	for i, f := range l.Frames() {
+		if got := f.Meaning.In(phrase.EN); got != want[i] {
+			t.Errorf("%s, not %s", got, want[i])
+		}
+	}
+}

@@ -2,7 +2,7 @@
 // in turn, tells which profiles fit what answers, and shows the registers of a
 // unit in every type and order side by side.
 //
-// It only ever reads (functions 1 to 4). It owns no port: whoever composes the
+// It only ever reads (functions 1 to 4, and 17 and 43/14 of what it has found). It owns no port: whoever composes the
 // box lends it one, and it gives it back as soon as its context ends. It never
 // says that a value is right: it says what would be plausible, and a person
 // picks.
@@ -134,6 +134,8 @@ type Found struct {
 	Hint phrase.Message
 	// Matches are the profiles that fit, the likeliest first.
 	Matches []Match
+	// Identity is what it says of itself; nil where it says nothing.
+	Identity *Identity
 	// Blocks are what a sweep read.
 	Blocks []Block
 }
@@ -310,8 +312,11 @@ func (s *scanner) unit(ctx context.Context, bus drivers.Registers, st Setting, u
 			return nil, err
 		}
 		if s.Sweep {
-			f.Blocks, err = k.sweep(s.Ranges)
+			if f.Blocks, err = k.sweep(s.Ranges); err != nil {
+				return &f, err
+			}
 		}
+		f.Identity, err = identify(ctx, bus, k)
 		return &f, err
 	}
 	return nil, nil

@@ -32,6 +32,10 @@ type device struct {
 	garbled  bool
 	step     uint16 // added to the first register at each read
 	silentOn drivers.Table
+	id       [][]byte // answers to function 43, by part; nil is refused
+	server   []byte
+	mute     bool // stays silent at functions 17 and 43
+	basic    bool // refuses the regular category
 }
 
 func (w *wall) opener(ctx context.Context, s Setting) (drivers.Registers, error) {
@@ -80,6 +84,35 @@ func (p *port) Read(ctx context.Context, u uint8, t drivers.Table, addr, count u
 		a.Data = binary.BigEndian.AppendUint16(a.Data, v)
 	}
 	return a, nil
+}
+
+func (p *port) whoever(ctx context.Context, u uint8, f func(*device) []byte) (drivers.Answer, error) {
+	p.w.asked[p.w.now]++
+	d := p.w.at[p.w.now][u]
+	if d == nil || d.mute {
+		<-time.After(300 * time.Millisecond)
+		return drivers.Answer{}, &drivers.Fault{Kind: drivers.FaultTimeout}
+	}
+	if b := f(d); b != nil {
+		return drivers.Answer{Data: b}, nil
+	}
+	return drivers.Answer{}, &drivers.Fault{Kind: drivers.FaultRefused, Code: 1}
+}
+
+func (p *port) ServerID(ctx context.Context, u uint8) (drivers.Answer, error) {
+	return p.whoever(ctx, u, func(d *device) []byte { return d.server })
+}
+
+func (p *port) Identification(ctx context.Context, u uint8, code, from byte) (drivers.Answer, error) {
+	if d := p.w.at[p.w.now][u]; d != nil && d.basic && code != 1 {
+		return drivers.Answer{}, &drivers.Fault{Kind: drivers.FaultRefused, Code: 3}
+	}
+	return p.whoever(ctx, u, func(d *device) []byte {
+		if int(from) < len(d.id) {
+			return d.id[from]
+		}
+		return nil
+	})
 }
 
 func (p *port) WriteCoil(context.Context, uint8, uint16, bool) error { panic("a scan wrote") }

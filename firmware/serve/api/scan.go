@@ -72,9 +72,26 @@ type FoundUnit struct {
 	Hint   *Text  `json:"hint,omitempty"`
 	// Matches are profiles that fit, the likeliest first.
 	Matches []ScanMatch `json:"matches,omitempty"`
-	Blocks  []ScanBlock `json:"blocks,omitempty"`
+	// Identity is what it says of itself; absent where it says nothing.
+	Identity *ScanIdentity `json:"identity,omitempty"`
+	Blocks   []ScanBlock   `json:"blocks,omitempty"`
 	// Rows are the registers in every type and order.
 	Rows []ScanRow `json:"rows,omitempty"`
+}
+
+// ScanIdentity is what a unit says of itself: the maker's text, and no proof.
+type ScanIdentity struct {
+	Vendor      string   `json:"vendor,omitempty"`
+	Product     string   `json:"product,omitempty"`
+	Revision    string   `json:"revision,omitempty"`
+	URL         string   `json:"url,omitempty"`
+	Name        string   `json:"name,omitempty"`
+	Model       string   `json:"model,omitempty"`
+	Application string   `json:"application,omitempty"`
+	Other       []string `json:"other,omitempty"`
+	// Server is the answer to function 17 in hex, Text what of it can be read.
+	Server string `json:"server,omitempty"`
+	Text   string `json:"text,omitempty"`
 }
 
 // ScanMatch is a profile that fits a unit.

@@ -28,7 +28,7 @@ func (b *Box) Scan(q api.ScanQuery, who api.Who) (api.ScanRun, error) {
 	}
 	return func(ctx context.Context, f func(api.ScanEvent) error) error {
 		v := 3.25
-		found := api.FoundUnit{Baud: 4800, Format: "8E1", Unit: 7, How: "answers",
+		found := api.FoundUnit{Baud: 4800, Format: "8E1", Unit: 7, How: "answers", Identity: &api.ScanIdentity{Vendor: "Bench", Product: "G-7", Revision: "1.02"},
 			Matches: []api.ScanMatch{{Profile: "generic-radar-level-rs485", Name: phrase.Text{ZH: "雷达水位计", EN: "Radar level"}, Values: []api.FrameValue{{Point: "level", Value: &v, Unit: "m", Quality: point.Good}}}},
 			Rows: []api.ScanRow{{Table: "holding", Addr: 2, Uint16: 0, Hex: "0000", Uint32: []uint32{16464, 1078984704, 20544, 1344339968}, Int32: []int32{16464, 1078984704, 20544, 1344339968},
 				Float: []*float64{nil, &v, nil, nil}, Likely: []string{"float32 CDAB"}}, {Table: "holding", Addr: 3, Uint16: 0x4050, Int16: 0x4050, Hex: "4050", Text: "@P", Moved: true}}}
