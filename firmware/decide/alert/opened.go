@@ -75,9 +75,39 @@ func (r *Reader) Open(b []byte) *Opened {
 		return o
 	}
 	r.verify(o, doc)
-	o.WellFormed = !anyFatal(o.Findings, Form)
-	r.judge(o)
+	r.Settle(o)
 	return o
+}
+
+// Settle finishes an Opened whose Alert, Findings, Genuine, Trusted and Issuer are set: is
+// it well-formed, is it for this place, what would be done. Readers of other formats end here.
+func (r *Reader) Settle(o *Opened) {
+	o.WellFormed = o.Alert != nil && !anyFatal(o.Findings, Form)
+	o.Trusted = o.Trusted && o.Genuine && o.Issuer != nil
+	if o.Alert != nil {
+		r.judge(o)
+	}
+}
+
+// Permit says why an issuer may not say what an alert says; nil: it may. The key
+// is Store.Vouch's matter.
+func (r *Reader) Permit(i *trust.Issuer, a *Alert) *Finding {
+	no := func(path string, what phrase.Message) *Finding { return &Finding{path, what, Trusted, true} }
+	if !i.SpeaksAs(a.Sender) {
+		return no("/alert/sender", phrase.M("alert.trust.sender", "sender", clip(a.Sender), "issuer", i.Name))
+	}
+	if kind := r.Tables.actions.Statuses[a.Status]; kind != "" && !i.Grant.HasKind(kind) {
+		return no("/alert/status", phrase.M("alert.trust.kind", "issuer", i.Name, "kind", phrase.Message{Code: "alert.kind." + kind}))
+	}
+	for j := range a.Infos {
+		if c := a.Infos[j].Colour; c != "" && !i.Grant.HasColour(c) {
+			return no(infoPath(j), phrase.M("alert.trust.colour", "issuer", i.Name, "colour", phrase.Message{Code: "alert.colour." + c}))
+		}
+	}
+	if r.Here.Code != "" && !i.Grant.HasArea(r.Here.Code) {
+		return no("/alert", phrase.M("alert.trust.area", "issuer", i.Name, "code", r.Here.Code))
+	}
+	return nil
 }
 
 // read makes o's alert and form findings from bytes.
@@ -140,29 +170,13 @@ func (r *Reader) verify(o *Opened, doc *xmldsig.Document) {
 
 // refuse says why a key that verified does not make the alert trusted; nil: it does.
 func (r *Reader) refuse(n *Opened, i *trust.Issuer, s xmldsig.Signature) *Finding {
-	no := func(path string, what phrase.Message) *Finding { return &Finding{path, what, Trusted, true} }
-	if !i.SpeaksAs(n.Alert.Sender) {
-		return no("/alert/sender", phrase.M("alert.trust.sender", "sender", clip(n.Alert.Sender), "issuer", i.Name))
-	}
 	if n.Alert.Sent.IsZero() {
-		return no("/alert/sent", phrase.M("alert.trust.no_sent"))
+		return &Finding{"/alert/sent", phrase.M("alert.trust.no_sent"), Trusted, true}
 	}
 	if err := r.Trust.Vouch(i, s.Public, s.Certificates, n.Alert.Sent); err != nil {
-		return no(s.Path, phrase.M("alert.trust.key", "issuer", i.Name, "why", phrase.Of(err)))
+		return &Finding{s.Path, phrase.M("alert.trust.key", "issuer", i.Name, "why", phrase.Of(err)), Trusted, true}
 	}
-	kind := r.Tables.actions.Statuses[n.Alert.Status]
-	if kind != "" && !i.Grant.HasKind(kind) {
-		return no("/alert/status", phrase.M("alert.trust.kind", "issuer", i.Name, "kind", phrase.Message{Code: "alert.kind." + kind}))
-	}
-	for j := range n.Alert.Infos {
-		if c := n.Alert.Infos[j].Colour; c != "" && !i.Grant.HasColour(c) {
-			return no(infoPath(j), phrase.M("alert.trust.colour", "issuer", i.Name, "colour", phrase.Message{Code: "alert.colour." + c}))
-		}
-	}
-	if r.Here.Code != "" && !i.Grant.HasArea(r.Here.Code) {
-		return no("/alert", phrase.M("alert.trust.area", "issuer", i.Name, "code", r.Here.Code))
-	}
-	return nil
+	return r.Permit(i, n.Alert)
 }
 
 // stranger says of a sender whom nobody pinned whether the mathematics holds.
