@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"firmware/decide/intake":          {"firmware/clock", "firmware/phrase"},
 	"firmware/decide/intake/flood":    {"firmware/decide/intake", "firmware/clock"},
 	"firmware/decide/alert/book":      {"firmware/decide/alert", "firmware/trust", "firmware/point", "firmware/clock", "firmware/phrase"},
-	"firmware/decide/alert/book/walk": {"firmware/decide/alert", "firmware/decide/alert/book", "firmware/trust", "firmware/point", "firmware/clock"},
+	"firmware/decide/alert/book/walk": {"firmware/decide/alert", "firmware/decide/alert/book", "firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock"},
 	"firmware/decide/plan":            {"firmware/point", "firmware/phrase"},
 	"firmware/decide/alert":           {"firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/order":            {"firmware/point", "firmware/clock", "firmware/phrase"},
