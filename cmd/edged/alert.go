@@ -390,12 +390,12 @@ func (c *AlertListCmd) Run(g *Globals) error {
 	l := g.lang()
 	t := table{{phrase.M("edged.a_sent").In(l), phrase.M("edged.a_state").In(l), phrase.M("serve.col_level").In(l), phrase.M("edged.a_event").In(l), phrase.M("edged.a_from").In(l), phrase.M("edged.a_headline").In(l), phrase.M("edged.a_ways").In(l)}}
 	for _, a := range all {
-		from := a.SenderName
+		from := g.text(a.SenderName)
 		if from == "" {
 			from = a.Sender
 		}
-		t = append(t, []string{local(a.Sent).Format("01-02 15:04:05"), g.text(a.StateText), g.text(a.LevelText), api.Clean(a.Event, 40), api.Clean(from, 40),
-			api.Clean(a.Headline, 60), strings.Join(a.Ways, " ")})
+		t = append(t, []string{local(a.Sent).Format("01-02 15:04:05"), g.text(a.StateText), g.text(a.LevelText), api.Clean(g.text(a.Event), 40), api.Clean(from, 40),
+			api.Clean(g.text(a.Headline), 60), strings.Join(a.Ways, " ")})
 	}
 	return t.write(g.out(), -1)
 }

@@ -35,6 +35,9 @@ func stateText(s book.State) phrase.Message {
 // outcomeOf says in one sentence what became of a message here.
 func outcomeOf(ch book.Change) phrase.Message {
 	name := nameOf(ch.Entry)
+	if name.ZH == "" && len(ch.Because) > 0 {
+		return phrase.M("station.alert_malformed", "why", ch.Because[0])
+	}
 	if len(ch.Because) > 0 && (ch.Kind == book.Refused || ch.Kind == book.Held) {
 		return phrase.M("station.alert_not_taken", "headline", name, "state", stateText(ch.Entry.State), "why", ch.Because[0])
 	}
@@ -69,8 +72,8 @@ func (bp *Blueprint) verdict(o *alert.Opened, changes []book.Change) api.Verdict
 	}
 	if a := o.Alert; a != nil {
 		v.Status, v.Profile, v.Identity = a.Status, a.Profile, a.Ref().Key()
-		v.Concerns, v.Area = o.Concerns, textOfMessage(o.ConcernsWhy)
-		v.Action = textOfMessage(o.Action.Why)
+		v.Concerns, v.Area = o.Concerns, bp.textOf(o.ConcernsWhy)
+		v.Action = bp.textOf(o.Action.Why)
 	}
 	if o.Issuer != nil {
 		v.Issuer = o.Issuer.ID
@@ -95,11 +98,12 @@ func (bp *Blueprint) verdict(o *alert.Opened, changes []book.Change) api.Verdict
 	return v
 }
 
-func textOfMessage(m phrase.Message) api.Text {
+// textOf renders a message with the site's names in it, and nothing for none.
+func (bp *Blueprint) textOf(m phrase.Message) api.Text {
 	if m.IsZero() {
 		return api.Text{}
 	}
-	return api.TextOf(m)
+	return api.TextOf(bp.spell(m))
 }
 
 func reason(f alert.Finding) api.Reason {
@@ -138,14 +142,16 @@ var nobody, _ = trust.New(trust.Document{}, nil)
 func (c *county) show() {
 	var all []api.Alert
 	for _, e := range c.book.List() {
-		t := textOf(e)
+		zh, en := textOf(e, "zh"), textOf(e, "en")
+		both := func(f func(book.Text) string) api.Text { return api.Text{ZH: f(zh), EN: f(en)} }
 		x := api.Alert{
 			Chain: e.Chain, Identifier: e.Ref.Identifier, Sender: e.Ref.Sender, Sent: e.Ref.Sent, Issuer: e.Issuer, Status: e.Status, MsgType: e.MsgType,
-			State: string(e.State), StateText: api.TextOf(stateText(e.State)), Language: t.Language, SenderName: t.SenderName, Event: t.Event,
-			Headline: t.Headline, Description: t.Description, Instruction: t.Instruction, Colour: e.Action.Colour, Kind: e.Action.Kind,
-			Action: textOfMessage(e.Action.Why), Concerns: e.Concerns, Expires: e.Expires, Ended: e.Lifted, Marked: e.Marked, Seen: e.Copies(),
+			State: string(e.State), StateText: api.TextOf(stateText(e.State)), SenderName: both(func(t book.Text) string { return t.SenderName }),
+			Event: both(func(t book.Text) string { return t.Event }), Headline: both(func(t book.Text) string { return t.Headline }),
+			Description: both(func(t book.Text) string { return t.Description }), Instruction: both(func(t book.Text) string { return t.Instruction }), Colour: e.Action.Colour, Kind: e.Action.Kind,
+			Action: c.bp.textOf(e.Action.Why), Concerns: e.Concerns, Expires: e.Expires, Ended: e.Lifted, Marked: e.Marked, Seen: e.Copies(),
 			Verdict: api.Verdict{WellFormed: true, Genuine: e.State != book.Unverified, Trusted: e.State != book.Unverified, InForce: e.State == book.InForce,
-				Status: e.Status, Concerns: e.Concerns, Area: textOfMessage(e.ConcernsWhy), Action: textOfMessage(e.Action.Why), Issuer: e.Issuer, Key: string(e.Key), Identity: e.Ref.Key()},
+				Status: e.Status, Concerns: e.Concerns, Area: c.bp.textOf(e.ConcernsWhy), Action: c.bp.textOf(e.Action.Why), Issuer: e.Issuer, Key: string(e.Key), Identity: e.Ref.Key()},
 		}
 		if e.Lifted.IsZero() && e.State == book.Expired {
 			x.Ended = e.Expires

@@ -334,10 +334,11 @@ func (c *county) whoOf(e book.Entry) order.Who {
 	return order.Who{Name: name, Via: "alert"}
 }
 
-// textOf gives the block that people here read: Chinese where there is one.
-func textOf(e book.Entry) book.Text {
+// textOf gives the block that a reader of a language wants, the first where there is
+// none in it.
+func textOf(e book.Entry, lang string) book.Text {
 	for _, t := range e.Texts {
-		if strings.HasPrefix(strings.ToLower(t.Language), "zh") {
+		if strings.HasPrefix(strings.ToLower(t.Language), lang) {
 			return t
 		}
 	}
@@ -349,24 +350,23 @@ func textOf(e book.Entry) book.Text {
 
 // nameOf names a warning: by its headline, else by its event.
 func nameOf(e book.Entry) phrase.Text {
-	t := textOf(e)
-	name := api.Clean(t.Headline, 80)
-	if name == "" {
-		name = api.Clean(t.Event, 80)
+	name := func(lang string) string {
+		t := textOf(e, lang)
+		for _, s := range []string{t.Headline, t.Event, e.Ref.Identifier} {
+			if s = api.Clean(s, 80); s != "" {
+				return s
+			}
+		}
+		return ""
 	}
-	if name == "" {
-		name = api.Clean(e.Ref.Identifier, 80)
-	}
-	return phrase.Text{ZH: name, EN: name}
+	return phrase.Text{ZH: name("zh"), EN: name("en")}
 }
 
+// whyOf says who warns of what.
 func whyOf(bp *Blueprint, e book.Entry) phrase.Message {
-	from := api.Clean(textOf(e).SenderName, 60)
-	if from == "" {
-		from = e.Issuer
-		if i, ok := bp.Trust.Issuer(e.Issuer); ok {
-			from = i.Name.In(phrase.ZH)
-		}
+	from := phrase.Text{ZH: api.Clean(textOf(e, "zh").SenderName, 60), EN: api.Clean(textOf(e, "en").SenderName, 60)}
+	if i, ok := bp.Trust.Issuer(e.Issuer); ok && from.ZH == "" {
+		from = named(i.Name, e.Issuer)
 	}
 	return phrase.M("station.warned_by", "from", from, "headline", nameOf(e))
 }

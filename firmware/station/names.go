@@ -123,6 +123,9 @@ func (bp *Blueprint) word(key, v string) (phrase.Text, bool) {
 		return bp.setpointText(v)
 	case "thing":
 		return bp.thingText(v), true
+	case "level":
+		l, ok := bp.Levels.Level(v)
+		return bp.Levels.Rank(l).Name, ok
 	case "window", "after", "for", "per", "wait", "within":
 		s, err := point.ParseSpan(v)
 		return spanText(s.Duration()), err == nil

@@ -27,15 +27,14 @@ type Alert struct {
 	// State: in_force, waiting, held, superseded, cancelled, expired, refused.
 	State     string `json:"state"`
 	StateText Text   `json:"state_text"`
-	// What it says, in Chinese where it has that.
-	Language    string `json:"language,omitempty"`
-	SenderName  string `json:"sender_name,omitempty"`
-	Event       string `json:"event,omitempty"`
-	Headline    string `json:"headline,omitempty"`
-	Description string `json:"description,omitempty"`
-	Instruction string `json:"instruction,omitempty"`
+	// What it says, as it was sent: where it lacks one of the languages, the words
+	// of the other stand in.
+	SenderName  Text   `json:"sender_name"`
+	Event       Text   `json:"event"`
+	Headline    Text   `json:"headline"`
+	Description Text   `json:"description"`
+	Instruction Text   `json:"instruction"`
 	Colour      string `json:"colour,omitempty"`
-	Severity    string `json:"severity,omitempty"`
 	// Level is what this box does about it, "" where it raises none.
 	Level     string `json:"level,omitempty"`
 	LevelText Text   `json:"level_text"`

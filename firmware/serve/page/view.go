@@ -26,6 +26,7 @@ type view struct {
 	SoundKey           string
 	HasSound           bool
 	Alarms             []alarm
+	Warnings           []warning
 	Readings           []reading
 	// Switches are contacts and codes that are good: a board has sixteen, and
 	// they must not bury the gauges.
@@ -120,6 +121,7 @@ func (p *page) look(l phrase.Lang) *view {
 	for _, a := range p.box.Alarms() {
 		v.Alarms = append(v.Alarms, p.alarm(a, st.Now, l))
 	}
+	v.Warnings = p.warnings(st.Now, l)
 	for _, f := range p.box.Faults() {
 		v.Faults = append(v.Faults, fault{Thing: orElse(in(f.Name, l), thing(f.Thing, names, l)), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
 	}

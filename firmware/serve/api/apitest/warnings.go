@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"time"
 
 	"tocsin/firmware/serve/api"
 )
@@ -10,9 +11,15 @@ import (
 func (b *Box) Alerts() []api.Alert {
 	return []api.Alert{{
 		Chain: "c1", Identifier: "44188241600000_20260614223000_0", Sender: "44188241600000", Sent: At, Issuer: "lianzhou-weather",
-		Status: "Actual", MsgType: "Alert", State: "in_force", StateText: text("", "有效", "in force"), Event: "暴雨", Headline: "暴雨红色预警",
-		Colour: "red", Severity: "Extreme", Level: "evacuate", LevelText: text("", "立即转移", "Move now"), Concerns: true, Seen: 1, Ways: []string{"feed"},
-		Verdict: api.Verdict{WellFormed: true, Genuine: true, Trusted: true, InForce: true, Concerns: true},
+		Status: "Actual", State: "in_force", StateText: text("", "有效", "in force"), Event: text("", "暴雨", "Rainstorm"), Headline: text("", "暴雨红色预警", "Red rainstorm warning"),
+		Colour: "red", Level: "evacuate", LevelText: text("", "立即转移", "Move now"), Concerns: true, Seen: 1, Ways: []string{"feed"},
+		Verdict:    api.Verdict{WellFormed: true, Genuine: true, Trusted: true, InForce: true, Concerns: true},
+		SenderName: text("", "连州市气象局", "Lianzhou weather service"), Description: text("", "预计未来三小时本市将有暴雨。", "Heavy rain within three hours."), MsgType: "Alert", Expires: At.Add(3 * time.Hour),
+		Action: text("", "按“立即转移”响应", "acted on as “Move now”"),
+	}, {
+		Identifier: "x1", Sender: "nobody@example", Sent: At, Status: "Actual", MsgType: "Alert", State: "held",
+		StateText: text("", "未经核验，只显示不发声", "not verified: shown, never sounded"), Headline: text("", "全县断电通知", "Power cut in the whole county"), Seen: 3,
+		Verdict: api.Verdict{WellFormed: true, Reasons: []api.Reason{{Part: "genuine", Fatal: true, Text: text("", "没有签名，无法证明是谁发的", "there is no signature: nothing proves who sent it")}}},
 	}}
 }
 
