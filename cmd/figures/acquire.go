@@ -6,9 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"tocsin/hwtest/gauge"
-	"tocsin/hwtest/line"
 )
 
 const siteHead = `version: 1
@@ -20,6 +17,7 @@ site: {id: "441882103201", name: {zh: 台架, en: Bench}, languages: [cmn]}
 // rounds.
 func deadUnit(b *bench) error {
 	window := choose(b.long, time.Minute, 25*time.Second)
+	defer b.besideAll("acquire.dead_unit_share", func(who string) (float64, int, error) { return b.peerDead(who, window/2) })()
 	healthy, err := b.rate(4, window/2)
 	if err != nil {
 		return err
@@ -36,14 +34,11 @@ func deadUnit(b *bench) error {
 // rate is the answered requests a second of so many units, of which the fifth
 // is not there, after three rounds.
 func (b *bench) rate(units int, window time.Duration) (float64, error) {
-	l, err := line.New(line.Config{Baud: 9600, Turnaround: 5 * time.Millisecond, Path: filepath.Join(b.dir, "tty")})
+	l, err := b.fiveUnits("tty", false)
 	if err != nil {
 		return 0, err
 	}
 	defer l.Close()
-	for u := byte(1); u <= 4; u++ {
-		l.Attach(u, gauge.NewPattern(u, 16, time.Now(), 0))
-	}
 	var mu sync.Mutex
 	rounds := 0
 	l.OnRequest(func(unit byte, _ []byte, _ time.Time) {

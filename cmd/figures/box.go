@@ -39,6 +39,8 @@ type bench struct {
 
 func (b *bench) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(b.seed), 20261)) }
 
+func (b *bench) rngOf(n uint64) *rand.Rand { return rand.New(rand.NewPCG(uint64(b.seed), n)) }
+
 func (b *bench) n(short, long int) int { return choose(b.long, long, short) }
 
 // pause waits, or gives the context's error.

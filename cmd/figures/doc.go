@@ -8,6 +8,11 @@
 // believes the box about its own speed, but for two figures that the box alone
 // can know: when it was armed and how long its lines' first round took.
 //
+// Where a peer can do the same, its figure stands beside ours, of the same run and
+// under the same name with the peer's (acquire.line_cpu_pct.goburrow): the
+// libraries' own handlers as bare loops in processes of their own. No goal is
+// held to them.
+//
 // A figure that does not hold is reported and is no error; the exit code is 1
 // only where a figure could not be measured.
 package main

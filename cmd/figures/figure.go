@@ -57,6 +57,18 @@ type printed struct {
 	Why string `json:"why,omitempty"`
 }
 
+// peerPrinted is the same figure of a peer in the same run: no goal is held to it.
+type peerPrinted struct {
+	Figure  string  `json:"figure"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit"`
+	Peer    string  `json:"peer"`
+	N       int     `json:"n"`
+	Seconds float64 `json:"seconds"`
+	Seed    int64   `json:"seed"`
+	Scaled  bool    `json:"scaled"`
+}
+
 // printer prints lines, one a figure.
 type printer struct {
 	only  string
@@ -86,6 +98,17 @@ func (p *printer) print(l printed) {
 	p.enc.Encode(l)
 }
 
+func (p *printer) printPeer(l peerPrinted) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !strings.HasPrefix(l.Figure, p.only) || slices.Contains(p.told, l.Figure) {
+		return
+	}
+	p.told = append(p.told, l.Figure)
+	l.Seed, l.Seconds = p.seed, round(l.Seconds, 1)
+	p.enc.Encode(l)
+}
+
 // tell prints a figure's value; n is of how many instances it speaks.
 func (b *bench) tell(figure string, v float64, n int) {
 	i := slices.IndexFunc(b.goals, func(g goal) bool { return g.figure == figure })
@@ -98,6 +121,18 @@ func (b *bench) tell(figure string, v float64, n int) {
 	b.out.print(printed{Figure: figure, Value: &v, Unit: g.unit(), Goal: g.String(), Holds: g.holds(v), N: n,
 		Seconds: time.Since(b.begun).Seconds(), Scaled: !b.long})
 	b.log("%s = %v %s (goal %s) over %d", figure, v, g.unit(), g, n)
+}
+
+// beside prints what a peer has in the same run: it has no goal.
+func (b *bench) beside(figure, who string, v float64, n int) {
+	g := b.goals[slices.IndexFunc(b.goals, func(g goal) bool { return g.figure == figure })]
+	if math.IsNaN(v) || n == 0 {
+		b.log("%s.%s: nothing was measured", figure, who)
+		return
+	}
+	v = round(v, 3)
+	b.out.printPeer(peerPrinted{Figure: figure + "." + who, Value: v, Unit: g.unit(), Peer: who, N: n, Seconds: time.Since(b.begun).Seconds(), Scaled: !b.long})
+	b.log("%s.%s = %v %s over %d", figure, who, v, g.unit(), n)
 }
 
 // failed prints that what was not told could not be measured.

@@ -106,9 +106,12 @@ func (b *bench) reader(path string, baud, registers int, who string) (pid int, s
 // shareSlow measures four units of a hundred registers at 9600 Bd.
 func shareSlow(b *bench) error {
 	for _, who := range libraries {
-		if _, err := b.onLine(9600, 100, who); err != nil {
+		r, err := b.onLine(9600, 100, who)
+		if err != nil {
 			return err
 		}
+		b.beside("acquire.line_share_9600_4x100", who, r.share, r.n)
+		b.beside("acquire.line_cpu_pct", who, r.cpu, r.n)
 	}
 	r, err := b.onLine(9600, 100, ours)
 	if err != nil {
@@ -129,6 +132,7 @@ func shareFast(b *bench) error {
 		if err != nil {
 			return err
 		}
+		b.beside("acquire.line_share_115200_4x10", who, r.share, r.n)
 		if r.share > best {
 			best, by = r.share, who
 		}

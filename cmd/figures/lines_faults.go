@@ -17,15 +17,13 @@ import (
 // deadUnitBack measures how long after its return a unit that was dead for half
 // a minute, so that it is probed as seldom as ever, answers a read of the box.
 func deadUnitBack(b *bench) error {
-	l, err := line.New(line.Config{Baud: 9600, Turnaround: 5 * time.Millisecond, Path: filepath.Join(b.dir, "tty")})
+	const units, away = 5, 5
+	l, err := b.fiveUnits("tty", true)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	const units, away = 5, 5
-	for u := byte(1); u <= units; u++ {
-		l.Attach(u, gauge.NewPattern(u, 16, time.Now(), 0))
-	}
+	defer b.besideAll("acquire.dead_unit_back_s", func(who string) (float64, int, error) { return b.peerBack(who, b.n(2, 5)) })()
 	var mu sync.Mutex
 	var answered time.Time
 	l.OnAnswer(func(unit byte, _ []byte, at time.Time) {
@@ -161,6 +159,7 @@ func unplugReplug(b *bench) error {
 		return err
 	}
 	defer x.end()
+	defer b.besideAll("acquire.unplug_replug", func(who string) (float64, int, error) { return b.peerPulls(who, b.n(3, 10)) })()
 	if err := b.pause(2 * time.Second); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,13 +84,7 @@ func lateAnswers(b *bench) error {
 		defer l.Close()
 		all = append(all, l)
 		l.Attach(1, gauge.NewPattern(1, 64, time.Now(), 0))
-		r := rand.New(rand.NewPCG(uint64(b.seed), uint64(i)))
-		l.SetFault(1, line.Fault{LateBy: func(nth int) time.Duration {
-			if nth%7 != 0 {
-				return 0
-			}
-			return time.Duration((0.5 + 4.5*r.Float64()) * float64(timeout))
-		}})
+		b.lateTo(l, i, timeout)
 		fmt.Fprintf(&lines, "  bus-%d: {port: %s, baud: 9600, timeout: 200ms}\n", i, l.Path())
 		fmt.Fprintf(&devices, "  unit-%d: {profile: bench-mixed, line: bus-%d, unit: 1, every: 0s}\n", i, i)
 		for id, v := range blocks {
@@ -138,7 +131,11 @@ func lateAnswers(b *bench) error {
 			good++
 		}
 	})
-	if err := b.pause(choose(b.long, 10*time.Minute, time.Minute)); err != nil {
+	window := choose(b.long, 10*time.Minute, time.Minute)
+	wait := b.besideAll("acquire.wrong_as_good", func(who string) (float64, int, error) { return b.peerLate(who, timeout, window) })
+	err = b.pause(window)
+	wait()
+	if err != nil {
 		return err
 	}
 	mu.Lock()

@@ -110,10 +110,12 @@ func (b *bench) onTCP(every time.Duration, rules bool, who string) (share, rss f
 	}
 	n = s.answers() - before
 	rate := float64(n) / time.Since(begin).Seconds()
-	if rss, err = pss(pid); err != nil {
+	m, err := memoryOf(pid)
+	if err != nil {
 		return 0, 0, 0, err
 	}
-	b.log("%s, %d slaves of %d registers each %v: %.2f %% of a processor, %.1f MiB, %.0f answers a second, load %s", who, tcpSlaves, tcpRegisters, every, share, rss, rate, load())
+	rss = m.rss
+	b.log("%s, %d slaves of %d registers each %v: %.2f %% of a processor, %v, %.0f answers a second, load %s", who, tcpSlaves, tcpRegisters, every, share, m, rate, load())
 	if want := tcpSlaves / every.Seconds(); rate < 0.95*want {
 		return 0, 0, 0, fmt.Errorf("%s reads %.0f times a second, not %.0f: what it takes tells nothing", who, rate, want)
 	}
@@ -122,9 +124,12 @@ func (b *bench) onTCP(every time.Duration, rules bool, who string) (share, rss f
 
 func tcpSlow(b *bench) error {
 	for _, who := range libraries {
-		if _, _, _, err := b.onTCP(time.Second, false, who); err != nil {
+		share, rss, n, err := b.onTCP(time.Second, false, who)
+		if err != nil {
 			return err
 		}
+		b.beside("acquire.tcp_50x100_1s_cpu_pct", who, share, n)
+		b.beside("acquire.tcp_50x100_rss_mib", who, rss, n)
 	}
 	share, rss, n, err := b.onTCP(time.Second, false, ours)
 	if err != nil {
@@ -137,9 +142,11 @@ func tcpSlow(b *bench) error {
 
 func tcpFast(b *bench) error {
 	for _, who := range libraries {
-		if _, _, _, err := b.onTCP(100*time.Millisecond, true, who); err != nil {
+		share, _, n, err := b.onTCP(100*time.Millisecond, true, who)
+		if err != nil {
 			return err
 		}
+		b.beside("acquire.tcp_50x100_100ms_cpu_pct", who, share, n)
 	}
 	share, _, n, err := b.onTCP(100*time.Millisecond, true, ours)
 	if err != nil {

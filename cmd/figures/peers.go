@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -26,6 +27,11 @@ type peer struct {
 	Units   int           `json:"units"`
 	Count   int           `json:"count"`
 	Every   time.Duration `json:"every"`
+	// Timeout is how long a unit may take; 300 ms unless told.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Tally names a file: the mixed blocks are read in turn, and what came of it
+	// is counted there.
+	Tally string `json:"tally,omitempty"`
 }
 
 // libraries are the peers that are measured.
@@ -72,6 +78,9 @@ func (p peer) read() error {
 		if err != nil {
 			return err
 		}
+		if p.Tally != "" {
+			return p.judge(read)
+		}
 		p.loop(read)
 	}
 	var all sync.WaitGroup
@@ -86,10 +95,13 @@ func (p peer) read() error {
 	return nil
 }
 
-func (p peer) loop(read func(unit byte, count uint16) error) {
+// reads gives the registers that a library was answered with.
+type reads func(unit byte, input bool, addr, count uint16) ([]uint16, error)
+
+func (p peer) loop(read reads) {
 	for next := time.Now(); ; {
 		for u := 1; u <= p.Units; u++ {
-			read(byte(u), uint16(p.Count)) // what fails is asked again in its turn, as their users do
+			read(byte(u), false, 0, uint16(p.Count)) // what fails is asked again in its turn, as their users do
 		}
 		if p.Every > 0 {
 			next = next.Add(p.Every)
@@ -98,20 +110,29 @@ func (p peer) loop(read func(unit byte, count uint16) error) {
 	}
 }
 
-// open gives a read of holding registers from 0 with the library's own handler.
-func (p peer) open(addr string) (func(byte, uint16) error, error) {
-	const timeout = 300 * time.Millisecond
+// open gives the reading of registers with the library's own handler.
+func (p peer) open(addr string) (reads, error) {
+	timeout := cmp.Or(p.Timeout, 300*time.Millisecond)
+	burrow := func(unit *byte, c goburrow.Client) reads {
+		return func(u byte, input bool, addr, n uint16) ([]uint16, error) {
+			*unit = u
+			b, err := choose(input, c.ReadInputRegisters, c.ReadHoldingRegisters)(addr, n)
+			out := make([]uint16, len(b)/2)
+			for i := range out {
+				out[i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
+			}
+			return out, err
+		}
+	}
 	switch {
 	case p.Library == "goburrow" && addr == "":
 		h := goburrow.NewRTUClientHandler(p.Path)
 		h.BaudRate, h.DataBits, h.Parity, h.StopBits, h.Timeout = p.Baud, 8, "N", 1, timeout
-		c := goburrow.NewClient(h)
-		return func(u byte, n uint16) error { h.SlaveId = u; _, err := c.ReadHoldingRegisters(0, n); return err }, h.Connect()
+		return burrow(&h.SlaveId, goburrow.NewClient(h)), h.Connect()
 	case p.Library == "goburrow":
 		h := goburrow.NewTCPClientHandler(addr)
 		h.Timeout = timeout
-		c := goburrow.NewClient(h)
-		return func(u byte, n uint16) error { h.SlaveId = u; _, err := c.ReadHoldingRegisters(0, n); return err }, h.Connect()
+		return burrow(&h.SlaveId, goburrow.NewClient(h)), h.Connect()
 	case p.Library == "simonvetter":
 		o := &simon.ClientConfiguration{URL: "tcp://" + addr, Timeout: timeout}
 		if addr == "" {
@@ -121,10 +142,9 @@ func (p peer) open(addr string) (func(byte, uint16) error, error) {
 		if err != nil {
 			return nil, err
 		}
-		return func(u byte, n uint16) error {
+		return func(u byte, input bool, addr, n uint16) ([]uint16, error) {
 			c.SetUnitId(u)
-			_, err := c.ReadRegisters(0, n, simon.HOLDING_REGISTER)
-			return err
+			return c.ReadRegisters(addr, n, choose(input, simon.INPUT_REGISTER, simon.HOLDING_REGISTER))
 		}, c.Open()
 	}
 	return nil, fmt.Errorf("no peer is named %q", p.Library)

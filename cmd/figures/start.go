@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,26 +91,44 @@ func memory(b *bench) error {
 		if err := b.pause(time.Second); err != nil {
 			return err
 		}
-		m, err := pss(x.cmd.Process.Pid)
+		m, err := memoryOf(x.cmd.Process.Pid)
 		if err != nil {
 			return err
 		}
-		worst = max(worst, m)
+		worst = max(worst, m.pss)
 	}
 	b.tell("edged.rss_mib", worst, n)
 	return nil
 }
 
-// pss is a process' proportional set size in MiB.
-func pss(pid int) (float64, error) {
-	p, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "smaps_rollup"))
-	if err != nil {
-		return 0, err
-	}
-	for l := range strings.Lines(string(p)) {
-		if f := strings.Fields(l); len(f) == 3 && f[0] == "Pss:" {
-			return float64(atoi(f[1])) / 1024, nil
+// held is a process' memory in MiB: its resident set; of that what is its own
+// (anon) and what maps files, which the kernel may drop and read again; and its
+// proportional set.
+type held struct{ rss, anon, file, pss float64 }
+
+func (h held) String() string {
+	return fmt.Sprintf("%.1f MiB resident (%.1f anonymous, %.1f of files; %.1f proportional)", h.rss, h.anon, h.file, h.pss)
+}
+
+func memoryOf(pid int) (h held, err error) {
+	for file, keys := range map[string]map[string]*float64{
+		"status":       {"VmRSS:": &h.rss, "RssAnon:": &h.anon, "RssFile:": &h.file},
+		"smaps_rollup": {"Pss:": &h.pss},
+	} {
+		p, err := os.ReadFile(filepath.Join("/proc", itoa(pid), file))
+		if err != nil {
+			return h, err
+		}
+		found := 0
+		for l := range strings.Lines(string(p)) {
+			if f := strings.Fields(l); len(f) == 3 && keys[f[0]] != nil {
+				*keys[f[0]] = float64(atoi(f[1])) / 1024
+				found++
+			}
+		}
+		if found < len(keys) {
+			return h, os.ErrNotExist
 		}
 	}
-	return 0, os.ErrNotExist
+	return h, nil
 }
