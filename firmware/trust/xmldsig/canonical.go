@@ -108,13 +108,16 @@ func (c *cutter) inside(kids []etree.Token) ([]byte, error) {
 	return b[c.open : len(b)-c.shut], nil
 }
 
-// element gives an element that is larger than a batch.
+// element gives an element that is larger than a batch, or that has attributes to reorder.
 func (c *cutter) element(e *etree.Element) error {
 	tags, err := c.inside([]etree.Token{&etree.Element{Space: e.Space, Tag: e.Tag, Attr: e.Attr}})
 	if err != nil {
 		return err
 	}
 	end := len(tags) - len("</>") - len(e.FullTag())
+	if mixed(e) {
+		reorder(e, tags[:end])
+	}
 	c.add(tags[:end])
 	c.above, c.open, c.shut = append(c.above, e), c.open+end, c.shut+len(tags)-end
 	from, weight := 0, 0
@@ -143,7 +146,7 @@ func (c *cutter) element(e *etree.Element) error {
 			}
 			c.p.parts = append(c.p.parts, piece{k, b})
 			from = i + 1
-		case isElement && n >= batch && len(k.Child) > 0:
+		case isElement && (n >= batch && len(k.Child) > 0 || firstMixed(k) != nil):
 			if err := flush(i); err != nil {
 				return err
 			}

@@ -50,6 +50,11 @@ func Parse(b []byte, l Limits) (*Document, error) {
 	}
 	d := &Document{limits: l, text: text, rootEnd: s.rootEnd, before: s.before, after: s.after, root: s.root}
 	d.find(s.root, "/"+s.root.Tag, true)
+	for _, p := range d.signatures {
+		if e := firstMixed(p.e); e != nil {
+			return nil, phrase.E("trust.xml_foreign", "name", e.FullTag())
+		}
+	}
 	if n := len(d.signatures); n > l.Signatures {
 		return nil, phrase.E("trust.sig_many", "count", n, "most", l.Signatures)
 	}
@@ -75,10 +80,16 @@ func (d *Document) find(e *etree.Element, path string, direct bool) {
 }
 
 // uriOf gives the namespace of an element's own name.
-func (d *Document) uriOf(e *etree.Element) string {
+func (d *Document) uriOf(e *etree.Element) string { return bound(e, e.Space) }
+
+// bound gives the namespace that a prefix has at an element.
+func bound(e *etree.Element, prefix string) string {
+	if prefix == "xml" {
+		return xmlNS
+	}
 	for p := e; p != nil; p = p.Parent() {
 		for _, a := range p.Attr {
-			if a.Space == "" && a.Key == "xmlns" && e.Space == "" || a.Space == "xmlns" && a.Key == e.Space && e.Space != "" {
+			if a.Space == "" && a.Key == "xmlns" && prefix == "" || a.Space == "xmlns" && a.Key == prefix && prefix != "" {
 				return a.Value
 			}
 		}

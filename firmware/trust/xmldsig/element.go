@@ -42,6 +42,9 @@ func (s *scanner) start() error {
 	}
 	e := &etree.Element{Space: prefix, Tag: local}
 	f := frame{e: e, bound: len(s.bound)}
+	if n := len(s.open); n > 0 {
+		f.prefixes = s.open[n-1].prefixes
+	}
 	closed := false
 	for {
 		spaced := s.space()
@@ -129,8 +132,11 @@ func (s *scanner) bind(f *frame) error {
 		if reserved || prefix != "" && a.Value == "" {
 			return phrase.E("trust.xml_reserved", "line", s.line(), "prefix", prefix)
 		}
+		if _, ok := s.lookup(prefix); !ok {
+			f.prefixes++
+		}
 		s.bound = append(s.bound, binding{prefix, a.Value})
-		if len(s.bound) > s.limits.Namespaces {
+		if f.prefixes > s.limits.Namespaces || len(s.bound) > s.limits.Namespaces*s.limits.Depth {
 			return phrase.E("trust.xml_namespaces", "line", s.line(), "most", s.limits.Namespaces)
 		}
 	}
@@ -155,7 +161,6 @@ func (s *scanner) distinct(e *etree.Element) error {
 		seen = make(map[name]bool, len(e.Attr))
 	}
 	var names []name
-	foreign := ""
 	for _, a := range e.Attr {
 		n := name{"", a.Key}
 		switch a.Space {
@@ -167,12 +172,6 @@ func (s *scanner) distinct(e *etree.Element) error {
 			if n.uri, ok = s.lookup(a.Space); !ok {
 				return phrase.E("trust.xml_prefix", "line", s.line(), "prefix", a.Space)
 			}
-			// goxmldsig orders attributes of different prefixes by their local
-			// names; the standard does so by namespace first.
-			if foreign != "" && foreign != a.Space {
-				return phrase.E("trust.xml_foreign", "line", s.line(), "name", e.Tag)
-			}
-			foreign = a.Space
 			s.growth += len(n.uri) + len(a.Space) + 10
 		}
 		twice := seen[n]

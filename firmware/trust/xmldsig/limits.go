@@ -11,7 +11,7 @@ type Limits struct {
 	Attributes     int // of the whole document, namespace declarations included
 	AttributeBytes int // of one value
 	NameBytes      int // of one name
-	Namespaces     int // in scope at once
+	Namespaces     int // prefixes in scope at once
 	Signatures     int
 }
 

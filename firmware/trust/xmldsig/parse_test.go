@@ -57,7 +57,7 @@ func TestXMLIsReadMoreStrictlyThanTheStandard(t *testing.T) {
 		{"a reference in a name", `<a>&a b;</a>`, "trust.xml_entity"},
 
 		{"an attribute twice", `<a b="1" b="2"/>`, "trust.xml_twice"},
-		{"an attribute twice by namespace", `<a xmlns:x="u" xmlns:y="u" x:b="1" y:b="2"/>`, "trust.xml_foreign"},
+		{"an attribute twice by namespace", `<a xmlns:x="u" xmlns:y="u" x:b="1" y:b="2"/>`, "trust.xml_twice"},
 		{"a namespace twice", `<a xmlns:x="u" xmlns:x="v"/>`, "trust.xml_twice"},
 		{"an attribute twice among many", `<a ` + numbered("b%d='' ", 20) + `b7=''/>`, "trust.xml_twice"},
 		{"an attribute without value", `<a b/>`, "trust.xml_syntax"},
@@ -108,6 +108,7 @@ func TestXMLIsReadMoreStrictlyThanTheStandard(t *testing.T) {
 		{"a name that begins with a figure", `<1a/>`, "trust.xml_syntax"},
 		{"a name with a quote", `<a" />`, "trust.xml_syntax"},
 
+		{"attributes of several namespaces in a signature", `<a xmlns:x="u" xmlns:y="v"><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><KeyInfo x:a="" y:a=""/></Signature></a>`, "trust.xml_foreign"},
 		{"deep", many("<a>", 17), "trust.xml_depth"},
 		{"many elements", "<a>" + many("<b/>", 12000), "trust.xml_elements"},
 		{"many texts", "<a>" + many("b<!---->", 20000), "trust.xml_nodes"},
@@ -161,6 +162,8 @@ func TestTheCanonicalFormIsThatOfTheStandard(t *testing.T) {
 			`<a xmlns="u" xmlns:x="v"><b></b><c xmlns=""><d></d></c></a>`},
 		{"characters", "<doc><text>First line&#x0d;&#10;Second line</text><value>&#x32;</value><compute><![CDATA[value>\"0\" && value<\"10\" ?\"valid\":\"error\"]]></compute><c expr='value>\"0\" &amp;&amp; value&lt;\"10\"'>x</c><n a='&#x9;&#10;&#13; b\tc\nd'/></doc>",
 			"<doc><text>First line&#xD;\nSecond line</text><value>2</value><compute>value&gt;\"0\" &amp;&amp; value&lt;\"10\" ?\"valid\":\"error\"</compute><c expr=\"value>&quot;0&quot; &amp;&amp; value&lt;&quot;10&quot;\">x</c><n a=\"&#x9;&#xA;&#xD; b c d\"></n></doc>"},
+		{"attributes of several namespaces", `<a xmlns:p="urn:z" xmlns:q="urn:b" p:a="1" q:b="2" xml:c="3" z="4" q:a="5"><q:b q:z="1" p:a="2"/></a>`,
+			`<a xmlns:p="urn:z" xmlns:q="urn:b" z="4" xml:c="3" q:a="5" q:b="2" p:a="1"><q:b q:z="1" p:a="2"></q:b></a>`},
 		{"line ends", "<a>b\r\nc\rd</a>", "<a>b\nc\nd</a>"},
 	} {
 		d := parse(t, []byte(c.text))

@@ -40,8 +40,10 @@ type scanner struct {
 // frame is an open element.
 type frame struct {
 	e     *etree.Element
-	bound int // how many namespaces were bound outside it
 	uri   string
+	bound int // how many namespaces were bound outside it
+	// prefixes is how many are in scope, the default one apart.
+	prefixes int
 }
 
 type binding struct{ prefix, uri string }

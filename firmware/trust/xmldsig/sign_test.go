@@ -13,7 +13,7 @@ import (
 // alert is a small CAP alert with what trips canonicalisers: references, CDATA, comments,
 // quotes, an attribute, a foreign namespace, carriage returns.
 const alert = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!-- made by hand -->\r\n" +
-	`<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2" xmlns:x='urn:x' x:b="1" a='say "now"'>
+	`<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2" xmlns:x='urn:x' x:b="1" xml:lang="zh" a='say "now"'>
   <identifier>44188141600000_20260501224000_1</identifier><sender>county@example.cn</sender>
   <sent>2026-05-01T22:40:00+08:00</sent><!-- a comment --><event>暴雨 &lt;red&gt; &#x26; "now"</event>
   <info><headline><![CDATA[5 < 6 & 7]]></headline><x:extra xmlns:y="urn:y" y:z="&#9;tab&#10;"/><empty/></info>
