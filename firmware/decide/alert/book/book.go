@@ -9,6 +9,7 @@ import (
 	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/trust"
 )
 
 // Opts are the site's bounds.
@@ -30,7 +31,8 @@ type Opts struct {
 	Ahead     point.Span `yaml:"ahead"`
 	// Keep is how long what has ended is shown.
 	Keep point.Span `yaml:"keep"`
-	// MayEnd tells whether an issuer may end another's messages; nil is never.
+	// MayEnd tells whether an issuer may end another's messages; nil is never. See
+	// Amends.
 	MayEnd func(by, of string) bool `yaml:"-"`
 }
 
@@ -40,6 +42,14 @@ func DefaultOpts() Opts {
 		Entries: 4096, Bytes: 8 << 20, Held: 128, Names: 512,
 		Missing: point.Span(24 * time.Hour), Longest: point.Span(14 * 24 * time.Hour),
 		Tolerance: point.Span(2 * time.Minute), Ahead: point.Span(24 * time.Hour), Keep: point.Span(72 * time.Hour),
+	}
+}
+
+// Amends lets an issuer end the messages of those that its grant names.
+func Amends(s *trust.Store) func(by, of string) bool {
+	return func(by, of string) bool {
+		i, ok := s.Issuer(by)
+		return ok && i.Grant.MayAmend(of)
 	}
 }
 
@@ -69,6 +79,8 @@ type Book struct {
 	// names a triple, known or not.
 	known  map[string]*item
 	naming map[string][]*item
+	// stands holds who is in force here, by chain.
+	stands map[string]*item
 	bytes  int
 	// held are unverified messages, oldest first.
 	held      []*item
@@ -88,7 +100,7 @@ type item struct {
 
 // New makes an empty Book. The options must be valid.
 func New(o Opts) *Book {
-	return &Book{o: o, known: map[string]*item{}, naming: map[string][]*item{}, dirty: map[string]*item{}}
+	return &Book{o: o, known: map[string]*item{}, naming: map[string][]*item{}, stands: map[string]*item{}, dirty: map[string]*item{}}
 }
 
 // List gives every entry: what is in force first, then what waits, what is held,
@@ -124,11 +136,24 @@ func (b *Book) put(e *item) {
 	}
 	e.size = e.weigh()
 	b.bytes += e.size
+	b.stand(e)
 	b.touch(e)
+}
+
+// stand notes whether e is in force here, under its chain.
+func (b *Book) stand(e *item) {
+	if e.live() {
+		b.stands[e.Chain] = e
+	} else if b.stands[e.Chain] == e {
+		delete(b.stands, e.Chain)
+	}
 }
 
 func (b *Book) drop(e *item) {
 	delete(b.known, e.key)
+	if b.stands[e.Chain] == e {
+		delete(b.stands, e.Chain)
+	}
 	for _, n := range e.Names {
 		rest := slices.DeleteFunc(b.naming[n], func(x *item) bool { return x == e })
 		if len(rest) == 0 {

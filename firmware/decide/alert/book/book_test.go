@@ -80,6 +80,87 @@ func TestAnUpdateTakesThePlaceWithoutAGap(t *testing.T) {
 	one(t, b.Due(stamp(2*time.Hour, clock.Set), floor), Ended, Expired)
 }
 
+func TestAnUpdateThatLeavesThisPlaceEndsItAndSaysSo(t *testing.T) {
+	b, now := New(DefaultOpts()), stamp(2*time.Minute, clock.Set)
+	a := say("a", "Alert", 0, time.Hour)
+	b.Take(a, "api", now, floor)
+	u := say("u", "Update", time.Minute, time.Hour, a)
+	u.Concerns = false
+	got := b.Take(u, "api", now, floor)
+	if len(got) != 2 || got[0].Kind != Ended || got[0].Entry.State != Superseded || got[1].Kind != Kept {
+		t.Fatal(list(got))
+	}
+	if zh := got[0].Because[1].In(phrase.ZH); !strings.Contains(zh, "不再涉及本地") {
+		t.Error(zh)
+	}
+}
+
+func TestAGrantLetsOneIssuerEndAnothersAlerts(t *testing.T) {
+	key, err := trust.NewSigner(trust.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := trust.PublicPEM(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := trust.NewSigner(trust.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem2, err := trust.PublicPEM(other.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, faults := trust.New(trust.Document{Issuers: map[string]trust.IssuerDocument{
+		"county": {Senders: []string{"county"}, Keys: []trust.PEMDocument{{PEM: string(pem)}}},
+		"city":   {Senders: []string{"city"}, Keys: []trust.PEMDocument{{PEM: string(pem2)}}, Grant: trust.GrantDocument{Amends: []string{"county"}}},
+	}}, nil)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	o := DefaultOpts()
+	o.MayEnd = Amends(store)
+	b, now := New(o), stamp(2*time.Minute, clock.Set)
+	a := say("a", "Alert", 0, time.Hour)
+	b.Take(a, "api", now, floor)
+	c := say("c", "Cancel", time.Minute, 0, a)
+	c.Issuer, c.Alert.Sender = &trust.Issuer{ID: "city"}, "city"
+	if got := b.Take(c, "api", now, floor); len(got) != 2 || got[0].Entry.State != Cancelled {
+		t.Error(list(got))
+	}
+	d := say("d", "Alert", 0, time.Hour)
+	d.Issuer, d.Alert.Sender = &trust.Issuer{ID: "city"}, "city"
+	b.Take(d, "api", now, floor)
+	one(t, b.Take(say("e", "Cancel", time.Minute, 0, d), "api", now, floor), Kept, Noted)
+}
+
+func BenchmarkTakeIntoAFullBook(b *testing.B) {
+	k := New(DefaultOpts())
+	now := stamp(time.Minute, clock.Set)
+	i := 0
+	for ; i < 2048; i++ {
+		k.Take(say(fmt.Sprint(i), "Alert", 0, time.Hour), "api", now, floor)
+	}
+	for b.Loop() {
+		m := say(fmt.Sprint(i), "Alert", 0, time.Hour)
+		k.Take(m, "api", now, floor)
+		k.Take(say(fmt.Sprint(i, "c"), "Cancel", time.Second, 0, m), "api", now, floor)
+		i++
+	}
+}
+
+func BenchmarkDueOfAFullBook(b *testing.B) {
+	k := New(DefaultOpts())
+	now := stamp(time.Minute, clock.Set)
+	for i := range 4096 {
+		k.Take(say(fmt.Sprint(i), "Alert", 0, time.Hour), "api", now, floor)
+	}
+	for b.Loop() {
+		k.Due(now, floor)
+	}
+}
+
 func TestOnlyItsIssuerEndsAnAlert(t *testing.T) {
 	a := say("a", "Alert", 0, time.Hour)
 	now := stamp(2*time.Minute, clock.Set)

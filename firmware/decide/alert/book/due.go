@@ -1,7 +1,9 @@
 package book
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/firmware/clock"
@@ -87,9 +89,7 @@ func (b *Book) room(e *item, now clock.Stamp, floor time.Time) ([]Change, bool) 
 		if b.bytes+need > b.o.Bytes && b.thin() {
 			continue
 		}
-		if x := b.leastEnded(); x != nil {
-			b.drop(x)
-			b.forgot++
+		if b.forget() {
 			continue
 		}
 		x := b.leastLive()
@@ -128,16 +128,33 @@ func (b *Book) thin() bool {
 	return any
 }
 
-// leastEnded is the ended record that matters least.
-func (b *Book) leastEnded() *item {
-	var least *item
+// forget drops the ended records that matter least, a sixteenth of the book at once,
+// so that a full book does not look through itself for each message: first what
+// never concerned this place, then what is soonest of no use. It tells whether there
+// was any.
+func (b *Book) forget() bool {
+	var over []*item
 	for _, x := range b.known {
-		if (x.State.Over() || x.State == Noted) && (least == nil || b.safe(x).Before(b.safe(least)) ||
-			b.safe(x).Equal(b.safe(least)) && x.key < least.key) {
-			least = x
+		if x.State.Over() || x.State == Noted {
+			over = append(over, x)
 		}
 	}
-	return least
+	away := func(x *item) bool { return x.warns() && !x.Concerns }
+	slices.SortFunc(over, func(x, y *item) int {
+		if a, b := away(x), away(y); a != b {
+			if a {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(b.safe(x).Compare(b.safe(y)), strings.Compare(x.key, y.key))
+	})
+	over = over[:min(len(over), max(1, b.o.Entries/16))]
+	for _, x := range over {
+		b.drop(x)
+		b.forgot++
+	}
+	return len(over) > 0
 }
 
 // leastLive is the one in force or waiting that ranks lowest.

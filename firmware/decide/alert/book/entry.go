@@ -124,9 +124,11 @@ type Kind string
 
 // The kinds of change.
 const (
-	// Began: it concerns this place and is in force from now on.
+	// Began: it concerns this place and is in force from now on. Whether it may
+	// sound is Entry.Sounds.
 	Began Kind = "began"
-	// Replaced: it began and took the place of others in its chain.
+	// Replaced: it began and took the place of others in its chain. Where it does
+	// not sound (Entry.Sounds) what they sounded ends with them.
 	Replaced Kind = "replaced"
 	// Ended: it was in force here and is no longer; its State says why.
 	Ended Kind = "ended"

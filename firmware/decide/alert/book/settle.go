@@ -182,6 +182,7 @@ func (b *Book) tell(all []moved, first *item) []Change {
 			began = append(began, m)
 		} else {
 			rest = append(rest, m)
+			b.stand(m.e)
 		}
 	}
 	// The newest begins first: it has the best claim to the chain.
@@ -195,6 +196,7 @@ func (b *Book) tell(all []moved, first *item) []Change {
 	var begins []Change
 	for _, m := range began {
 		before := b.claim(m.e, rest, told)
+		b.stand(m.e)
 		c := Change{Kind: Began, Chain: m.e.Chain, Before: before, Because: b.because(m.e), Marked: m.e.Marked}
 		if len(before) > 0 {
 			c.Kind = Replaced
@@ -304,12 +306,8 @@ func (b *Book) own(e *item) {
 
 // taken tells whether another entry stands under a chain.
 func (b *Book) taken(chain string, but *item) bool {
-	for _, x := range b.known {
-		if x != but && x.Chain == chain && x.live() {
-			return true
-		}
-	}
-	return false
+	x := b.stands[chain]
+	return x != nil && x != but
 }
 
 // because says why an entry stands as it does.
@@ -320,10 +318,10 @@ func (b *Book) because(e *item) []phrase.Message {
 			why = append(why, m)
 		}
 	}
-	by := e.By
+	by, away := e.By, false
 	for _, x := range b.naming[e.key] {
-		if x.ID == by {
-			by = x.Ref.Identifier
+		if x.ID == e.By {
+			by, away = x.Ref.Identifier, x.warns() && !x.Concerns
 		}
 	}
 	switch e.State {
@@ -338,6 +336,9 @@ func (b *Book) because(e *item) []phrase.Message {
 		add(phrase.M("book.waits", "starts", e.Starts.Format(time.RFC3339)))
 	case Superseded:
 		add(phrase.M("book.superseded", "by", by, "at", e.Lifted.Format(time.RFC3339)))
+		if away && e.Concerns {
+			add(phrase.M("book.moved_away", "by", by))
+		}
 	case Cancelled:
 		add(phrase.M("book.cancelled", "by", by, "at", e.Lifted.Format(time.RFC3339), "expires", e.Expires.Format(time.RFC3339)))
 	case Expired:
