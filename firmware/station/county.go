@@ -147,7 +147,7 @@ func (c *county) judge(it *intake.Item) {
 	changes := c.book.Take(o, j.way, now, floor)
 	c.carry(changes, now)
 	j.verdict = c.bp.verdict(o, changes)
-	c.answer(o, changes[len(changes)-1])
+	c.h.herald.answer(o, changes[len(changes)-1])
 	it.Done(nil, o.Trusted)
 }
 
@@ -395,4 +395,17 @@ func (c *county) reload(bp *Blueprint) {
 	if err != nil {
 		c.h.log.Error("warnings go on by the old file", "err", err)
 	}
+}
+
+// opened gives what names the message that a chain is at now, for an answer to its
+// sender; nil where it is not known any more.
+func (c *county) opened(chain string) *alert.Opened {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, a := range c.shown {
+		if a.Chain == chain && (a.MsgType == "Alert" || a.MsgType == "Update") {
+			return &alert.Opened{Alert: &alert.Alert{Identifier: a.Identifier, Sender: a.Sender, Sent: a.Sent, Status: a.Status}}
+		}
+	}
+	return nil
 }

@@ -99,6 +99,7 @@ type House struct {
 	county     *county
 	identity   atomic.Pointer[identity]
 	own        own
+	herald     *herald
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64
@@ -451,6 +452,7 @@ func (h *House) writeAlarm(e alarm.Event) {
 		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
 	}
 	h.write(rec, state)
+	h.herald.alarmed(e)
 }
 
 // memory gives all that a later run must know: what the rules remember goes with

@@ -205,21 +205,38 @@ func (s shown) faultText(name phrase.Text, why phrase.Message) api.Text {
 
 // receiptText says in a journal line which output did what.
 func (s shown) receiptText(state string, r journal.Record) api.Text {
-	words := map[string]phrase.Message{
-		"ordered": phrase.M("serve.receipt_ordered"), "started": phrase.M("serve.receipt_started"), "heard": phrase.M("serve.receipt_heard"),
-		"finished": phrase.M("serve.receipt_finished"), "stopped": phrase.M("serve.receipt_stopped"), "failed": phrase.M("serve.receipt_failed"),
-	}
 	var b receiptBody
-	if json.Unmarshal(r.Body, &b) != nil || words[state].IsZero() {
+	if json.Unmarshal(r.Body, &b) != nil || receiptWords[state].IsZero() {
 		return s.text(r.Message)
 	}
-	m := phrase.M("station.receipt", "output", b.Output, "state", words[state])
-	if !r.Message.IsZero() {
-		m = phrase.M("station.receipt_why", "output", b.Output, "state", words[state], "why", r.Message)
-	}
-	t := s.text(m)
+	t := s.text(receipt(b.Output, state, r.Message))
 	t.Code = r.Message.Code
 	return t
+}
+
+var receiptWords = map[string]phrase.Message{
+	"ordered": phrase.M("serve.receipt_ordered"), "started": phrase.M("serve.receipt_started"), "heard": phrase.M("serve.receipt_heard"),
+	"finished": phrase.M("serve.receipt_finished"), "stopped": phrase.M("serve.receipt_stopped"), "failed": phrase.M("serve.receipt_failed"),
+}
+
+func receipt(out, state string, why phrase.Message) phrase.Message {
+	if why.IsZero() {
+		return phrase.M("station.receipt", "output", out, "state", receiptWords[state])
+	}
+	return phrase.M("station.receipt_why", "output", out, "state", receiptWords[state], "why", why)
+}
+
+// receiptMessage says the same of what has just happened, with the site's names and by what it
+// was measured.
+func (s shown) receiptMessage(e output.Event) phrase.Message {
+	by := phrase.M("serve.measured_not")
+	switch e.Measured {
+	case output.Current:
+		by = phrase.M("serve.measured_current")
+	case output.Input:
+		by = phrase.M("serve.measured_input")
+	}
+	return phrase.M("station.receipt_by", "receipt", s.bp.spell(receipt(e.Output, string(e.State), e.Why)), "by", by)
 }
 
 // told tells whether another fault that stands says it already: a dead port is

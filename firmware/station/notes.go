@@ -89,6 +89,7 @@ func (h *House) noteReceipt(e output.Event) {
 		h.receipts = append(h.receipts[:0], h.receipts[n-receiptsKept:]...)
 	}
 	h.mu.Unlock()
+	h.herald.heard(e)
 }
 
 func (h *House) noteOutputFault(f output.Fault) {

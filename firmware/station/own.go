@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/serve/api"
 )
@@ -27,6 +28,10 @@ type ownMessage struct {
 	Title   string    `json:"title"`
 	Updated time.Time `json:"updated"`
 	XML     []byte    `json:"xml"`
+	// Cause, Ref and Type let a later message of the same alarm name this one.
+	Cause string    `json:"cause,omitempty"`
+	Ref   alert.Ref `json:"ref,omitzero"`
+	Type  string    `json:"type,omitempty"`
 }
 
 // ownKept bounds the messages that are kept, keyOwn begins the journal's names of
@@ -77,6 +82,18 @@ func (o *own) restore(j *journal.Journal) {
 	if n := len(o.all) - ownKept; n > 0 {
 		o.all = slices.Delete(o.all, 0, n)
 	}
+}
+
+// lastOf gives the newest message of an alarm that has not been called off.
+func (o *own) lastOf(cause string) (alert.Ref, bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for _, m := range slices.Backward(o.all) {
+		if m.Cause == cause && (m.Type == "Alert" || m.Type == "Update" || m.Type == "Cancel") {
+			return m.Ref, m.Type != "Cancel"
+		}
+	}
+	return alert.Ref{}, false
 }
 
 // Atom (RFC 4287) as CAP feeds are written: one entry a message, its link of CAP's

@@ -104,6 +104,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
 	h.startIdentity()
+	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
 	if err := h.do(h.quiet); err != nil { // with what decides, so that it silences nothing that has just begun
@@ -216,7 +217,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 // build makes desk, outputs and announcer.
 func (h *House) build() error {
 	bp := h.bp
-	h.county = newCounty(h)
+	h.county, h.herald = newCounty(h), newHerald(h)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()

@@ -3,8 +3,6 @@ package station
 import (
 	"context"
 
-	"tocsin/firmware/decide/alert"
-	"tocsin/firmware/decide/alert/book"
 	"tocsin/firmware/serve/api"
 )
 
@@ -15,5 +13,3 @@ func (h *House) TakeCommand(ctx context.Context, raw []byte, way string) (api.Co
 }
 
 func (c *county) command(raw []byte, j *job) bool { return false }
-
-func (c *county) answer(o *alert.Opened, ch book.Change) {}
