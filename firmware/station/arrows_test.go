@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"firmware/decide/rule":            {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alarm":           {"firmware/decide/rule", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/command":         {"firmware/trust", "firmware/clock", "firmware/phrase"},
-	"firmware/decide/intake":          {"firmware/clock", "firmware/phrase"},
+	"firmware/decide/intake":          {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/intake/flood":    {"firmware/decide/intake", "firmware/clock"},
 	"firmware/decide/alert/book":      {"firmware/decide/alert", "firmware/trust", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alert/book/walk": {"firmware/decide/alert", "firmware/decide/alert/book", "firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock"},

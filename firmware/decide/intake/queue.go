@@ -10,6 +10,7 @@ import (
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
 )
 
 // Opts are the site's bounds. They are data; Validate proves them.
@@ -24,7 +25,9 @@ type Opts struct {
 	// bring Rate messages a second.
 	Doubt int     `yaml:"doubt"`
 	Rate  float64 `yaml:"rate"`
-	Ways  []Way   `yaml:"ways"`
+	// Retry is when who found no room is asked to come again.
+	Retry point.Span `yaml:"retry"`
+	Ways  []Way      `yaml:"ways"`
 }
 
 // Way is a way in and its share of the queue.
@@ -37,12 +40,12 @@ type Way struct {
 
 // DefaultOpts fit a village's box; the ways are the site's.
 func DefaultOpts(ways ...Way) Opts {
-	return Opts{Entries: 512, Bytes: 6 << 20, One: 2 << 20, Top: 4, Doubt: 3, Rate: 2, Ways: ways}
+	return Opts{Entries: 512, Bytes: 5 << 20, One: 1 << 20, Top: 4, Doubt: 3, Rate: 2, Retry: point.Span(time.Second), Ways: ways}
 }
 
 // Validate names what cannot be.
 func (o Opts) Validate() error {
-	if o.Entries < 1 || o.One < 1 || o.Bytes < o.One || o.Top < 0 || o.Doubt < 1 || !(o.Rate > 0) || len(o.Ways) == 0 {
+	if o.Entries < 1 || o.One < 1 || o.Bytes < o.One || o.Top < 0 || o.Doubt < 1 || !(o.Rate > 0) || o.Retry <= 0 || len(o.Ways) == 0 {
 		return phrase.E("intake.opts", "entries", o.Entries, "bytes", o.Bytes, "one", o.One)
 	}
 	entries, bytes := 0, 0
@@ -195,7 +198,7 @@ func (q *Queue) offer(b []byte, name string, level int, tag any) (*Item, error) 
 		// no more than the whole.
 		if !q.displace(w, level) {
 			q.count.Busy++
-			return nil, &Busy{time.Second, phrase.E("intake.busy", "way", name, "entries", w.entries)}
+			return nil, &Busy{q.o.Retry.Duration(), phrase.E("intake.busy", "way", name, "entries", w.entries)}
 		}
 	}
 	q.seq++
@@ -222,7 +225,7 @@ func (q *Queue) displace(w *way, level int) bool {
 			it := w.lines[l][n-1]
 			q.remove(it, n-1)
 			q.count.Displaced++
-			it.answer <- &Busy{time.Second, phrase.E("intake.displaced", "way", w.Name)}
+			it.answer <- &Busy{q.o.Retry.Duration(), phrase.E("intake.displaced", "way", w.Name)}
 			return true
 		}
 	}

@@ -255,7 +255,8 @@ func TestSharesMustFitTheWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, spoil := range []func(*Opts){func(o *Opts) { o.Ways = nil }, func(o *Opts) { o.Ways[0].Entries = 5 }, func(o *Opts) { o.Ways[1].Name = "api" },
-		func(o *Opts) { o.Ways[0].Bytes = 99 }, func(o *Opts) { o.Rate = 0 }, func(o *Opts) { o.One = 0 }} {
+		func(o *Opts) { o.Ways[0].Bytes = 99 }, func(o *Opts) { o.Rate = 0 }, func(o *Opts) { o.One = 0 },
+		func(o *Opts) { o.Retry = 0 }} {
 		o := small()
 		spoil(&o)
 		if o.Validate() == nil {

@@ -39,7 +39,7 @@ type Opts struct {
 // DefaultOpts fit a village's box.
 func DefaultOpts() Opts {
 	return Opts{
-		Entries: 4096, Bytes: 8 << 20, Held: 128, Names: 512,
+		Entries: 2048, Bytes: 4 << 20, Held: 128, Names: 512,
 		Missing: point.Span(24 * time.Hour), Longest: point.Span(14 * 24 * time.Hour),
 		Tolerance: point.Span(2 * time.Minute), Ahead: point.Span(24 * time.Hour), Keep: point.Span(72 * time.Hour),
 	}

@@ -139,7 +139,7 @@ func BenchmarkTakeIntoAFullBook(b *testing.B) {
 	k := New(DefaultOpts())
 	now := stamp(time.Minute, clock.Set)
 	i := 0
-	for ; i < 2048; i++ {
+	for ; i < 1000; i++ {
 		k.Take(say(fmt.Sprint(i), "Alert", 0, time.Hour), "api", now, floor)
 	}
 	for b.Loop() {
@@ -153,7 +153,7 @@ func BenchmarkTakeIntoAFullBook(b *testing.B) {
 func BenchmarkDueOfAFullBook(b *testing.B) {
 	k := New(DefaultOpts())
 	now := stamp(time.Minute, clock.Set)
-	for i := range 4096 {
+	for i := range 1600 {
 		k.Take(say(fmt.Sprint(i), "Alert", 0, time.Hour), "api", now, floor)
 	}
 	for b.Loop() {

@@ -34,7 +34,8 @@ func (b *Book) Dirty() map[string][]byte {
 }
 
 // Restore fills an empty book with what was committed. A value that cannot be
-// read is left out and told; the others stand. Call Due afterwards.
+// read is left out and told; the others stand. Call Due afterwards. What stood
+// before stands again without a change that tells of it: List has it.
 func (b *Book) Restore(kept map[string][]byte, now clock.Stamp) error {
 	b.restored = now
 	var bad []error

@@ -9,8 +9,8 @@ import (
 )
 
 func TestAFloodLosesNoRedAndKeepsTheOrder(t *testing.T) {
-	io := intake.DefaultOpts(intake.Way{Name: "radio", Rank: 3, Entries: 128, Bytes: 2 << 20}, intake.Way{Name: "feed", Rank: 2, Entries: 128, Bytes: 2 << 20},
-		intake.Way{Name: "api", Rank: 1, Entries: 128, Bytes: 2 << 20})
+	io := intake.DefaultOpts(intake.Way{Name: "radio", Rank: 3, Entries: 128, Bytes: 1 << 20}, intake.Way{Name: "feed", Rank: 2, Entries: 128, Bytes: 1 << 20},
+		intake.Way{Name: "api", Rank: 1, Entries: 128, Bytes: 1 << 20})
 	if err := io.Validate(); err != nil {
 		t.Fatal(err)
 	}
