@@ -63,7 +63,6 @@ type raw struct {
 	a          Alert
 	sent       string
 	references string
-	hasRefs    bool
 	infos      []rawInfo
 }
 

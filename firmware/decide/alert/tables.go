@@ -293,8 +293,8 @@ func (t *Tables) HazardOf(in *Info) string {
 			if h := ct.Codes[c.Value]; h != "" {
 				return h
 			}
-			for p, h := range ct.Prefixes {
-				if strings.HasPrefix(c.Value, p) {
+			for n := len(c.Value) - 1; n > 0 && len(c.Value) < 64; n-- { // the longest class first
+				if h := ct.Prefixes[c.Value[:n]]; h != "" {
 					return h
 				}
 			}

@@ -2,9 +2,12 @@ package alert
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/goccy/go-yaml"
 
 	"tocsin/configs"
 )
@@ -62,5 +65,25 @@ func TestABrokenTableIsRefusedWithItsFileAndRow(t *testing.T) {
 				t.Errorf("got %v; want a word of %s and %q", err, c.file, c.want)
 			}
 		})
+	}
+}
+
+func TestLevelsOfActionsAreTheBoxesOwnInTheirOrder(t *testing.T) {
+	b, err := fs.ReadFile(configs.FS, "levels.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct {
+		Levels []struct{ Code string }
+	}
+	if err := yaml.Unmarshal(b, &f); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, l := range f.Levels {
+		want = append(want, l.Code)
+	}
+	if got := tables(t).Levels(); !slices.Equal(got, want) {
+		t.Errorf("actions.yaml has %v, levels.yaml %v", got, want)
 	}
 }
