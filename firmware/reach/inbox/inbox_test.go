@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -621,5 +622,78 @@ func FuzzNames(f *testing.F) {
 		if again := keptName(at, digestOf([]byte(name)), as); !bytes.Equal([]byte(again), []byte(as)) {
 			t.Fatalf("%q grew to %q", as, again)
 		}
+	})
+}
+
+// mounted runs fn with a small file system of its own below the place, seen by
+// this thread only.
+func mounted(t *testing.T, v *village, flags uintptr, data string, fill func(), fn func()) {
+	t.Helper()
+	why := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+		var err error
+		defer func() { why <- err }()
+		err = unix.Unshare(unix.CLONE_NEWNS)
+		if err == nil {
+			err = unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+		}
+		if err == nil {
+			err = unix.Mount("tmpfs", v.dir, "tmpfs", 0, data)
+		}
+		if err == nil {
+			fill()
+			err = unix.Mount("tmpfs", v.dir, "tmpfs", unix.MS_REMOUNT|flags, data)
+		}
+		if err == nil {
+			fn()
+		}
+	}()
+	if err := <-why; err != nil {
+		t.Skipf("this machine lets no test mount: %v", err)
+	}
+}
+
+func TestAFullDiskIsToldAndNothingIsLost(t *testing.T) {
+	v := newVillage(t)
+	b := v.open(NewFolder)
+	v.answer = func(_, raw string) (bool, phrase.Message, error) { return false, phrase.Message{}, nil }
+	mounted(t, v, 0, "size=64k,nr_inodes=16", func() {
+		v.write("a.xml", "x")
+		for i := range 20 { // until there is no inode left
+			os.WriteFile(filepath.Join(v.dir, fmt.Sprint(i)), bytes.Repeat([]byte("x"), 4096), 0o644)
+		}
+	}, func() {
+		if f := v.looks(b, 5); f.Code != "inbox.cannot_move" || !strings.Contains(f.In(phrase.EN), "full") {
+			t.Error(f.In(phrase.EN))
+		}
+		v.wants("alert x")
+		os.Remove(filepath.Join(v.dir, "0")) // room for the folder, not for the reason
+		if f := v.looks(b, 1); f.Code != "inbox.cannot_note" {
+			t.Error(f.In(phrase.EN))
+		}
+		if l := v.files("refused"); len(l) != 1 {
+			t.Errorf("refused holds %q", l)
+		}
+		if f := v.looks(b, 1); !f.IsZero() {
+			t.Error(f.In(phrase.EN))
+		}
+		v.wants()
+	})
+}
+
+func TestAReadOnlyDiskIsToldAndTheAlertJudgedOnce(t *testing.T) {
+	v := newVillage(t)
+	b := v.open(NewFolder)
+	mounted(t, v, unix.MS_RDONLY, "size=64k", func() { v.write("a.xml", "x") }, func() {
+		if f := v.looks(b, 5); f.Code != "inbox.cannot_move" || !strings.Contains(f.In(phrase.EN), "read-only") {
+			t.Error(f.In(phrase.EN))
+		}
+		v.wants("alert x")
+		s := v.open(NewStick)
+		if f := v.looks(s, 5); !f.IsZero() {
+			t.Error(f.In(phrase.EN))
+		}
+		v.wants("alert x")
 	})
 }
