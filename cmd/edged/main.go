@@ -26,6 +26,7 @@ type cli struct {
 	Set     SetCmd     `cmd:"" help:"查看或设定设备的设定值、继电器 · Show or set what people may set on devices"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
 	Alert   AlertCmd   `cmd:"" help:"上级预警：核验、签名、上报 · Warnings from outside: check, sign, hand in"`
+	Command CommandCmd `cmd:"" help:"签名指令：签发、复核、上报 · Signed commands: sign, release, hand in"`
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
 	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`

@@ -62,7 +62,7 @@ var arrows = map[string][]string{
 	"firmware/serve/proxy":            {"drivers", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	"cmd/makeclips":                   {"firmware/sound/speech"},
 	"cmd/village":                     {"hwtest/"},
 	"cmd/figures":                     {"hwtest/", "configs"},

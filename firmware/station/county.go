@@ -12,6 +12,7 @@ import (
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/decide/alert/book"
+	"tocsin/firmware/decide/command"
 	"tocsin/firmware/decide/intake"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -29,11 +30,15 @@ type county struct {
 	acts  chan func()
 
 	// Owned by its goroutine.
-	bp       *Blueprint
-	reader   *alert.Reader
-	book     *book.Book
-	restored bool
-	behind   bool // the alarm path does not yet know what stands
+	bp        *Blueprint
+	reader    *alert.Reader
+	book      *book.Book
+	restored  bool
+	behind    bool // the alarm path does not yet know what stands
+	commands  *command.Verifier
+	stand     []commanded
+	ordered   bool // nor what commands hold up
+	documents documents
 
 	mu    sync.RWMutex
 	shown []api.Alert
@@ -69,7 +74,7 @@ func readerOf(bp *Blueprint) *alert.Reader {
 }
 
 func newCounty(h *House) *county {
-	return &county{h: h, bp: h.bp, reader: readerOf(h.bp), book: book.New(bookOpts(h.bp)), queue: intake.New(queueOpts, h.clock), acts: make(chan func(), 8)}
+	return &county{h: h, bp: h.bp, reader: readerOf(h.bp), book: book.New(bookOpts(h.bp)), queue: intake.New(queueOpts, h.clock), acts: make(chan func(), 8), commands: commandsOf(h.bp, newCounters())}
 }
 
 // The classes of ways, each with its share of the queue: what a person hands in goes
@@ -111,8 +116,7 @@ func (c *county) run(ctx context.Context) error {
 			f()
 		case <-tick.C:
 			c.restore()
-			now, floor := c.now()
-			c.carry(c.book.Due(now, floor), now)
+			c.due()
 		case <-c.queue.Wake():
 			// One at a time, so that neither time nor another's question waits
 			// behind a flood.
@@ -122,8 +126,7 @@ func (c *county) run(ctx context.Context) error {
 				case f := <-c.acts:
 					f()
 				case <-tick.C:
-					now, floor := c.now()
-					c.carry(c.book.Due(now, floor), now)
+					c.due()
 				default:
 				}
 				if ctx.Err() != nil {
@@ -132,6 +135,13 @@ func (c *county) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// due lets time pass.
+func (c *county) due() {
+	now, floor := c.now()
+	c.carry(c.book.Due(now, floor), now)
+	c.expireOrders(now, floor)
 }
 
 // judge verifies one message and acts on it.
@@ -172,7 +182,11 @@ func (c *county) restore() {
 		return
 	}
 	c.restored = true
+	c.recallOrders()
+	c.ordered = true
 	c.anew()
+	now, floor := c.now()
+	c.expireOrders(now, floor)
 }
 
 // anew fills a new book with all that the journal knows: also what came before a slow
@@ -323,7 +337,7 @@ func (c *county) say(ch book.Change, now clock.Stamp) {
 		c.h.write(journal.Record{Kind: "alert.quiet", Cause: "w-" + e.Chain, At: now, Message: phrase.M("station.alert_quiet", "headline", nameOf(e))}, nil)
 		return
 	}
-	c.h.once("w-"+e.Chain, kind, order.Alert, c.whoOf(e), whyOf(c.h.bp, e))
+	c.h.once(oncePlan{cause: "w-" + e.Chain, kind: kind, src: order.Alert, who: c.whoOf(e), why: whyOf(c.h.bp, e)})
 }
 
 func (c *county) whoOf(e book.Entry) order.Who {
@@ -389,7 +403,7 @@ func (c *county) reload(bp *Blueprint) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := c.do(ctx, func() {
-		c.bp, c.reader = bp, readerOf(bp)
+		c.bp, c.reader, c.commands = bp, readerOf(bp), commandsOf(bp, c.commands.Counters)
 		c.anew()
 	})
 	if err != nil {

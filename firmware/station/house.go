@@ -92,6 +92,7 @@ type House struct {
 	lines      lineSet
 	scans      sync.Map // lines that are being scanned
 	proxies    proxies
+	ways       waysIn
 	noted      chan func()
 	notesLost  atomic.Int64
 	badAt      map[string]time.Duration // when a point or device was last at fault
@@ -100,6 +101,8 @@ type House struct {
 	identity   atomic.Pointer[identity]
 	own        own
 	herald     *herald
+	volume     atomic.Int32  // percent that a signed command set; 0 none
+	again      chan struct{} // the site's file is to be read anew
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64
@@ -317,11 +320,12 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 	}
 	if a.Warned() {
 		src, who = h.warned.asks(a)
+		step = h.warned.content(a, step)
 	}
 	halted, stopped := h.halted[a.ID]
 	h.announcer.Announce(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: level, Outputs: h.outputsOf(step.Outputs),
-		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
+		Content: h.content(step),
 		Duty:    announce.Duty{On: step.Duty.On.Duration(), Off: step.Duty.Off.Duration()},
 		Resound: step.Resound.Duration(), Who: who, Why: because(a),
 		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level, StoppedFor: h.stoppedFor(halted),
@@ -419,7 +423,7 @@ func (h *House) sayAllClear(a alarm.Alarm) {
 	}
 	err := h.announcer.AllClear(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Outputs: outs,
-		Content: order.Content{Tone: pl.AllClear.Tone, Clips: pl.AllClear.Clips, Langs: h.langs()},
+		Content: h.content(pl.AllClear),
 		For:     pl.AllClear.For.Duration(), Who: order.Who{Name: a.By.Name, Via: a.By.Via},
 		Why: phrase.M("station.released", "who", a.By.Name),
 	})

@@ -58,8 +58,8 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h := &House{
 		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
 		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
-		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), noted: make(chan func(), 1024),
-		latest: map[point.ID]*spot{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
+		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), again: make(chan struct{}, 1), noted: make(chan func(), 1024),
+		latest: map[point.ID]*spot{}, ways: waysIn{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
 	lean()
 	h.guard = guard.New(path, o.Log, func(e guard.Event) {
@@ -112,6 +112,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	h.startInputs(path)
 	h.startProxies(path, bp.Doc.Site.Proxies)
+	h.startWays(deciding, bp.Doc.Site)
 	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
@@ -134,6 +135,10 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		select {
 		case <-reload:
 			h.reload(path)
+			h.startWays(deciding, h.seen().bp.Doc.Site)
+		case <-h.again:
+			h.reload(path)
+			h.startWays(deciding, h.seen().bp.Doc.Site)
 		case <-ctx.Done():
 			o.Notify("STOPPING=1")
 			h.log.Info("stopping")
@@ -282,7 +287,7 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 		h.mu.Lock()
 		h.sounded = p
 		h.mu.Unlock()
-		return programme{p}, nil
+		return programme{p, k.Volume}, nil
 	}
 }
 

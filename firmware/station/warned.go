@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -28,6 +29,10 @@ type standing struct {
 	name   phrase.Text
 	why    phrase.Message
 	who    order.Who
+	// outputs, tone and clips are what a command asks for; none: the plan's.
+	outputs []string
+	tone    string
+	clips   []string
 }
 
 // lift is the end of a warning by its sender's own word.
@@ -96,25 +101,76 @@ func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 	h.warned.names = names
 }
 
-// once says something that raises no level: a notice, a drill, a test.
-func (h *House) once(cause string, kind order.Kind, src order.Source, who order.Who, why phrase.Message) {
+// content gives what a warning's alarm sounds like: its plan's step, unless the order
+// itself says otherwise.
+func (w warnings) content(a alarm.Alarm, step plan.Step) plan.Step {
+	s := w.stand[a.Hazard]
+	if len(s.outputs) > 0 {
+		step.Outputs = s.outputs
+	}
+	if s.tone != "" {
+		step.Tone = s.tone
+	}
+	if len(s.clips) > 0 {
+		step.Clips = s.clips
+	}
+	return step
+}
+
+// oncePlan is something that raises no level: a notice, a drill, a test. What it does not
+// say is the plan's.
+type oncePlan struct {
+	cause   string
+	kind    order.Kind
+	src     order.Source
+	who     order.Who
+	why     phrase.Message
+	outputs []string
+	tone    string
+	clips   []string
+	most    time.Duration
+}
+
+func (h *House) once(o oncePlan) {
 	pl := h.planFor(alarm.WarnedPrefix)
 	if pl == nil {
 		return
 	}
 	step, outs := pl.Notice, h.speakers()
-	switch kind {
+	switch o.kind {
 	case order.Drill:
 		step, outs = pl.Drill, h.outputsOf(pl.Drill.Outputs)
 	case order.Test:
 		step, outs = pl.Test, h.outputsOf(pl.Test.Outputs)
 	}
+	if len(o.outputs) > 0 {
+		outs = o.outputs
+	}
+	if o.tone != "" {
+		step.Tone = o.tone
+	}
+	if len(o.clips) > 0 {
+		first := step.Clips
+		if o.kind == order.Real {
+			first = nil
+		}
+		// A drill begins with its own words; the desk refuses it otherwise.
+		step.Clips = slices.Concat(first, o.clips)
+	}
+	most := step.For.Duration()
+	if o.most > 0 {
+		most = o.most
+	}
 	if len(outs) == 0 || step.Tone == "" && len(step.Clips) == 0 {
 		return
 	}
 	h.announcer.Announce(announce.Request{
-		Cause: cause, Kind: kind, Source: src, Hazard: alarm.WarnedPrefix, Outputs: outs, Who: who, Why: why,
-		Content: order.Content{Tone: step.Tone, Clips: step.Clips, Langs: h.langs()},
-		For:     step.For.Duration(), Lower: announce.Drop, Equal: announce.Queue,
+		Cause: o.cause, Kind: o.kind, Source: o.src, Hazard: alarm.WarnedPrefix, Outputs: outs, Who: o.who, Why: o.why,
+		Content: h.content(step), For: most, Lower: announce.Drop, Equal: announce.Queue,
 	})
+}
+
+// content is what a step sounds like here, as loud as was ordered.
+func (h *House) content(s plan.Step) order.Content {
+	return order.Content{Tone: s.Tone, Clips: s.Clips, Langs: h.langs(), Volume: int(h.volume.Load())}
 }

@@ -17,10 +17,34 @@ import (
 
 // programme lets the output room play what the speech room composed: neither
 // knows the other.
-type programme struct{ p *speech.Programme }
+type programme struct {
+	p *speech.Programme
+	// volume is in percent of the amplitude; 0 leaves it.
+	volume int
+}
 
 // Samples opens the programme from its beginning.
-func (p programme) Samples(f drivers.Format) output.Reader { return p.p.Samples(f) }
+func (p programme) Samples(f drivers.Format) output.Reader {
+	if p.volume <= 0 || p.volume >= 100 {
+		return p.p.Samples(f)
+	}
+	return softer{p.p.Samples(f), int32(p.volume)}
+}
+
+// softer is a programme at less than its whole amplitude.
+type softer struct {
+	r      output.Reader
+	volume int32
+}
+
+// Read fills buf.
+func (s softer) Read(buf []int16) (n int, done bool) {
+	n, done = s.r.Read(buf)
+	for i, x := range buf[:n] {
+		buf[i] = int16(int32(x) * s.volume / 100)
+	}
+	return n, done
+}
 
 // Cadence gives how a relay is pulsed.
 func (p programme) Cadence(k output.Kind) output.Cadence {

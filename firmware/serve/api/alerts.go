@@ -109,6 +109,9 @@ type Warnings interface {
 	CheckAlert(raw []byte) Verdict
 	// TakeCommand verifies a signed command and carries it out.
 	TakeCommand(ctx context.Context, raw []byte, way string) (CommandVerdict, error)
+	// OfferDocument takes the bytes of a site's file that a signed command names, and
+	// says what became of them.
+	OfferDocument(ctx context.Context, raw []byte) (Text, error)
 	// OwnFeed gives the box's own messages as an Atom feed of CAP; links begin with
 	// base.
 	OwnFeed(base string) []byte
@@ -133,6 +136,10 @@ type dsseIn struct {
 	RawBody []byte `contentType:"application/vnd.dsse.envelope.v1+json"`
 }
 
+type yamlIn struct {
+	RawBody []byte `contentType:"application/yaml"`
+}
+
 func large(op *huma.Operation) {
 	op.MaxBodyBytes = LargestMessage
 	op.SkipValidateBody = true
@@ -145,6 +152,13 @@ func (s *Server) registerAlerts() {
 		return &body[Verdict]{s.box.CheckAlert(in.RawBody)}, nil
 	}, large)
 	add(s, access.Operator, http.MethodPost, "/commands", "take-command", "Take a signed command (DSSE): verified here before it is carried out", s.takeCommand, large)
+	add(s, access.Operator, http.MethodPost, "/documents", "offer-document", "Hand in the site's file that a signed configuration command names by its digest", func(ctx context.Context, in *yamlIn) (*body[Text], error) {
+		t, err := s.box.OfferDocument(ctx, in.RawBody)
+		if err != nil {
+			return nil, s.refused(http.StatusConflict, err)
+		}
+		return &body[Text]{t}, nil
+	}, large)
 	type named struct {
 		ID string `path:"id" maxLength:"128"`
 	}

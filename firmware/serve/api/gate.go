@@ -68,7 +68,7 @@ func (s *Server) gate(next http.Handler) http.Handler {
 // mostBytes is how large a body may be: only who may hand in an alert or a command
 // has room for one.
 func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
-	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands") {
+	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands" || p == prefix+"/documents") {
 		return LargestMessage
 	}
 	return s.o.Limits.Body

@@ -59,3 +59,8 @@ func (b *Box) OwnMessage(id string) ([]byte, bool) {
 	}
 	return []byte(`<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"/>`), true
 }
+
+// OfferDocument remembers what was handed in.
+func (b *Box) OfferDocument(_ context.Context, raw []byte) (api.Text, error) {
+	return text("", "已收下", "kept"), b.act(Act{What: "offer-document", ID: string(raw)})
+}
