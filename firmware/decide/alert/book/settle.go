@@ -65,12 +65,13 @@ func (b *Book) starts(e *item) time.Time {
 	return e.Starts
 }
 
-// early tells whether a trusted clock says that e's time has not come.
+// early tells whether a trusted clock says that e's time has not come. That its sent
+// was once reached stays true when the clock is set back.
 func (b *Book) early(e *item, now clock.Stamp) bool {
 	if now.Trust == clock.Free {
 		return false
 	}
-	return e.Starts.After(now.Wall) && (e.Starts.After(e.Ref.Sent) || b.unsent(e, now))
+	return e.Starts.After(now.Wall) && (e.Starts.After(e.Ref.Sent) || !e.Acts)
 }
 
 // unsent tells whether a trusted clock says that e is from the future.

@@ -24,13 +24,19 @@ type history struct {
 	savedLive  map[string]string
 	savedBegun map[string]int
 	log        []string
+	seen       map[string]int
+	reached    time.Time // the latest that a trusted clock showed
 }
 
 // One walks one history and gives what broke, nil for nothing.
-func One(c Choose) (err error) {
-	h := &history{c: c, b: book.New(opts()), all: messages(c), kept: map[string][]byte{}, live: map[string]string{}, begun: map[string]int{}}
+func One(c Choose) error { return one(c, map[string]int{}) }
+
+// one counts in seen what came to pass, so that a walk that walks past everything is
+// noticed.
+func one(c Choose, seen map[string]int) (err error) {
+	h := &history{c: c, seen: seen, b: book.New(opts()), all: messages(c), kept: map[string][]byte{}, live: map[string]string{}, begun: map[string]int{}}
 	h.md = &model{facts: map[string]fact{}}
-	h.t = times{truth: start.Add(time.Duration(c(100, "begin")) * time.Minute), floor: start.Add(-24 * time.Hour), trust: of(c, "trust", clock.Set, clock.Set, clock.Free)}
+	h.t = times{truth: start.Add(time.Duration(c(60, "begin")) * time.Minute), floor: start.Add(-24 * time.Hour), trust: of(c, "trust", clock.Set, clock.Set, clock.Free)}
 	h.commit()
 	defer func() {
 		if err != nil {
@@ -108,8 +114,15 @@ func (h *history) due() error {
 // follow reads changes as the station does and holds them to what must always hold.
 func (h *history) follow(changes []book.Change) error {
 	now := h.t.now()
+	if now.Trust > clock.Free && now.Wall.After(h.reached) {
+		h.reached = now.Wall
+	}
 	for _, c := range changes {
 		e := c.Entry
+		h.seen[string(c.Kind)+" "+string(e.State)]++
+		if c.Marked {
+			h.seen["marked"]++
+		}
 		h.log = append(h.log, fmt.Sprintf("    %s %s %s chain %.6s", c.Kind, e.Ref.Key(), e.State, c.Chain))
 		switch c.Kind {
 		case book.Began, book.Replaced:
@@ -119,7 +132,8 @@ func (h *history) follow(changes []book.Change) error {
 			if e.State != book.InForce || !e.Concerns || !e.Sounds() {
 				return fmt.Errorf("%s began as %s", e.Ref.Key(), e.State)
 			}
-			if now.Trust > clock.Free && (e.Starts.After(now.Wall.Add(opts().Tolerance.Duration())) || !e.Expires.After(now.Wall)) {
+			// A time that a trusted clock once reached stays reached when it is set back.
+			if now.Trust > clock.Free && (e.Starts.After(h.reached.Add(opts().Tolerance.Duration())) || !e.Expires.After(now.Wall)) {
 				return fmt.Errorf("%s began at the wrong time", e.Ref.Key())
 			}
 			if h.live[c.Chain] != "" && c.Kind == book.Began {
@@ -197,6 +211,9 @@ func (h *history) commit() {
 // cut takes the power and brings the box back some time later.
 func (h *history) cut() {
 	h.log = append(h.log, "power cut")
+	if len(h.saved.facts) < len(h.md.facts) {
+		h.seen["cut that lost something"]++
+	}
 	d := time.Duration(h.c(30, "dark")) * time.Minute
 	h.t.boot++
 	h.t.mono, h.t.truth = time.Duration(h.c(60, "mono"))*time.Second, h.t.truth.Add(d)
@@ -264,18 +281,28 @@ func (h *history) story() string {
 	return s
 }
 
-// Run walks so many histories from a seed and gives how many broke something, and
-// the first that did. stop ends it early; done is how many were walked.
-func Run(seed uint64, histories int, stop func() bool) (done, violations int, first error) {
-	for done < histories && !stop() {
-		r := rand.New(rand.NewPCG(seed, uint64(done)))
-		if err := One(func(n int, _ string) int { return r.IntN(n) }); err != nil {
-			violations++
-			if first == nil {
-				first = fmt.Errorf("seed %d, history %d: %w", seed, done, err)
+// Report is what came of many histories.
+type Report struct {
+	Done, Violations int
+	// First is the first that broke something, with how to walk it again.
+	First error
+	// Seen counts what came to pass: kinds of change with their states, marked
+	// messages, cuts that lost something.
+	Seen map[string]int
+}
+
+// Run walks so many histories from a seed; stop ends it early.
+func Run(seed uint64, histories int, stop func() bool) Report {
+	r := Report{Seen: map[string]int{}}
+	for r.Done < histories && !stop() {
+		dice := rand.New(rand.NewPCG(seed, uint64(r.Done)))
+		if err := one(func(n int, _ string) int { return dice.IntN(n) }, r.Seen); err != nil {
+			r.Violations++
+			if r.First == nil {
+				r.First = fmt.Errorf("seed %d, history %d: %w", seed, r.Done, err)
 			}
 		}
-		done++
+		r.Done++
 	}
-	return done, violations, first
+	return r
 }

@@ -17,12 +17,18 @@ func TestTheBookAgreesWithTheModel(t *testing.T) {
 
 func TestManyHistoriesFromASeed(t *testing.T) {
 	end := time.Now().Add(60 * time.Second)
-	done, broke, first := Run(1, 20_000, func() bool { return time.Now().After(end) })
-	t.Logf("%d histories", done)
-	if broke > 0 {
-		t.Errorf("%d of %d broke something; the first: %v", broke, done, first)
+	r := Run(1, 20_000, func() bool { return time.Now().After(end) })
+	t.Logf("%d histories: %v", r.Done, r.Seen)
+	if r.Violations > 0 {
+		t.Errorf("%d of %d broke something; the first: %v", r.Violations, r.Done, r.First)
 	}
-	if done < 200 {
-		t.Errorf("only %d histories in 2 s", done)
+	if r.Done < 100 {
+		t.Errorf("only %d histories in 2 s", r.Done)
+	}
+	for _, must := range []string{"began in_force", "replaced in_force", "ended superseded", "ended cancelled", "ended expired", "kept waiting", "kept superseded",
+		"kept cancelled", "kept expired", "kept noted", "duplicate in_force", "duplicate cancelled", "held held", "refused refused", "marked", "cut that lost something"} {
+		if r.Seen[must] == 0 {
+			t.Errorf("no history had %q", must)
+		}
 	}
 }

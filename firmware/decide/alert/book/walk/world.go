@@ -3,6 +3,7 @@ package walk
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/firmware/clock"
@@ -42,6 +43,7 @@ func opts() book.Opts {
 type message struct {
 	*alert.Opened
 	key string
+	by  *trust.Issuer // also where it is not verified
 }
 
 // messages draws the messages that a history is about.
@@ -49,28 +51,38 @@ func messages(c Choose) []message {
 	var all []message
 	for i := range 1 + c(7, "messages") {
 		a := &alert.Alert{
-			Identifier: fmt.Sprintf("m%d", c(6, "identifier")),
-			Sent:       start.Add(time.Duration(c(8, "sent")) * 10 * time.Minute),
+			Identifier: fmt.Sprintf("m%d", c(9, "identifier")),
+			Sent:       start.Add(time.Duration(c(5, "sent")) * 10 * time.Minute),
 			Status:     of(c, "status", "Actual", "Actual", "Actual", "Actual", "Exercise"),
-			MsgType:    of(c, "type", "Alert", "Alert", "Alert", "Update", "Update", "Update", "Cancel", "Cancel", "Ack"),
+			MsgType:    of(c, "type", "Alert", "Alert", "Alert", "Alert", "Update", "Update", "Update", "Cancel", "Cancel", "Ack"),
 			Scope:      "Public", Note: fmt.Sprint("第", i, "稿"),
 		}
 		issuer := of(c, "issuer", issuers[0], issuers[0], issuers[0], issuers[1], issuers[2])
+		if a.MsgType != "Alert" && len(all) > 0 && c.often(80, "follows") {
+			// Most updates and cancels are what they should be: later, of the
+			// same issuer and status.
+			of := all[c(len(all), "what")]
+			issuer, a.Status = of.by, of.Alert.Status
+			a.Sent = of.Alert.Sent.Add(time.Duration(c(4, "later")) * 7 * time.Minute)
+			a.References = append(a.References, of.Alert.Ref())
+		}
 		a.Sender = issuer.ID
 		if a.MsgType != "Cancel" && a.MsgType != "Ack" {
 			info := alert.Info{Language: "zh-CN", Event: "暴雨", Headline: fmt.Sprint("第", i, "稿"), Effective: a.Sent}
 			info.Effective = a.Sent.Add(of(c, "effective", 0, 0, 0, 0, 15*time.Minute, 45*time.Minute))
-			if d := of(c, "expires", 0, 10, 20, 30, 60, 60, 120, 600, -10); d != 0 {
+			if d := of(c, "expires", 0, 10, 30, 60, 60, 120, 120, 600, -10); d != 0 {
 				info.Expires = a.Sent.Add(time.Duration(d) * time.Minute)
 			}
 			a.Infos = []alert.Info{info}
 		}
 		if a.MsgType != "Alert" {
 			for _, m := range all {
-				if !m.Alert.Sent.After(a.Sent) && m.key != a.Ref().Key() && c.often(50, "names it") {
+				if !m.Alert.Sent.After(a.Sent) && c.often(40, "names it") {
 					a.References = append(a.References, m.Alert.Ref())
 				}
 			}
+			// The reader drops what a message says of itself.
+			a.References = slices.DeleteFunc(a.References, func(r alert.Ref) bool { return r.Key() == a.Ref().Key() })
 		}
 		o := &alert.Opened{Alert: a, WellFormed: true, Genuine: true, Trusted: true, Issuer: issuer, Concerns: c.often(85, "concerns"),
 			Digest: sha256.Sum256([]byte(fmt.Sprint(i))), Action: alert.Action{Kind: "real", Level: "evacuate", Sound: true, Rank: c(3, "rank")}}
@@ -82,7 +94,7 @@ func messages(c Choose) []message {
 		case 3:
 			o.WellFormed = false
 		}
-		all = append(all, message{o, a.Ref().Key()})
+		all = append(all, message{o, a.Ref().Key(), issuer})
 	}
 	return all
 }
