@@ -11,7 +11,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 OUT     := out
 
 # What the tests' peers need, as Debian packages.
-PEERS   := python3-pymodbus libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl
+PEERS   := python3-pymodbus python3-serial-asyncio libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl
 BROWSER := chromium fonts-noto-cjk
 
 .PHONY: help demo test build cross figures lint clips go peers browser test-quick test-race test-peers test-browser fuzz-short

@@ -45,11 +45,18 @@ func startPeer(t *testing.T, name string, args ...string) {
 		for s.Scan() {
 			if s.Text() == "ready" {
 				ready <- true
+				break
 			}
 		}
+		for s.Scan() {
+		}
+		close(ready) // it ended
 	}()
 	select {
-	case <-ready:
+	case ok := <-ready:
+		if !ok {
+			t.Fatalf("%s ended before it was ready", name)
+		}
 	case <-time.After(60 * time.Second):
 		t.Fatalf("%s is not ready", name)
 	}
@@ -153,7 +160,7 @@ func exercise(t *testing.T, l drivers.Registers, units []uint8, missing uint8) {
 
 func second[T any](_ T, err error) error { return err }
 
-func rtuOn(t *testing.T, path string, baud int) drivers.Registers {
+func rtuOn(t *testing.T, path string, baud int) *modbus.Line {
 	var wg sync.WaitGroup
 	l := modbus.NewRTU(func() (drivers.Port, error) {
 		return serial.Open(path, serial.Opts{Baud: baud, Start: func(_ string, run func()) { wg.Go(run) }})
@@ -166,7 +173,49 @@ func TestPymodbusOverRTU(t *testing.T) {
 	for _, baud := range []int{9600, 115200} {
 		near, far := twoPorts(t)
 		startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "rtu", far, fmt.Sprint(baud))
-		exercise(t, rtuOn(t, near, baud), []uint8{1, 2, 3}, 9)
+		l := rtuOn(t, near, baud)
+		exercise(t, l, []uint8{1, 2, 3}, 9)
+		named(t, l)
+	}
+}
+
+func TestPymodbusOverASCII(t *testing.T) {
+	near, far := twoPorts(t)
+	startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", "ascii", far, "9600")
+	var wg sync.WaitGroup
+	l := modbus.NewASCII(func() (drivers.Port, error) {
+		return serial.Open(near, serial.Opts{Baud: 9600, Start: func(_ string, run func()) { wg.Go(run) }})
+	}, modbus.RTUOpts{Baud: 9600, Timeout: 2 * time.Second})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	exercise(t, l, []uint8{1, 2, 3}, 9)
+	named(t, l)
+}
+
+func TestPymodbusInSerialFramesOverTCP(t *testing.T) {
+	for mode, made := range map[string]func(func() (drivers.Port, error), modbus.RTUOpts) *modbus.Line{"rtu-over-tcp": modbus.NewRTU, "ascii-over-tcp": modbus.NewASCII} {
+		t.Run(mode, func(t *testing.T) {
+			port := freePort(t)
+			startPeer(t, "/usr/bin/python3", peers+"pymodbus_slave.py", mode, "127.0.0.1", port)
+			var wg sync.WaitGroup
+			l := made(func() (drivers.Port, error) {
+				return modbus.DialStream(context.Background(), "127.0.0.1:"+port, modbus.StreamOpts{Start: func(_ string, run func()) { wg.Go(run) }})
+			}, modbus.RTUOpts{Baud: 115200, Timeout: 2 * time.Second})
+			t.Cleanup(func() { l.Close(); wg.Wait() })
+			exercise(t, l, []uint8{1, 2, 3}, 0)
+			named(t, l)
+		})
+	}
+}
+
+// named asks a peer what it is.
+func named(t *testing.T, l *modbus.Line) {
+	t.Helper()
+	a, err := l.Identification(context.Background(), 1, 1, 0)
+	if err != nil || !strings.Contains(string(a.Data), "Peer") || !strings.Contains(string(a.Data), "PM") {
+		t.Errorf("function 43: %q, %v", a.Data, err)
+	}
+	if a, err := l.ServerID(context.Background(), 1); err != nil || len(a.Data) == 0 {
+		t.Errorf("function 17: %q, %v", a.Data, err)
 	}
 }
 
@@ -185,6 +234,7 @@ func TestPymodbusOverTCP(t *testing.T) {
 	l := modbus.NewTCP("127.0.0.1:"+port, modbus.TCPOpts{Timeout: 2 * time.Second})
 	defer l.Close()
 	exercise(t, l, []uint8{1, 2, 3}, 0)
+	named(t, l)
 }
 
 func TestLibmodbusOverTCP(t *testing.T) {

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """A Modbus slave by pymodbus 3.0 (Debian python3-pymodbus), a peer for tests.
 
-Usage: pymodbus_slave.py rtu PORT BAUD | tcp HOST PORT
+Usage: pymodbus_slave.py rtu|ascii PORT BAUD | tcp|rtu-over-tcp|ascii-over-tcp HOST PORT
 Units 1 to 4; holding and input register k of unit u holds 1000*u + k for k
-below 200, other addresses are refused. Prints "ready" when it serves.
+below 200, other addresses are refused. It names itself Peer, PM, 3.0. Prints "ready" when it serves.
 """
 import asyncio
 import sys
 
 from pymodbus.datastore import (ModbusSequentialDataBlock, ModbusServerContext,
                                 ModbusSlaveContext)
+from pymodbus.device import ModbusDeviceIdentification
 from pymodbus.server.async_io import ModbusSerialServer, ModbusTcpServer
-from pymodbus.transaction import ModbusRtuFramer
+from pymodbus.transaction import (ModbusAsciiFramer, ModbusRtuFramer,
+                                  ModbusSocketFramer)
 
 
 def unit(u):
@@ -26,12 +28,15 @@ def unit(u):
 
 async def main():
     context = ModbusServerContext(slaves={u: unit(u) for u in range(1, 5)}, single=False)
-    if sys.argv[1] == "rtu":
-        server = ModbusSerialServer(context, framer=ModbusRtuFramer, port=sys.argv[2],
+    who = ModbusDeviceIdentification(info_name={"VendorName": "Peer", "ProductCode": "PM", "MajorMinorRevision": "3.0"})
+    framer = {"rtu": ModbusRtuFramer, "ascii": ModbusAsciiFramer, "tcp": ModbusSocketFramer,
+              "rtu-over-tcp": ModbusRtuFramer, "ascii-over-tcp": ModbusAsciiFramer}[sys.argv[1]]
+    if sys.argv[1] in ("rtu", "ascii"):
+        server = ModbusSerialServer(context, framer=framer, identity=who, port=sys.argv[2],
                                     baudrate=int(sys.argv[3]), timeout=1, ignore_missing_slaves=True)
         await server.start()
     else:
-        server = ModbusTcpServer(context, address=(sys.argv[2], int(sys.argv[3])))
+        server = ModbusTcpServer(context, framer=framer, identity=who, address=(sys.argv[2], int(sys.argv[3])))
     serving = asyncio.create_task(server.serve_forever())
     await asyncio.sleep(0.2)
     print("ready", flush=True)
