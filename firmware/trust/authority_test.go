@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/emmansun/gmsm/smx509"
@@ -199,7 +200,7 @@ func TestAChainIsHeldToEveryRule(t *testing.T) {
 				{name: "listed as compromised, signed before", cert: direct, at: may.Add(-time.Second), doc: func(d *Document) {
 					d.Lists = []PEMDocument{pemList(root.list(1, []x509.RevocationListEntry{{SerialNumber: direct.SerialNumber, RevocationTime: may, ReasonCode: keyCompromise}}))}
 				}, want: "trust.revoked_compromised"},
-				{name: "listed by the one between, DER inline in PEM", cert: good, with: []*x509.Certificate{mid.cert}, doc: func(d *Document) {
+				{name: "listed by the one between", cert: good, with: []*x509.Certificate{mid.cert}, doc: func(d *Document) {
 					d.Lists = []PEMDocument{pemList(mid.list(1, []x509.RevocationListEntry{{SerialNumber: good.SerialNumber, RevocationTime: may}}))}
 				}, want: "trust.revoked"},
 				{name: "the one between is listed", cert: good, with: []*x509.Certificate{mid.cert}, doc: func(d *Document) {
@@ -207,6 +208,9 @@ func TestAChainIsHeldToEveryRule(t *testing.T) {
 				}, want: "trust.revoked"},
 				{name: "the same serial of another authority is not meant", cert: direct, doc: func(d *Document) {
 					d.Lists = []PEMDocument{pemList(other.list(1, []x509.RevocationListEntry{{SerialNumber: direct.SerialNumber, RevocationTime: may}}))}
+				}},
+				{name: "a list under the root's name that the root did not sign", cert: direct, doc: func(d *Document) {
+					d.Lists = []PEMDocument{pemList(newAuthority(t, k, "national root").list(1, []x509.RevocationListEntry{{SerialNumber: direct.SerialNumber, RevocationTime: may}}))}
 				}},
 				{name: "the newest list counts", cert: direct, doc: func(d *Document) {
 					d.Lists = []PEMDocument{pemList(root.list(2, nil)), pemList(root.list(1, []x509.RevocationListEntry{{SerialNumber: direct.SerialNumber, RevocationTime: may}}))}
@@ -265,6 +269,21 @@ func codes(m phrase.Message) string {
 		}
 	}
 	return s
+}
+
+func TestAListMayBeAFileInDER(t *testing.T) {
+	root, key := newAuthority(t, P256, "root"), newKey(t, P256)
+	leaf := root.leaf(key, "county", nil)
+	d := one(IssuerDocument{Authorities: []PEMDocument{pemOf(root.cert)}, Subjects: []string{"county"}})
+	d.Lists = []PEMDocument{{File: "root.crl"}}
+	s, faults := New(d, fstest.MapFS{"root.crl": {Data: root.list(1, []x509.RevocationListEntry{{SerialNumber: leaf.SerialNumber, RevocationTime: may}})}})
+	if len(faults) > 0 {
+		t.Fatalf("%+v", faults)
+	}
+	i, _ := s.Issuer("county")
+	if got := code(s.Vouch(i, key.Public(), []*x509.Certificate{leaf}, may)); got != "trust.revoked" {
+		t.Error(got)
+	}
 }
 
 func TestAWeakKeyIsNeverVouchedFor(t *testing.T) {

@@ -135,6 +135,7 @@ func TestOnlyOneWayToSignIsTaken(t *testing.T) {
 		{name: "an Object", from: "</Signature>", to: "<Object><x/></Object></Signature>", want: "trust.sig_element"},
 		{name: "a Manifest in an Object", from: "</Signature>", to: "<Object><Manifest></Manifest></Object></Signature>", want: "trust.sig_element"},
 		{name: "a foreign element in it", from: "<SignatureValue>", to: `<x xmlns="u"/><SignatureValue>`, want: "trust.sig_element"},
+		{name: "a value in another namespace", from: "<SignatureValue>VALUE</SignatureValue>", to: `<SignatureValue xmlns="u">VALUE</SignatureValue>`, want: "trust.sig_element"},
 		{name: "text in it", from: "<SignatureValue>", to: "x<SignatureValue>", want: "trust.sig_text"},
 		{name: "an instruction in it", from: "<SignatureValue>", to: "<?x?><SignatureValue>", want: "trust.sig_text"},
 		{name: "an element in the digest", from: "DIGEST", to: "DIGEST<x/>", want: "trust.sig_text"},
