@@ -89,7 +89,7 @@ func TestFalseClaimsOfRedDoNotKeepATrueOneWaiting(t *testing.T) {
 	// come after five seconds.
 	for range 500 {
 		h.mono += 10 * time.Millisecond
-		if _, err := q.Offer([]byte("forged"), "api", 4); err == nil {
+		if _, err := q.Offer([]byte("forged"), "radio", 4); err == nil {
 			lies++
 		}
 		for it := q.TryNext(); it != nil; it = q.TryNext() {
@@ -99,7 +99,7 @@ func TestFalseClaimsOfRedDoNotKeepATrueOneWaiting(t *testing.T) {
 	if lies > 3+2+2*5+1 {
 		t.Errorf("%d forged claims were verified in 5 s", lies)
 	}
-	q.Offer([]byte("forged"), "api", 4)
+	q.Offer([]byte("forged"), "radio", 4)
 	q.Offer([]byte("true"), "feed", 4)
 	it := q.TryNext()
 	if string(it.Bytes) != "true" {
@@ -111,7 +111,7 @@ func TestFalseClaimsOfRedDoNotKeepATrueOneWaiting(t *testing.T) {
 		it.Done(nil, true)
 	} else {
 		h.mono += time.Second
-		it, err := q.Offer([]byte("true"), "api", 4)
+		it, err := q.Offer([]byte("true"), "radio", 4)
 		if err != nil {
 			t.Fatalf("a doubtful way is closed: %v", err)
 		}
@@ -119,7 +119,7 @@ func TestFalseClaimsOfRedDoNotKeepATrueOneWaiting(t *testing.T) {
 		it.Done(nil, true)
 	}
 	for range 4 {
-		if _, err := q.Offer([]byte("x"), "api", 1); err != nil {
+		if _, err := q.Offer([]byte("x"), "radio", 1); err != nil {
 			t.Errorf("still held to the rate: %v", err)
 		}
 	}
