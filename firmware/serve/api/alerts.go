@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -128,6 +129,9 @@ const LargestMessage = 2 << 20
 
 const capXML = "application/cap+xml"
 
+// The bytes of a RawBody are the server's again when a handler ends: what may
+// outlive it gets a copy.
+
 type rawIn struct {
 	RawBody []byte `contentType:"application/cap+xml"`
 }
@@ -153,7 +157,7 @@ func (s *Server) registerAlerts() {
 	}, large)
 	add(s, access.Operator, http.MethodPost, "/commands", "take-command", "Take a signed command (DSSE): verified here before it is carried out", s.takeCommand, large)
 	add(s, access.Operator, http.MethodPost, "/documents", "offer-document", "Hand in the site's file that a signed configuration command names by its digest", func(ctx context.Context, in *yamlIn) (*body[Text], error) {
-		t, err := s.box.OfferDocument(ctx, in.RawBody)
+		t, err := s.box.OfferDocument(ctx, bytes.Clone(in.RawBody))
 		if err != nil {
 			return nil, s.refused(http.StatusConflict, err)
 		}
@@ -171,7 +175,7 @@ func (s *Server) registerAlerts() {
 }
 
 func (s *Server) takeAlert(ctx context.Context, in *rawIn) (*body[Verdict], error) {
-	v, err := s.box.TakeAlert(ctx, in.RawBody, GrantOf(ctx).Via)
+	v, err := s.box.TakeAlert(ctx, bytes.Clone(in.RawBody), GrantOf(ctx).Via)
 	if err != nil {
 		return nil, s.later(err)
 	}
@@ -179,7 +183,7 @@ func (s *Server) takeAlert(ctx context.Context, in *rawIn) (*body[Verdict], erro
 }
 
 func (s *Server) takeCommand(ctx context.Context, in *dsseIn) (*body[CommandVerdict], error) {
-	v, err := s.box.TakeCommand(ctx, in.RawBody, GrantOf(ctx).Via)
+	v, err := s.box.TakeCommand(ctx, bytes.Clone(in.RawBody), GrantOf(ctx).Via)
 	if err != nil {
 		return nil, s.later(err)
 	}
