@@ -259,7 +259,7 @@ func (e *Envelope) JSON() ([]byte, error) {
 		w.Payload = []byte{}
 	}
 	for _, s := range e.Signatures {
-		w.Signatures = append(w.Signatures, sig{s.KeyID, s.Sig})
+		w.Signatures = append(w.Signatures, sig(s))
 	}
 	return json.Marshal(w)
 }
