@@ -56,10 +56,7 @@ func bookOpts(bp *Blueprint) book.Opts {
 	if d := a.Early.Duration(); d > 0 {
 		o.Tolerance = point.Span(d)
 	}
-	o.MayEnd = func(by, of string) bool {
-		i, ok := bp.Trust.Issuer(by)
-		return ok && i.Grant.MayAmend(of)
-	}
+	o.MayEnd = book.Amends(bp.Trust)
 	return o
 }
 
