@@ -21,10 +21,9 @@ func atoi(s string) int {
 
 // binary builds edged for the board as a release would and takes its size.
 func binary(b *bench) error {
-	mod, err := exec.CommandContext(b.ctx, "go", "env", "GOMOD").Output()
-	root := filepath.Dir(strings.TrimSpace(string(mod)))
-	if err != nil || root == "." || root == string(filepath.Separator) {
-		return fmt.Errorf("run it within the module: it builds edged for arm64 (%v)", err)
+	root, err := moduleRoot(b)
+	if err != nil {
+		return err
 	}
 	out := filepath.Join(b.dir, "edged-arm64")
 	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, "./cmd/edged")

@@ -67,6 +67,8 @@ var measures = []measure{
 		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: tcpSlow},
 	{goals: []goal{{"acquire.tcp_50x100_100ms_cpu_pct", atMost, 4}},
 		most: 4 * time.Minute, mostLong: 10 * time.Minute, run: tcpFast},
+	{goals: []goal{{"acquire.fuzz", atMost, 0}},
+		most: 10 * time.Minute, mostLong: 8 * time.Hour, run: fuzzing},
 	{goals: []goal{{"acquire.new_sensor_lines", atMost, 40}},
 		most: time.Minute, mostLong: time.Minute, run: newSensorLines, quiet: true},
 	{goals: []goal{{"history.gb_written_year", atMost, 130}, {"history.query_ms_p99", atMost, 100}},

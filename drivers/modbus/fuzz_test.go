@@ -85,6 +85,19 @@ func FuzzTCPFraming(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 0xff, 0xff, 1})
 	f.Add([]byte{0, 1, 0, 0, 0, 1, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		// The same bytes, looked at for an RTU answer: it claims none that is not
+		// there whole.
+		if s, _ := shapeOf(1, []byte{readHoldings, 0, 0, 0, 1}); (&lookout{}).heard(b, s) {
+			there := false
+			for i := range b {
+				for _, n := range []int{exceptionLen, s.size} {
+					there = there || i+n <= len(b) && sealed(b[i:i+n])
+				}
+			}
+			if !there {
+				t.Fatalf("an RTU answer in % x", b)
+			}
+		}
 		frame, err := readFrame(bytes.NewReader(b))
 		if err != nil {
 			return

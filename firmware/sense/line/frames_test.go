@@ -8,6 +8,7 @@ import (
 	"tocsin/drivers"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/sense/profile"
 )
 
 // watchedBus is a bus whose frames the test writes.
@@ -128,4 +129,33 @@ func TestAUnitThatSaysWhatItIsConfirmsNoWrite(t *testing.T) {
 			t.Errorf("%s, not %s", got, want[i])
 		}
 	}
+}
+
+// Whatever is heard on a line can be shown: no panic, one meaning a frame, in
+// both languages.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte{3, 0, 2, 0, 3}, []byte{3, 6, 4, 0xD2, 0, 5, 0, 0}, uint8(drivers.FrameAnswer))
+	f.Add([]byte{43, 14, 1, 0}, []byte{43}, uint8(drivers.FrameLate))
+	f.Add([]byte{1}, []byte{0x81}, uint8(drivers.FrameAnswer))
+	f.Add([]byte{6, 0, 1}, []byte{6, 0}, uint8(drivers.FrameStray))
+	p, ps := profile.Parse("two.yaml", []byte(twoYAML))
+	if p == nil {
+		f.Fatal(ps)
+	}
+	f.Fuzz(func(t *testing.T, asked, heard []byte, kind uint8) {
+		if len(asked) > 300 || len(heard) > 300 {
+			return
+		}
+		b := &watchedBus{fakeBus: newFake()}
+		l := New(Config{Name: "west", Units: []Unit{{Device: "rain", Unit: 7, Profile: p}}}, b, opts(&sink{}))
+		k := drivers.FrameKind(kind%4) + drivers.FrameAsked
+		b.frame(drivers.FrameAsked, 7, asked...)
+		b.frame(k, 7, heard...)
+		b.show(drivers.Frame{Kind: k, Unit: 9, PDU: heard, Wire: asked})
+		for _, fr := range l.Frames() {
+			if fr.Meaning.In(phrase.EN) == "" || fr.Meaning.In(phrase.ZH) == fr.Meaning.In(phrase.EN) {
+				t.Fatalf("% x after % x: %q", heard, asked, fr.Meaning.In(phrase.EN))
+			}
+		}
+	})
 }

@@ -87,6 +87,25 @@ func FuzzDecode(f *testing.F) {
 				p = q
 			}
 		}
+		for i := range p.Writes {
+			w := &p.Writes[i]
+			if w.Setting == nil {
+				continue
+			}
+			v, ok := w.Setting.Decode(data)
+			if ok != (len(data) == 2*w.Setting.Words() && !math.IsNaN(v) && !math.IsInf(v, 0)) {
+				t.Fatalf("%s of % x: %v %v", w.ID, data, v, ok)
+			}
+			if words, err := w.Setting.Encode(v); ok && err == nil {
+				var b []byte
+				for _, x := range words {
+					b = append(b, byte(x>>8), byte(x))
+				}
+				if got, ok := w.Setting.Decode(b); !ok || got != v {
+					t.Fatalf("%s: %v is written so that it reads %v", w.ID, v, got)
+				}
+			}
+		}
 		var vs []Value
 		if p.Via == Text {
 			fields, err := p.Record.Cut(line)

@@ -452,11 +452,15 @@ func FuzzAPickIsReadOrRefused(f *testing.F) {
 	f.Add("level=holding 0x0002 float32 CDAB x0.001 m 0..20")
 	f.Add("a=coil 1")
 	f.Add("x=input 65535 uint64 1..2")
+	f.Add("version: 1\nprofile: draft\nname: {zh: 表, en: x}\nmanual: none\nvia: modbus\npoints:\n  - {id: v, name: {zh: 值, en: v}, read: holding 0, unit: m}\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		if p, err := ParsePick(s); err == nil {
 			if p.ID == "" || p.Scale == 0 || p.Unit == "" || p.Min != nil && *p.Min >= *p.Max {
 				t.Errorf("%q gives %+v", s, p)
 			}
+		}
+		if p, err := Draft("draft", s); err == nil && (p.Name != "draft" || p.Proof != nil) {
+			t.Errorf("%q gives a draft %+v", s, p)
 		}
 	})
 }

@@ -282,3 +282,27 @@ func TestAReloadForgetsNoHeldValueAndClearsWhatIsGone(t *testing.T) {
 		t.Errorf("%v", w.faults)
 	}
 }
+
+// Whatever a damaged disk gives as what was held: it is refused or held, and what
+// is held is written only as the profile allows.
+func FuzzRecall(f *testing.F) {
+	f.Add([]byte(`{"gate.opening":{"value":20,"who":{"name":"李梅","via":"socket"},"at":{"mono":1,"wall":"2026-06-14T22:40:00Z","boot":"a","trust":"set"}}}`))
+	f.Add([]byte(`{"gate.opening":null,"x":{}}`))
+	f.Add([]byte(`[`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := newWorld(gate)
+		w.recalled = false
+		w.Recall(b)
+		for range 3 {
+			w.Restore(t.Context())
+		}
+		for id, v := range w.value {
+			if id != gate.ID || v != gate.FailSafe {
+				t.Fatalf("%q wrote %v to %s", b, v, id)
+			}
+		}
+		if _, err := w.Set(t.Context(), gate.ID, 7, Who{"李梅", "socket"}); err != nil || w.value[gate.ID] != 7 {
+			t.Fatalf("after %q: %v", b, err)
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// fuzzing counts the parsers of outside bytes that no fuzz target reaches (see
+// parsersIn), and the targets that fail: for some seconds each, or ten minutes in
+// full.
+func fuzzing(b *bench) error {
+	root, err := moduleRoot(b)
+	if err != nil {
+		return err
+	}
+	targets, bare, stale, err := parsersIn(root)
+	if err != nil {
+		return err
+	}
+	if len(stale) > 0 {
+		return fmt.Errorf("the table of what is no parser is out of step: %s", strings.Join(stale, ", "))
+	}
+	for _, p := range bare {
+		b.log("%s takes bytes, and no fuzz target reaches it", p)
+	}
+	each := choose(b.long, 10*time.Minute, 5*time.Second)
+	failed := 0
+	for _, t := range targets {
+		if b.ctx.Err() != nil {
+			return b.ctx.Err()
+		}
+		c := exec.CommandContext(b.ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", each.String(), "./"+t.room)
+		c.Dir = root
+		out, err := c.CombinedOutput()
+		var exit *exec.ExitError
+		switch {
+		case errors.As(err, &exit) && strings.Contains(string(out), "--- FAIL"):
+			failed++
+			b.log("%s in %s: %s", t.name, t.room, strings.TrimSpace(string(out)))
+		case err != nil:
+			return fmt.Errorf("%s in %s: %w: %s", t.name, t.room, err, strings.TrimSpace(string(out)))
+		}
+	}
+	b.log("%d targets for %v each: %d failed, %d parsers without one", len(targets), each, failed, len(bare))
+	b.tell("acquire.fuzz", float64(len(bare)+failed), len(targets))
+	return nil
+}
+
+// moduleRoot is the folder of go.mod.
+func moduleRoot(b *bench) (string, error) {
+	mod, err := exec.CommandContext(b.ctx, "go", "env", "GOMOD").Output()
+	root := filepath.Dir(strings.TrimSpace(string(mod)))
+	if err != nil || root == "." || root == string(filepath.Separator) {
+		return "", fmt.Errorf("run it within the module: it needs the source (%v)", err)
+	}
+	return root, nil
+}

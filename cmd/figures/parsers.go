@@ -1,0 +1,245 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	goprinter "go/printer"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// parserRooms are where what comes from outside is read on the way to a value.
+var parserRooms = []string{
+	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
+	"drivers/pulse", "drivers/audio", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
+	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
+}
+
+// bytesOf are the types by which bytes come in; lines count at exported doors.
+var (
+	bytesOf = []string{"[]byte", "[][]byte", "io.Reader", "*bufio.Reader", "net.Conn", "drivers.Chunk", "drivers.Answer", "[]drivers.Sample", "[]uint16"}
+	linesOf = []string{"string", "[]string"}
+)
+
+// noParser are the functions that take bytes or lines and parse nothing from
+// outside, each with why. A new function is a parser until it is named here.
+var noParser = map[string]string{
+	"drivers.(*Reopener).Name":              "a word for a log",
+	"drivers.ParseTable":                    "one of four words, of a profile that Parse has bounded",
+	"drivers/serial.(*ear).Read":            "moves bytes",
+	"drivers/serial.(*Port).Write":          "what we send",
+	"drivers/serial.(*Port).write":          "what we send",
+	"drivers/serial.(*Port).deliver":        "moves bytes",
+	"drivers/serial.Open":                   "a path of the site",
+	"drivers/serial.Holders":                "a path of the site; /proc is the kernel's",
+	"drivers/serial.CharBits":               "a format that the site's proof has held to its shape",
+	"drivers/modbus.(*Line).Send":           "what we send",
+	"drivers/modbus.(*Line).raw":            "what we send",
+	"drivers/modbus.(*Line).who":            "what we send",
+	"drivers/modbus.(*rtu).send":            "what we send",
+	"drivers/modbus.(*rtu).probe":           "what we send",
+	"drivers/modbus.(*rtu).exchange":        "what we send; what comes goes through hear and take",
+	"drivers/modbus.(*tcp).send":            "what we send",
+	"drivers/modbus.(*tcp).probe":           "what we send; what comes goes through lookout.heard",
+	"drivers/modbus.(*tcp).exchange":        "what we send; what comes goes through readFrame and shape.pdu",
+	"drivers/modbus.(*tcp).rest":            "reads a bounded number of bytes for lookout.heard",
+	"drivers/modbus.(*stream).deliver":      "moves bytes",
+	"drivers/modbus.(*stream).Write":        "what we send",
+	"drivers/modbus.(*ledger).sending":      "what we send",
+	"drivers/modbus.(*ledger).owed":         "what we send",
+	"drivers/modbus.(*Line).WriteRegisters": "what we send",
+	"drivers/modbus.(*watch).tcp":           "shows what was parsed",
+	"drivers/modbus.(*watch).stray":         "shows bytes as they are",
+	"drivers/modbus.contextDeadline":        "sets a deadline",
+	"drivers/modbus.DialStream":             "an address of the site",
+	"drivers/modbus.NewTCP":                 "an address of the site",
+	"drivers/gpio.OpenInput":                "a pin of the site",
+	"drivers/gpio.OpenOutput":               "a pin of the site",
+	"drivers/i2c.Open":                      "a path of the site",
+	"drivers/i2c.(*Bus).Tx":                 "moves bytes",
+	"drivers/i2c.(*guarded).Tx":             "moves bytes and compares two readings",
+	"drivers/i2c.New":                       "a chip's word, of a profile",
+	"drivers/onewire.New":                   "a path of the site",
+	"drivers/pulse.(*Board).Contact":        "a pin of the site",
+	"drivers/audio.(*FileStream).put":       "what we sound",
+	"drivers/audio.long":                    "a part of a structure that the kernel gave",
+	"firmware/sense/profile.Load":           "reads the file that Parse parses",
+	"firmware/sense/profile.ChipChannels":   "a chip's word, held against a table",
+	"firmware/sense/line.(*Line).Output":    "looks ids up",
+	"firmware/sense/line.(*Line).Sense":     "looks ids up",
+	"firmware/sense/line.(*Line).Set":       "looks ids up; a value is held by Setting.Encode",
+	"firmware/sense/line.(*Line).decoded":   "hands the bytes to Profile.Decode",
+	"firmware/sense/line.(*Polled).decoded": "hands the samples to Profile.DecodeSamples",
+	"firmware/sense/scan.Settings":          "rates and formats, which the API has bounded",
+	"firmware/sense/scan.Tables":            "one of four words each",
+	"firmware/sense/scan.Skeleton":          "a name that Draft and Parse hold to its shape",
+	"firmware/serve/proxy.(*Proxy).admit":   "counts connections",
+	"firmware/serve/proxy.(*Proxy).leave":   "counts connections",
+	"firmware/serve/proxy.(*Proxy).client":  "reads by readRequest, answers by answer",
+	"firmware/keep/config.Load":             "reads the file that Parse parses",
+}
+
+// fuzzTarget is one fuzz target of a room.
+type fuzzTarget struct{ room, name string }
+
+// parsersIn reads the rooms' source: every function that takes bytes or lines,
+// and every fuzz target. bare are the parsers that no target of their room
+// reaches, over the calls by name from its body on; stale the entries of noParser
+// that name nothing, or that a target reaches after all.
+func parsersIn(root string) (targets []fuzzTarget, bare, stale []string, err error) {
+	seen := map[string]bool{}
+	for _, room := range parserRooms {
+		r, err := readRoom(filepath.Join(root, room))
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("%s: %w", room, err)
+		}
+		reached := r.reached()
+		for _, name := range slices.Sorted(maps.Keys(r.targets)) {
+			targets = append(targets, fuzzTarget{room, name})
+		}
+		for _, f := range r.parsers {
+			id := room + "." + f.id
+			seen[id] = true
+			_, excused := noParser[id]
+			switch {
+			case !excused && !reached[f.name]:
+				bare = append(bare, id)
+			case excused && f.name != "New" && reached[f.name] && len(r.byName[f.name]) == 1:
+				stale = append(stale, id+" (a target reaches it)")
+			}
+		}
+	}
+	for id := range noParser {
+		if !seen[id] {
+			stale = append(stale, id+" (there is none)")
+		}
+	}
+	slices.Sort(stale)
+	return targets, bare, stale, nil
+}
+
+// roomSource is what is known of one room's functions.
+type roomSource struct {
+	parsers []struct{ id, name string }
+	byName  map[string][]map[string]bool // the names that the functions of a name call
+	targets map[string]map[string]bool
+}
+
+func readRoom(dir string) (*roomSource, error) {
+	r := &roomSource{byName: map[string][]map[string]bool{}, targets: map[string]map[string]bool{}}
+	set := token.NewFileSet()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() || !strings.HasSuffix(e.Name(), ".go") {
+			continue
+		}
+		f, err := parser.ParseFile(set, filepath.Join(dir, e.Name()), nil, 0)
+		if err != nil {
+			return nil, err
+		}
+		test := strings.HasSuffix(e.Name(), "_test.go")
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
+			}
+			name, calls := fn.Name.Name, called(fn.Body)
+			if test && strings.HasPrefix(name, "Fuzz") && fn.Recv == nil {
+				r.targets[name] = calls
+				continue
+			}
+			r.byName[name] = append(r.byName[name], calls)
+			if !test && takes(set, fn) {
+				r.parsers = append(r.parsers, struct{ id, name string }{ident(set, fn), name})
+			}
+		}
+	}
+	return r, nil
+}
+
+// called gives the names of what is called, or handed on, in a body.
+func called(b *ast.BlockStmt) map[string]bool {
+	out := map[string]bool{}
+	ast.Inspect(b, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			for _, x := range append([]ast.Expr{n.Fun}, n.Args...) {
+				switch x := x.(type) {
+				case *ast.Ident:
+					out[x.Name] = true
+				case *ast.SelectorExpr:
+					out[x.Sel.Name] = true
+				}
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// takes tells whether a function takes bytes, or lines at an exported door.
+func takes(set *token.FileSet, fn *ast.FuncDecl) bool {
+	for _, p := range fn.Type.Params.List {
+		t := spelled(set, p.Type)
+		if slices.Contains(bytesOf, t) || fn.Name.IsExported() && slices.Contains(linesOf, t) {
+			return true
+		}
+	}
+	return false
+}
+
+func ident(set *token.FileSet, fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	return "(" + spelled(set, fn.Recv.List[0].Type) + ")." + fn.Name.Name
+}
+
+func spelled(set *token.FileSet, n ast.Node) string {
+	var b strings.Builder
+	if goprinter.Fprint(&b, set, n) != nil {
+		return ""
+	}
+	return b.String()
+}
+
+// reached follows the calls from the room's fuzz targets.
+func (r *roomSource) reached() map[string]bool {
+	out := map[string]bool{}
+	var todo []string
+	for _, calls := range r.targets {
+		todo = append(todo, slices.Collect(maps.Keys(calls))...)
+	}
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if out[name] {
+			continue
+		}
+		out[name] = true
+		for _, calls := range r.byName[name] {
+			todo = append(todo, slices.Collect(maps.Keys(calls))...)
+		}
+	}
+	return out
+}
+
+// withoutCorpus gives the targets that keep no corpus in the tree.
+func withoutCorpus(root string, targets []fuzzTarget) (out []string) {
+	for _, t := range targets {
+		kept, _ := fs.Glob(os.DirFS(root), t.room+"/testdata/fuzz/"+t.name+"/*")
+		if len(kept) == 0 {
+			out = append(out, t.room+"."+t.name)
+		}
+	}
+	return out
+}
