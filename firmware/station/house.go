@@ -88,6 +88,7 @@ type House struct {
 	announcer  *announce.Announcer
 	house      *output.House
 	setpoints  *setpoint.Desk
+	forms      forms
 	desk       *order.Desk
 	lines      lineSet
 	scans      sync.Map // lines that are being scanned

@@ -292,3 +292,39 @@ func TestACounterIsJudgedByTheOneAccountOfGains(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryWideTypeInAllFourOrders: the bytes of a value as the wire has them,
+// by places written out here and not reckoned as the package does. What no shipped
+// profile uses is held by this and by TestEveryTypeInEveryOrder.
+func TestEveryWideTypeInAllFourOrders(t *testing.T) {
+	places := map[int]map[Order][]int{
+		2: {ABCD: {0, 1}, CDAB: {0, 1}, BADC: {1, 0}, DCBA: {1, 0}},
+		4: {ABCD: {0, 1, 2, 3}, CDAB: {2, 3, 0, 1}, BADC: {1, 0, 3, 2}, DCBA: {3, 2, 1, 0}},
+		8: {ABCD: {0, 1, 2, 3, 4, 5, 6, 7}, CDAB: {6, 7, 4, 5, 2, 3, 0, 1}, BADC: {1, 0, 3, 2, 5, 4, 7, 6}, DCBA: {7, 6, 5, 4, 3, 2, 1, 0}},
+	}
+	for _, c := range []struct {
+		typ   Type
+		big   string // most significant byte first
+		value float64
+	}{
+		{Int16, "8001", -32767}, {Uint16, "8001", 32769}, {Float16, "C248", -3.140625}, {BCD16, "1234", 1234},
+		{Int32, "80000102", -2147483390}, {Uint32, "80000102", 2147483906}, {Float32, "C0980000", -4.75}, {BCD32, "12345678", 12345678},
+		{Int64, "FFFFFF1234567890", -1021324134256}, {Uint64, "0000001234567890", 78187493520}, {Float64, "C013000000000000", -4.75}, {BCD64, "0012345678901234", 12345678901234},
+	} {
+		big, err := hex.DecodeString(c.big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for order, at := range places[len(big)] {
+			wire := make([]byte, len(big))
+			for i, p := range at {
+				wire[i] = big[p]
+			}
+			p := good(t, with("  - {id: v, name: {zh: 值, en: v}, read: holding 0, unit: m, type: "+string(c.typ)+", order: "+string(order)+"}\n"))
+			v := p.Decode(Request{Table: drivers.Holding, Count: uint16(len(wire) / 2), Points: []int{0}}, wire)[0]
+			if v.Quality != point.Good || v.Value != c.value {
+				t.Errorf("%s %s of % X is %v %v, want %v", c.typ, order, wire, v.Value, v.Quality, c.value)
+			}
+		}
+	}
+}

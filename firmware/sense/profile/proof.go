@@ -216,7 +216,10 @@ func (p *Profile) same(vs []Value, want map[string]Given) error {
 
 // at names a point with the place that it is read from, as the maker's table
 // has it: "level (holding 0x0015)".
-func (p *Profile) at(i int) string {
+func (p *Profile) at(i int) string { return p.Points[i].ID + " (" + p.Place(i) + ")" }
+
+// Place is where a point is read: "holding 0x0015", "channel level", "field 2".
+func (p *Profile) Place(i int) string {
 	pt := &p.Points[i]
 	place := ""
 	switch {
@@ -234,7 +237,7 @@ func (p *Profile) at(i int) string {
 			place += map[bool]string{true: ".high", false: ".low"}[pt.High]
 		}
 	}
-	return pt.ID + " (" + place + ")"
+	return place
 }
 
 func (p *Profile) proveWrite(d Proof) (*Write, error) {

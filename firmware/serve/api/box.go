@@ -25,6 +25,10 @@ type Box interface {
 	Frames(line string) ([]Frame, error)
 	// Scan proves that a scan may begin; ErrUnknown where there is no such line.
 	Scan(q ScanQuery, who Who) (ScanRun, error)
+	// Profiles gives the kinds of device that the box knows; Profile what to ask
+	// for one, ErrUnknown where there is none of the name.
+	Profiles() []ProfileInfo
+	Profile(name string) (ProfileForm, error)
 	// Setpoints gives what people may set on devices.
 	Setpoints() []Setpoint
 	// Set sets a value on a device in a person's name, and reads it back before

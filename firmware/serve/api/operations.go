@@ -94,6 +94,7 @@ func (s *Server) register() {
 	s.registerHistory()
 	s.registerFrames()
 	s.registerSetpoints()
+	s.registerProfiles()
 	s.registerStreams()
 
 	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)

@@ -187,6 +187,16 @@ func (b *Box) Readings() []api.Reading { return b.readings }
 // Lines gives the lines.
 func (b *Box) Lines() []api.Line { return b.lines }
 
+// Profiles gives one kind of device.
+func (b *Box) Profiles() []api.ProfileInfo {
+	return []api.ProfileInfo{{Profile: "generic-rain-rs485", Name: phrase.Text{ZH: "翻斗雨量计", EN: "Tipping-bucket rain gauge"}, Via: "modbus", Generic: true}}
+}
+
+// Profile gives its form.
+func (b *Box) Profile(string) (api.ProfileForm, error) {
+	return api.ProfileForm{ProfileInfo: b.Profiles()[0], Fields: []api.FormField{{Key: "devices.unit", Type: "whole", Label: text("form.unit", "站号", "unit number"), Required: true}}}, nil
+}
+
 // Setpoints gives a gate that may be set and a siren that may not.
 func (b *Box) Setpoints() []api.Setpoint {
 	no := text("setpoint.sounds", "relay.1 是发声输出的继电器", "relay.1 is an output's relay")
