@@ -126,7 +126,9 @@ func ParseIdentification(b []byte) (objects []Object, next byte, more bool) {
 	if len(b) < 4 {
 		return nil, 0, false
 	}
-	more, next = b[1] == 0xFF, b[2]
+	if more = b[1] == 0xFF; more {
+		next = b[2]
+	}
 	rest := b[4:]
 	for range b[3] {
 		if len(rest) < 2 || len(rest) < 2+int(rest[1]) {

@@ -95,7 +95,7 @@ func FuzzWhatAUnitSaysOfItself(f *testing.F) {
 			d.take(o)
 		}
 		d.Server, d.Text = ParseServerID(server)
-		if len(os) > 255 || !more && next != 0 && len(b) > 2 && b[1] != 0xFF && next != b[2] {
+		if len(os) > 255 || !more && next != 0 || more && (len(b) < 4 || b[1] != 0xFF) {
 			t.Fatalf("%d objects, more %v, next %d", len(os), more, next)
 		}
 		for _, s := range append([]string{d.Vendor, d.Product, d.Revision, d.URL, d.Name, d.Model, d.Application, d.Text}, d.Other...) {
