@@ -143,20 +143,19 @@ func ParseIdentification(b []byte) (objects []Object, next byte, more bool) {
 // ParseServerID reads the answer to function 17 after its byte count. What it
 // means is the maker's; text is its printable part where that is most of it.
 func ParseServerID(b []byte) (server []byte, text string) {
-	b = b[:min(len(b), serverBytes)]
-	server = append([]byte(nil), b...)
-	var best, run []byte
-	for _, c := range append(b, 0) {
-		if c >= 0x20 && c < 0x7F {
-			run = append(run, c)
-			continue
+	server = append([]byte(nil), b[:min(len(b), serverBytes)]...)
+	best := []byte{}
+	for i := 0; i < len(server); i++ {
+		end := i
+		for end < len(server) && server[end] >= 0x20 && server[end] < 0x7F {
+			end++
 		}
-		if len(run) > len(best) {
-			best = append([]byte(nil), run...)
+		if end-i > len(best) {
+			best = server[i:end]
 		}
-		run = run[:0]
+		i = end
 	}
-	if len(best) >= 4 && 2*len(best) > len(b) {
+	if len(best) >= 4 && 2*len(best) > len(server) {
 		text = strings.TrimSpace(string(best))
 	}
 	return server, text
