@@ -70,10 +70,17 @@ func newOffice(t *testing.T, w *town) (first, second *office) {
 // said is one alert of the office.
 type warning struct {
 	msgType, status, severity, headline string
+	response, event                     string
 	refers                              []string
 	expires                             time.Duration
 	ref                                 string
 	text                                []byte
+}
+
+// saysPlain says something that asks nobody to leave.
+func (o *office) saysPlain(a warning) warning {
+	a.response, a.event = "Monitor", "大风"
+	return o.says(a)
 }
 
 func (o *office) says(a warning) warning {
@@ -83,7 +90,7 @@ func (o *office) says(a warning) warning {
 	at := now.Format("2006-01-02T15:04:05-07:00")
 	at = strings.Replace(at, "+00:00", "-00:00", 1) // CAP 1.2, 3.3.2
 	id := fmt.Sprintf("c-%d-%d", now.UnixNano(), o.n)
-	for v, d := range map[*string]string{&a.msgType: "Alert", &a.status: "Actual", &a.severity: "Extreme", &a.headline: "山洪红色预警"} {
+	for v, d := range map[*string]string{&a.msgType: "Alert", &a.status: "Actual", &a.severity: "Extreme", &a.headline: "山洪红色预警", &a.response: "Evacuate", &a.event: "山洪"} {
 		if *v == "" {
 			*v = d
 		}
@@ -97,10 +104,10 @@ func (o *office) says(a warning) warning {
 	}
 	end := strings.Replace(now.Add(a.expires).Format("2006-01-02T15:04:05-07:00"), "+00:00", "-00:00", 1)
 	plain := fmt.Sprintf(`<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>%s</identifier><sender>county@example</sender><sent>%s</sent>`+
-		`<status>%s</status><msgType>%s</msgType><scope>Public</scope>%s<info><language>zh-CN</language><category>Geo</category><event>山洪</event>`+
-		`<responseType>Evacuate</responseType><urgency>Immediate</urgency><severity>%s</severity><certainty>Likely</certainty><expires>%s</expires><senderName>县局</senderName>`+
+		`<status>%s</status><msgType>%s</msgType><scope>Public</scope>%s<info><language>zh-CN</language><category>Geo</category><event>%s</event>`+
+		`<responseType>%s</responseType><urgency>Immediate</urgency><severity>%s</severity><certainty>Likely</certainty><expires>%s</expires><senderName>县局</senderName>`+
 		`<headline>%s</headline><description>请转移。</description><area><areaDesc>黄渡村</areaDesc><geocode><valueName>areaCode</valueName><value>441882103201</value></geocode></area></info></alert>`,
-		id, at, a.status, a.msgType, refs, a.severity, end, a.headline)
+		id, at, a.status, a.msgType, refs, a.event, a.response, a.severity, end, a.headline)
 	signed, err := xmldsig.Sign([]byte(plain), o.key, nil, xmldsig.SignOptions{})
 	if err != nil {
 		o.t.Fatal(err)

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -131,17 +132,20 @@ type oncePlan struct {
 	most    time.Duration
 }
 
+// onceLongest ends what is said once where neither the plan nor the order does.
+const onceLongest = time.Minute
+
 func (h *House) once(o oncePlan) {
 	pl := h.planFor(alarm.WarnedPrefix)
 	if pl == nil {
 		return
 	}
-	step, outs := pl.Notice, h.speakers()
-	switch o.kind {
-	case order.Drill:
-		step, outs = pl.Drill, h.outputsOf(pl.Drill.Outputs)
-	case order.Test:
-		step, outs = pl.Test, h.outputsOf(pl.Test.Outputs)
+	step := map[order.Kind]plan.Step{order.Real: pl.Notice, order.Drill: pl.Drill, order.Test: pl.Test}[o.kind]
+	// On what can speak, unless somebody names outputs: a siren cannot say that it
+	// is a drill, nor what a notice is about.
+	outs := h.speakers()
+	if len(step.Outputs) > 0 {
+		outs = slices.Clone(step.Outputs)
 	}
 	if len(o.outputs) > 0 {
 		outs = o.outputs
@@ -157,10 +161,7 @@ func (h *House) once(o oncePlan) {
 		// A drill begins with its own words; the desk refuses it otherwise.
 		step.Clips = slices.Concat(first, o.clips)
 	}
-	most := step.For.Duration()
-	if o.most > 0 {
-		most = o.most
-	}
+	most := cmp.Or(o.most, step.For.Duration(), onceLongest)
 	if len(outs) == 0 || step.Tone == "" && len(step.Clips) == 0 {
 		return
 	}
