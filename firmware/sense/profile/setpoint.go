@@ -157,7 +157,7 @@ func (w *Write) Takes(v float64) error {
 		return err
 	}
 	if v != 0 && v != 1 {
-		return phrase.E("profile.set_range", "value", v, "unit", "on/off", "min", 0, "max", 1)
+		return phrase.E("profile.set_switch", "value", v)
 	}
 	return nil
 }
