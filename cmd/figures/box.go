@@ -43,6 +43,12 @@ func (b *bench) rngOf(n uint64) *rand.Rand { return rand.New(rand.NewPCG(uint64(
 
 func (b *bench) n(short, long int) int { return choose(b.long, long, short) }
 
+// under makes a folder of the bench's own.
+func (b *bench) under(name string) (string, error) {
+	dir := filepath.Join(b.dir, name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
 // pause waits, or gives the context's error.
 func (b *bench) pause(d time.Duration) error {
 	select {

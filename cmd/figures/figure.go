@@ -110,7 +110,10 @@ func (p *printer) printPeer(l peerPrinted) {
 }
 
 // tell prints a figure's value; n is of how many instances it speaks.
-func (b *bench) tell(figure string, v float64, n int) {
+func (b *bench) tell(figure string, v float64, n int) { b.tellWhy(figure, v, n, "") }
+
+// tellWhy says too what stands behind it.
+func (b *bench) tellWhy(figure string, v float64, n int, why string) {
 	i := slices.IndexFunc(b.goals, func(g goal) bool { return g.figure == figure })
 	g := b.goals[i]
 	if math.IsNaN(v) || n == 0 {
@@ -119,7 +122,7 @@ func (b *bench) tell(figure string, v float64, n int) {
 	}
 	v = round(v, 3)
 	b.out.print(printed{Figure: figure, Value: &v, Unit: g.unit(), Goal: g.String(), Holds: g.holds(v), N: n,
-		Seconds: time.Since(b.begun).Seconds(), Scaled: !b.long})
+		Seconds: time.Since(b.begun).Seconds(), Scaled: !b.long, Why: why})
 	b.log("%s = %v %s (goal %s) over %d", figure, v, g.unit(), g, n)
 }
 

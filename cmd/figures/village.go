@@ -9,6 +9,8 @@ import (
 
 	"tocsin/hwtest/ear"
 	"tocsin/hwtest/gauge"
+	"tocsin/hwtest/line"
+	"tocsin/hwtest/nmea"
 	"tocsin/hwtest/storm"
 )
 
@@ -22,6 +24,7 @@ type wired struct {
 	shared                bool
 	siren, motor, speaker bool
 	others                bool // the talking gauge and the unit behind the gateway too
+	sky                   bool // a GNSS receiver that sets the box's clock
 }
 
 // village is the simulated village with the ear that listens to its horn.
@@ -32,6 +35,9 @@ type village struct {
 	ear   *ear.Ear
 	horn  string
 	cross *crossing
+	sky   *line.Line
+	quiet chan struct{} // closed: the receiver says nothing more
+	more  string        // further sections of the site's file
 }
 
 // crossing notes the last bit of the first answer that carries a value over the
@@ -79,11 +85,25 @@ func (b *bench) village(w wired) (*village, error) {
 			return nil, err
 		}
 	}
+	if w.sky {
+		if v.sky, err = line.New(line.Config{Baud: 9600, Path: filepath.Join(b.dir, "sky")}); err != nil {
+			v.Close()
+			return nil, err
+		}
+		v.quiet = make(chan struct{})
+		var receiver nmea.Station
+		receiver.Set(func(s *nmea.Sky, _ *nmea.Air) { s.Fix, s.Mode = 1, "A" })
+		go receiver.Talk(v.sky.Say, time.Second, v.quiet)
+	}
 	return v, nil
 }
 
 // Close takes it down.
 func (v *village) Close() {
+	if v.sky != nil {
+		close(v.quiet)
+		v.sky.Close()
+	}
 	if v.ear != nil {
 		v.ear.Close()
 	}
@@ -97,7 +117,7 @@ func (v *village) site() (string, error) {
 	p := func(format string, a ...any) { fmt.Fprintf(&s, format+"\n", a...) }
 	out := "out"
 	p("version: 1")
-	p(`site: {id: "441882103201", name: {zh: 黄渡村, en: Huangdu}, datum: 1985, languages: [cmn, yue]}`)
+	p(`site: {id: "441882103201", name: {zh: 黄渡村, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}`)
 	p("lines:\n  field: {port: %s, baud: 9600}", v.Port(storm.FieldPort))
 	if v.w.shared {
 		out = "field"
@@ -107,7 +127,13 @@ func (v *village) site() (string, error) {
 	if v.w.others {
 		p("  text: {port: %s, baud: 9600}\n  up: {tcp: %q}", v.Port(storm.TextPort), v.Gateway.Addr())
 	}
+	if v.w.sky {
+		p("  sky: {port: %s, baud: 9600}", v.sky.Path())
+	}
 	p("devices:")
+	if v.w.sky {
+		p("  sky: {profile: generic-gnss-nmea, line: sky}")
+	}
 	p("  rain-a: {profile: generic-rain-rs485, line: field, unit: %d, every: 1s}", storm.UnitRainA)
 	p("  rain-b: {profile: generic-rain-rs485, line: field, unit: %d, every: 1s}", storm.UnitRainB)
 	p("  river: {profile: generic-radar-level-rs485, line: field, unit: %d, zero: 96.20 m, every: 500ms}", storm.UnitRiver)
@@ -135,7 +161,7 @@ func (v *village) site() (string, error) {
 	p("  flash-flood:\n    name: {zh: 山洪, en: flash flood}\n    set_by: {name: 台架, date: 2026-05-12}")
 	p("    any_of:\n      - {point: rain-a.total, over: 5m, prepare: 20 mm, evacuate: 40 mm}")
 	p("      - {point: river.level, prepare: 101.20 m, evacuate: 102.40 m, clear_below: 100.90 m, for: 10s}")
-	p("plan: bench")
+	p("plan: bench\n%s", v.more)
 	return v.b.site(s.String())
 }
 

@@ -65,15 +65,17 @@ var arrows = map[string][]string{
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	"cmd/makeclips":                   {"firmware/sound/speech"},
 	"cmd/village":                     {"hwtest/"},
-	"cmd/figures":                     {"hwtest/", "configs"},
-	"hwtest/line":                     {},
-	"hwtest/gauge":                    {"hwtest/"},
-	"hwtest/ear":                      {},
-	"hwtest/storm":                    {"hwtest/"},
-	"hwtest/powercut":                 {},
-	"hwtest/nmea":                     {},
-	"hwtest/sdi12":                    {},
-	"hwtest/capgen":                   {},
+	// The figures sign as a county's desk does, and run the queue's flood, the book's
+	// walks and the reader of alerts, which are the firmware's own.
+	"cmd/figures":     {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/intake", "firmware/decide/intake/flood"},
+	"hwtest/line":     {},
+	"hwtest/gauge":    {"hwtest/"},
+	"hwtest/ear":      {},
+	"hwtest/storm":    {"hwtest/"},
+	"hwtest/powercut": {},
+	"hwtest/nmea":     {},
+	"hwtest/sdi12":    {},
+	"hwtest/capgen":   {},
 }
 
 func allowed(from, to string) bool {
