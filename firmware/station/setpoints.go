@@ -63,7 +63,7 @@ func (bp *Blueprint) setpoints() []setpoint.Spec {
 
 // noisy says why a write may not be set by people: it is an output's own relay or
 // contactor, under whatever name the profile has for that coil, or a register of
-// a device that an output is switched or supervised by.
+// a device that an output is switched or supervised by, or that keys hang on.
 func (bp *Blueprint) noisy(u UnitPlan, w *profile.Write) phrase.Message {
 	id := u.Device + "." + w.ID
 	for _, o := range bp.Outputs {
@@ -71,15 +71,22 @@ func (bp *Blueprint) noisy(u UnitPlan, w *profile.Write) phrase.Message {
 			if ref.Device != u.Device || ref.Device == "" {
 				continue
 			}
-			if w.Setting != nil {
-				return phrase.M("setpoint.beside_output", "id", id, "output", o.Name, "device", u.Device)
-			}
-			if own, ok := u.Profile.Write(ref.Part); ok && (w.Addr == own.Addr || own.Timed != nil && own.Timed.Table == drivers.Coil && w.Addr == own.Timed.Addr) {
+			if own, ok := u.Profile.Write(ref.Part); ok && w.Setting == nil && (w.Addr == own.Addr || own.Timed != nil && own.Timed.Table == drivers.Coil && w.Addr == own.Timed.Addr) {
 				return phrase.M("setpoint.sounds", "id", id, "output", o.Name)
+			}
+			// Boards have coils that switch all relays: one that is not read back as
+			// itself may be such a one.
+			if w.Setting != nil || w.Confirm == nil || w.Confirm.Table != drivers.Coil || w.Confirm.Addr != w.Addr {
+				return phrase.M("setpoint.beside_output", "id", id, "output", o.Name, "device", u.Device)
 			}
 		}
 		if w.Setting != nil && o.Sensed.Device == u.Device && u.Device != "" {
 			return phrase.M("setpoint.beside_output", "id", id, "output", o.Name, "device", u.Device)
+		}
+	}
+	for _, in := range bp.Inputs {
+		if w.Setting != nil && in.Input.Device == u.Device && u.Device != "" {
+			return phrase.M("setpoint.beside_key", "id", id, "device", u.Device)
 		}
 	}
 	return phrase.Message{}

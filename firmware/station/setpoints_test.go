@@ -98,9 +98,11 @@ func aliased(t *testing.T) string {
 	c := profile.CRC(frame)
 	whole := fmt.Sprintf("% X", append(frame, byte(c), byte(c>>8)))
 	return strings.Replace(s, "proof:\n", `  - {id: lamp, name: {zh: 灯, en: lamp}, write: coil 0}
+  - {id: all, name: {zh: 全部, en: all}, write: coil 0x00FF}
   - {id: mode, name: {zh: 方式, en: mode}, write: holding 0x4000, unit: "1", range: [0, 3]}
 proof:
   - {sent: "01 05 00 00 FF 00 8C 3A", heard: "01 05 00 00 FF 00 8C 3A", does: {write: lamp, on: true}}
+  - {sent: "01 05 00 FF FF 00 BC 0A", heard: "01 05 00 FF FF 00 BC 0A", does: {write: all, on: true}}
   - {sent: "`+whole+`", heard: "`+whole+`", does: {write: mode, value: 1}}
 `, 1)
 }
@@ -206,6 +208,7 @@ func TestNobodySetsWhatSounds(t *testing.T) {
 	for id, want := range map[string]string{
 		"relay.1": "only alarms, drills and STOP", "relay.8": "only alarms, drills and STOP", // the siren, and the contactor that cuts it
 		"relay.lamp": "only alarms, drills and STOP", // the siren's coil under another name
+		"relay.all":  "could sound or mute",          // all relays at once, by a coil of its own
 		"relay.mode": "could sound or mute", "relay.none": "there is no relay.none", "siren": "there is no siren",
 	} {
 		if _, err := w.sets(id, api.Asking{Value: 1}); err == nil || !strings.Contains(err.Error(), want) {
