@@ -80,18 +80,33 @@ func RecordProof(site, name string, unit int, fs []api.Frame) (entries []scan.En
 	return entries, text, err
 }
 
-// exchange gives a request and its answer as RTU frames, also where they came
-// over TCP: seven bytes of header, then the PDU (Messaging on TCP/IP V1.0b, 3.1.3).
+// exchange gives a read and its answer as RTU frames, also where they came over
+// TCP, seven bytes of header before the PDU (Messaging on TCP/IP V1.0b, 3.1.3), or
+// in ASCII (Serial Line V1.02, 2.5.2.1).
 func exchange(asked, answer api.Frame) scan.Exchange {
 	s, h := unhex(asked.Bytes), unhex(answer.Bytes)
 	const mbap = 7
-	if len(s) == mbap+5 && s[2] == 0 && s[3] == 0 && len(h) > mbap+2 {
-		t := [...]drivers.Table{0, drivers.Coil, drivers.Discrete, drivers.Holding, drivers.Input}[asked.Function%5]
-		if t != 0 {
-			s, h = scan.Frames(s[mbap-1], t, uint16(asked.Addr), uint16(asked.Count), h[mbap+2:])
+	t := [...]drivers.Table{0, drivers.Coil, drivers.Discrete, drivers.Holding, drivers.Input}[asked.Function%5]
+	switch {
+	case t == 0:
+	case len(s) == mbap+5 && s[2] == 0 && s[3] == 0 && len(h) > mbap+2:
+		s, h = scan.Frames(s[mbap-1], t, uint16(asked.Addr), uint16(asked.Count), h[mbap+2:])
+	case len(s) > 0 && s[0] == ':':
+		if a, b := inASCII(s), inASCII(h); len(a) == 6 && len(b) > 3 {
+			s, h = scan.Frames(a[0], t, uint16(asked.Addr), uint16(asked.Count), b[3:])
 		}
 	}
 	return scan.Exchange{Sent: s, Heard: h}
+}
+
+// inASCII gives unit and PDU of a frame between colon and CR LF, whose sum the
+// line has held; nil where it is none.
+func inASCII(frame []byte) []byte {
+	b, err := hex.DecodeString(strings.TrimRight(strings.TrimPrefix(string(frame), ":"), "\r\n"))
+	if err != nil || len(b) < 3 {
+		return nil
+	}
+	return b[:len(b)-1]
 }
 
 func profileText(site, name string) (*profile.Profile, []byte, error) {

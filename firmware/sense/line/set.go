@@ -105,7 +105,7 @@ func (s *setting) once(ctx context.Context) error {
 	if err != nil || s.w.Confirm == nil {
 		return err
 	}
-	got := math.NaN()
+	var got float64
 	for end := time.Now().Add(s.w.Confirm.Within); ; {
 		v, err := s.held(ctx)
 		if err != nil {
