@@ -79,6 +79,7 @@ type House struct {
 	keptN   uint64          // and how much had changed by then
 
 	spots    []*spot // of the readings just being taken
+	fresh    []spot  // not yet given: those of one answer lie side by side
 	believed []point.Reading
 	shelf    shelf
 

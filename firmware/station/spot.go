@@ -41,7 +41,11 @@ func (h *House) spotOf(id point.ID) *spot {
 		if _, known := h.bp.Sources[id]; !known && id.Device() != "gpio" {
 			return nil // the last word of a device that a reload took out
 		}
-		s = &spot{id: id}
+		if len(h.fresh) == 0 {
+			h.fresh = make([]spot, 64)
+		}
+		s, h.fresh = &h.fresh[0], h.fresh[1:]
+		s.id = id
 		h.mu.Lock()
 		h.latest[id] = s
 		h.mu.Unlock()

@@ -69,7 +69,7 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 		l.release(j.u, now)
 		return
 	}
-	j.schedule(now)
+	l.schedule(j, now)
 	if err != nil {
 		j.failing = true
 		// The points first, the unit's own state after: a sink that sees the

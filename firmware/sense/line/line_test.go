@@ -55,17 +55,23 @@ func TestDeadlinesDoNotDrift(t *testing.T) {
 	})
 }
 
-func TestALateReadIsNotAskedTwiceAndKeepsItsPhase(t *testing.T) {
-	j := &job{every: 100 * time.Millisecond}
+func TestReadsKeepToTheGridOfTheirPeriod(t *testing.T) {
 	start := time.Now()
-	j.due = start
-	j.schedule(start.Add(350 * time.Millisecond))
-	if got := j.due.Sub(start); got != 400*time.Millisecond {
-		t.Errorf("next due after %v, want 400ms", got)
-	}
-	j.schedule(start.Add(350 * time.Millisecond))
-	if got := j.due.Sub(start); got != 500*time.Millisecond {
-		t.Errorf("next due after %v, want 500ms", got)
+	l := &Line{o: Opts{Clock: testClock{start}}}
+	for name, c := range map[string]struct{ due, now, next time.Duration }{
+		"in time":                         {100, 105, 200},
+		"late reads are not asked twice":  {0, 350, 400},
+		"asked off the grid, after it":    {130, 135, 200},
+		"asked off the grid, just before": {295, 296, 400},
+		"nobody drifts":                   {60_000, 60_099, 60_100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := &job{every: 100 * time.Millisecond, due: start.Add(c.due * time.Millisecond)}
+			l.schedule(j, start.Add(c.now*time.Millisecond))
+			if got := j.due.Sub(start); got != c.next*time.Millisecond {
+				t.Errorf("next due after %v, want %v", got, c.next*time.Millisecond)
+			}
+		})
 	}
 }
 
@@ -516,8 +522,10 @@ func TestAlarmPointsComeFirstAndDoNotStarveTheRest(t *testing.T) {
 		run(t, l)
 		time.Sleep(10 * time.Second)
 		alarm, rest := b.count(9), b.count(1)+b.count(2)
-		if b.log[0] != "read 9 holding 0+1" || alarm < rest || rest < alarm/2 {
-			t.Errorf("alarm %d, rest %d, first %s", alarm, rest, b.log[0])
+		var first string
+		b.set(func() { first = b.log[0] })
+		if first != "read 9 holding 0+1" || alarm < rest || rest < alarm/2 {
+			t.Errorf("alarm %d, rest %d, first %s", alarm, rest, first)
 		}
 	})
 }

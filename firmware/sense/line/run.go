@@ -225,14 +225,17 @@ func (l *Line) wakeable(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// schedule sets a job's next time: by its period from the last due time, so
-// that nothing drifts; what is late already is not asked twice.
-func (j *job) schedule(now time.Time) {
+// schedule sets a job's next time: on a grid of its period that all lines share,
+// so that nothing drifts and the whole box wakes once for all that have the same
+// period; what is late already is not asked twice.
+func (l *Line) schedule(j *job, now time.Time) {
 	if j.every <= 0 {
 		j.due = now
 		return
 	}
-	if j.due = j.due.Add(j.every); !j.due.After(now) {
-		j.due = j.due.Add(now.Sub(j.due)/j.every*j.every + j.every)
+	next := now.Add(j.every - l.o.Clock.StampAt(now).Mono%j.every)
+	if next.Sub(j.due) < j.every/8 {
+		next = next.Add(j.every) // asked off the grid, just before
 	}
+	j.due = next
 }
