@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
 	"tocsin/firmware/serve/api"
 	"tocsin/hwtest/line"
@@ -232,4 +233,37 @@ func TestNobodySetsWhatSounds(t *testing.T) {
 			t.Errorf("%s: refused: %v", s.ID, s.Refused)
 		}
 	}
+}
+
+// The whole box on the standard's other framings, against the bench's own: it
+// reads, sets and reads back over each.
+func TestABoxReadsAndSetsOverEveryFraming(t *testing.T) {
+	t.Parallel()
+	w, _ := withGate(t)
+	ascii, err := line.New(line.Config{Baud: 9600, CharBits: 10, Turnaround: 20 * time.Millisecond, ASCII: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ascii.Close() })
+	server, err := line.NewRTUOverTCP("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	gates := map[string]*gateUnit{"old": {regs: map[uint16]uint16{0x40: 125, 0x41: 0}}, "far": {regs: map[uint16]uint16{0x40: 250, 0x41: 0}}}
+	ascii.Attach(9, gates["old"])
+	server.Attach(9, gates["far"])
+	w.edit("  out: ", "  old-line: {port: "+ascii.Path()+", mode: ascii}\n  far-line: {tcp: \""+server.Addr()+"\", framing: rtu}\n  out: ",
+		"  relay:    {", "  old:      {profile: gate, line: old-line, unit: 9}\n  far:      {profile: gate, line: far-line, unit: 9}\n  relay:    {")
+	w.start()
+	for dev, want := range map[string]float64{"old": 12.5, "far": 25} {
+		w.until(dev+" is read", func() bool {
+			r := w.reading(point.ID(dev + ".opening"))
+			return r.Value != nil && *r.Value == want
+		})
+		if _, err := w.sets(dev+".hold", api.Asking{Value: 7}); err != nil || gates[dev].at(0x41) != 7 {
+			t.Errorf("%s: %v, holds %d", dev, err, gates[dev].at(0x41))
+		}
+	}
+	w.halt() // before its lines go
 }
