@@ -44,7 +44,7 @@ func TestALentLineAsksNothingSaysSoAndGoesOnAsItWas(t *testing.T) {
 		}
 		n := b.count(1)
 		time.Sleep(3500 * time.Millisecond)
-		if got := b.count(1) - n; got != 4 { // at once, then each second
+		if got := b.count(1) - n; got < 4 || got > 5 { // at once, then on each second's grid
 			t.Errorf("asked %d times in 3.5 s after it", got)
 		}
 		if r := s.last(t, "g1.v"); !r.IsGood() {
