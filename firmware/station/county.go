@@ -1,8 +1,10 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,8 +42,14 @@ type county struct {
 	ordered   bool // nor what commands hold up
 	documents documents
 
+	lifted   map[string]lift // not yet told to the alarm path
+	unshown  bool
+	shownAt  time.Time
+	showCost time.Duration
+
 	mu    sync.RWMutex
 	shown []api.Alert
+	named map[string]*alert.Opened // by chain
 }
 
 // keyAlert begins the journal's names of the book's entries.
@@ -71,7 +79,7 @@ func readerOf(bp *Blueprint) *alert.Reader {
 }
 
 func newCounty(h *House) *county {
-	return &county{h: h, bp: h.bp, reader: readerOf(h.bp), book: book.New(bookOpts(h.bp)), queue: intake.New(queueOpts, h.clock), acts: make(chan func(), 8), commands: commandsOf(h.bp, newCounters())}
+	return &county{h: h, bp: h.bp, reader: readerOf(h.bp), book: book.New(bookOpts(h.bp)), queue: intake.New(queueOpts, h.clock), acts: make(chan func(), 8), lifted: map[string]lift{}, named: map[string]*alert.Opened{}, commands: commandsOf(h.bp, newCounters())}
 }
 
 // The classes of ways, each with its share of the queue: what a person hands in goes
@@ -137,6 +145,7 @@ func (c *county) run(ctx context.Context) error {
 // due lets time pass.
 func (c *county) due() {
 	now, floor := c.now()
+	c.showSoon()
 	c.carry(c.book.Due(now, floor), now)
 	c.expireOrders(now, floor)
 }
@@ -194,6 +203,15 @@ func (c *county) anew() {
 	if err := c.book.Restore(c.h.keptAlerts(), now); err != nil {
 		c.h.unreadable("alerts", err)
 	}
+	for _, e := range c.book.List() {
+		switch {
+		case e.State == book.Cancelled && e.Chain != "":
+			c.lifted[warnedByAlert+e.Chain] = lift{c.whoOf(e), e.Note}
+		case e.Sounds():
+			c.names(e)
+		}
+	}
+	c.unshown = true
 	c.carry(c.book.Due(now, floor), now)
 }
 
@@ -247,16 +265,36 @@ func (c *county) carry(changes []book.Change, now clock.Stamp) {
 	if len(recs) > 0 || len(state) > 0 {
 		c.h.journal.Commit(journal.Batch{Records: recs, State: state})
 	}
-	if len(changes) > 0 || c.shown == nil {
-		c.show()
+	if len(changes) > 0 {
+		c.unshown = true
 	}
+	c.showSoon()
+}
+
+// showSoon renders what the page may see, in a flood only so often that it takes a
+// small part of the time.
+func (c *county) showSoon() {
+	if !c.unshown || time.Since(c.shownAt) < 10*c.showCost {
+		return
+	}
+	began := time.Now()
+	c.show()
+	c.unshown, c.shownAt = false, time.Now()
+	c.showCost = c.shownAt.Sub(began)
 }
 
 // tell gives the alarm path what stands now. Where it could not be told in time it
 // is told again with the next tick.
 func (c *county) tell(changes []book.Change) {
-	list := c.book.List()
-	stand, lifted := c.standing(list)
+	stand := c.standing(c.book.InForce())
+	for _, ch := range changes {
+		if ch.Kind == book.Ended && ch.Entry.State == book.Cancelled {
+			c.lifted[warnedByAlert+ch.Chain] = lift{c.whoOf(ch.Entry), ch.Entry.Note}
+		}
+		if ch.Kind == book.Began || ch.Kind == book.Replaced {
+			c.names(ch.Entry)
+		}
+	}
 	var said []book.Change
 	for _, ch := range changes {
 		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm {
@@ -265,7 +303,7 @@ func (c *county) tell(changes []book.Change) {
 	}
 	now := c.h.clock.Now()
 	err := c.h.do(func() {
-		c.h.warn(warnedByAlert, stand, lifted)
+		c.h.warn(warnedByAlert, stand, c.lifted)
 		for _, ch := range said {
 			c.say(ch, now)
 		}
@@ -273,7 +311,10 @@ func (c *county) tell(changes []book.Change) {
 	c.behind = err != nil
 	if err != nil {
 		c.h.log.Error("the alarm path does not know of a warning yet", "err", err)
+		c.lifted = maps.Clone(c.lifted) // the alarm path may still read the old one
+		return
 	}
+	c.lifted = map[string]lift{}
 }
 
 // warnedByAlert begins the hazards of alerts.
@@ -291,32 +332,27 @@ func (c *county) level(e book.Entry) point.Level {
 	return l
 }
 
-// standing gives what raises a level now, and what of the rest was lifted by its
-// sender.
-func (c *county) standing(list []book.Entry) (stand []standing, lifted map[string]lift) {
-	lifted = map[string]lift{}
-	at := map[string]int{}
-	for _, e := range list {
-		hazard := warnedByAlert + e.Chain
-		l := c.level(e)
-		switch {
-		case e.Sounds() && l > point.Calm:
-			s := standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e)}
-			if i, ok := at[hazard]; ok {
-				if stand[i].level < l {
-					stand[i] = s
-				}
-				continue
-			}
-			at[hazard] = len(stand)
-			stand = append(stand, s)
-		case e.State == book.Cancelled && e.Chain != "":
-			if _, ok := lifted[hazard]; !ok {
-				lifted[hazard] = lift{c.whoOf(e), e.Note}
-			}
+// warningsStand is how many warnings the alarm path is told of: the worst of them, the
+// oldest of equals. Whatever more there is asks for no more than they do.
+const warningsStand = 64
+
+// standing gives what raises a level now.
+func (c *county) standing(inForce []book.Entry) (stand []standing) {
+	slices.SortFunc(inForce, func(x, y book.Entry) int {
+		return cmp.Or(cmp.Compare(c.level(y), c.level(x)), x.Ref.Sent.Compare(y.Ref.Sent), strings.Compare(x.ID, y.ID))
+	})
+	seen := map[string]bool{}
+	for _, e := range inForce {
+		hazard, l := warnedByAlert+e.Chain, c.level(e)
+		if !e.Sounds() || l == point.Calm || seen[hazard] {
+			continue
 		}
+		if seen[hazard] = true; len(stand) == warningsStand {
+			break
+		}
+		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e)})
 	}
-	return stand, lifted
+	return stand
 }
 
 // say says what raises no level: a notice unless it is night, a drill, a test. On
@@ -408,15 +444,23 @@ func (c *county) reload(bp *Blueprint) {
 	}
 }
 
-// opened gives what names the message that a chain is at now, for an answer to its
-// sender; nil where it is not known any more.
+// namesMost bounds the warnings whose senders are told of their soundings.
+const namesMost = 256
+
+// names keeps what names a message, for an answer to its sender.
+func (c *county) names(e book.Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.named) >= namesMost {
+		clear(c.named)
+	}
+	c.named[e.Chain] = &alert.Opened{Alert: &alert.Alert{Identifier: e.Ref.Identifier, Sender: e.Ref.Sender, Sent: e.Ref.Sent, Status: e.Status}}
+}
+
+// opened gives what names the message that a chain is at now; nil where it is not
+// known any more.
 func (c *county) opened(chain string) *alert.Opened {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for _, a := range c.shown {
-		if a.Chain == chain && (a.MsgType == "Alert" || a.MsgType == "Update") {
-			return &alert.Opened{Alert: &alert.Alert{Identifier: a.Identifier, Sender: a.Sender, Sent: a.Sent, Status: a.Status}}
-		}
-	}
-	return nil
+	return c.named[chain]
 }

@@ -103,6 +103,18 @@ func New(o Opts) *Book {
 	return &Book{o: o, known: map[string]*item{}, naming: map[string][]*item{}, stands: map[string]*item{}, dirty: map[string]*item{}}
 }
 
+// InForce gives what is in force, in no order: what the alarm path asks for at each
+// message, also in a flood of them.
+func (b *Book) InForce() []Entry {
+	var all []Entry
+	for _, e := range b.known {
+		if e.State == InForce {
+			all = append(all, e.Entry)
+		}
+	}
+	return all
+}
+
 // List gives every entry: what is in force first, then what waits, what is held,
 // and what has ended, newest first in each.
 func (b *Book) List() []Entry {
