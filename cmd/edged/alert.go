@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,12 +86,16 @@ func (c *AlertCheckCmd) Run(g *Globals) error {
 	} else if err := g.post("/alerts/check", capType, b, &v); err != nil {
 		return err
 	}
-	if c.JSON {
-		err = g.printLine(v)
-	} else {
-		err = g.printVerdict(v)
+	return g.answer(v, c.JSON)
+}
+
+// answer prints a verdict and gives its exit code.
+func (g *Globals) answer(v api.Verdict, asJSON bool) error {
+	print := g.printVerdict
+	if asJSON {
+		print = func(v api.Verdict) error { return g.printLine(v) }
 	}
-	if err != nil {
+	if err := print(v); err != nil {
 		return err
 	}
 	return verdictCode(v)
@@ -166,7 +171,12 @@ func (g *Globals) printVerdict(v api.Verdict) error {
 	if err := t.write(g.out(), -1); err != nil {
 		return err
 	}
-	for _, r := range v.Reasons {
+	return g.printReasons(v.Reasons)
+}
+
+// printReasons writes each in a sentence with its place.
+func (g *Globals) printReasons(all []api.Reason) error {
+	for _, r := range all {
 		mark := "·"
 		if r.Fatal {
 			mark = "✗"
@@ -198,15 +208,7 @@ func (c *AlertSendCmd) Run(g *Globals) error {
 	if err := g.post("/alerts", capType, b, &v); err != nil {
 		return err
 	}
-	if c.JSON {
-		err = g.printLine(v)
-	} else {
-		err = g.printVerdict(v)
-	}
-	if err != nil {
-		return err
-	}
-	return verdictCode(v)
+	return g.answer(v, c.JSON)
 }
 
 // AlertShowCmd shows what a file says. It vouches for nothing.
@@ -225,10 +227,9 @@ func (c *AlertShowCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
+	bad := slices.ContainsFunc(reasons, func(r api.Reason) bool { return r.Fatal })
 	if a == nil {
-		for _, r := range reasons {
-			fmt.Fprintln(g.out(), "✗ "+g.text(r.Text)+"  ["+api.Clean(r.Path, 200)+"]")
-		}
+		g.printReasons(reasons)
 		return exitCode(exitMalformed)
 	}
 	if c.JSON {
@@ -263,7 +264,13 @@ func (c *AlertShowCmd) Run(g *Globals) error {
 	if err := t.write(g.out(), -1); err != nil {
 		return err
 	}
+	if err := g.printReasons(reasons); err != nil {
+		return err
+	}
 	g.say(phrase.M("edged.show_only"))
+	if bad {
+		return exitCode(exitMalformed)
+	}
 	return nil
 }
 

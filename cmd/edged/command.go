@@ -39,7 +39,7 @@ type CommandSignCmd struct {
 	Level   string        `help:"级别代码 · a level's code"`
 	Output  []string      `help:"输出名 · outputs"`
 	Zone    []string      `help:"片区名 · zones"`
-	For     time.Duration `name:"for" help:"最长响多久 · how long at the longest"`
+	For     time.Duration `name:"for" help:"最长响多久，默认 10m · how long at the longest, 10m by default"`
 	Kind    string        `help:"演练的种类 drill、test · kind of a drill"`
 	Tone    string        `help:"提示音 · a tone"`
 	Clip    []string      `help:"录音 · clips"`
@@ -49,6 +49,9 @@ type CommandSignCmd struct {
 	File    string        `type:"path" help:"configuration 指明的站点文件 · the site's file that configuration names"`
 	Out     string        `short:"o" type:"path" help:"写到文件，默认标准输出 · write to a file, by default standard output"`
 }
+
+// defaultFor is how long a command sounds that does not say so.
+const defaultFor = 10 * time.Minute
 
 // Run writes the signed command.
 func (c *CommandSignCmd) Run(g *Globals) error {
@@ -67,6 +70,9 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 	}
 	if p.ID == "" {
 		p.ID = fmt.Sprintf("c%d", p.Counter)
+	}
+	if p.Seconds == 0 && (p.Scope == command.Sound || p.Scope == command.Drill) {
+		p.Seconds = int(defaultFor / time.Second)
 	}
 	if c.File != "" {
 		if p.Content, err = contentOf(c.File); err != nil {
@@ -98,13 +104,9 @@ type CommandCosignCmd struct {
 
 // Run shows what is signed before it is signed.
 func (c *CommandCosignCmd) Run(g *Globals) error {
-	b, err := readMessage(c.File)
+	b, p, err := readCommand(c.File)
 	if err != nil {
 		return err
-	}
-	p, err := command.Show(b)
-	if err != nil {
-		return said(err)
 	}
 	fmt.Fprintln(os.Stderr, phrase.M("edged.cosigns", "id", p.ID, "scope", string(p.Scope), "person", api.Clean(p.Person, 60), "group", p.Group).In(g.lang()))
 	key, err := loadKey(c.Key)
@@ -117,6 +119,16 @@ func (c *CommandCosignCmd) Run(g *Globals) error {
 	return g.writeTo(c.Out, b, 0o644)
 }
 
+// readCommand reads a signed command and what it says, believing nothing.
+func readCommand(file string) ([]byte, *command.Payload, error) {
+	b, err := readMessage(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := command.Show(b)
+	return b, p, said(err)
+}
+
 // CommandShowCmd shows a command. It vouches for nothing.
 type CommandShowCmd struct {
 	File string `arg:"" help:"指令文件，- 为标准输入 · the command, - for standard input"`
@@ -124,13 +136,9 @@ type CommandShowCmd struct {
 
 // Run prints the payload.
 func (c *CommandShowCmd) Run(g *Globals) error {
-	b, err := readMessage(c.File)
+	_, p, err := readCommand(c.File)
 	if err != nil {
 		return err
-	}
-	p, err := command.Show(b)
-	if err != nil {
-		return said(err)
 	}
 	j, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
