@@ -6,7 +6,8 @@
 // committed survives a power cut at any instant. What belongs together (a raise
 // and the alarm's new state) goes into one Batch and commits or is lost as one.
 // Records are numbered when they commit; a number is never used twice, also
-// when the file is replaced.
+// when the file is replaced. Letters, the rows of the outbox, are kept in the same
+// way and commit with the record that caused them; no cap removes one.
 //
 // The alarm path never waits for this package: Append, Commit and Put only lock
 // a mutex that is never held over a system call. One goroutine of the guard owns

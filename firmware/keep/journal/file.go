@@ -30,6 +30,7 @@ type file struct {
 // loaded is what a file held when it was opened.
 type loaded struct {
 	state   map[string][]byte
+	letters map[string]*Letter
 	records []Record // the newest, oldest first
 	next    int64
 	damaged int64
@@ -158,8 +159,9 @@ func (e errUnsure) Unwrap() error { return e.error }
 type change struct {
 	records []Record
 	state   map[string][]byte
-	// whole: the state replaces all that the file holds, and numbers go on after
-	// last. It is the first transaction of a new file.
+	letters map[string]*Letter
+	// whole: state and letters replace all that the file holds, and numbers go on
+	// after last. It is the first transaction of a new file.
 	whole bool
 	last  int64
 }
@@ -173,7 +175,7 @@ func (f *file) commit(c change) error {
 	}
 	defer tx.Rollback()
 	if c.whole {
-		if _, err := tx.Exec(`DELETE FROM state; INSERT OR REPLACE INTO meta (key, value) VALUES ('born', 1)`); err != nil {
+		if _, err := tx.Exec(`DELETE FROM state; DELETE FROM outbox; INSERT OR REPLACE INTO meta (key, value) VALUES ('born', 1)`); err != nil {
 			return err
 		}
 	}
@@ -198,6 +200,9 @@ func (f *file) commit(c change) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := putLetters(tx, c.letters); err != nil {
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return errUnsure{err}
@@ -241,7 +246,7 @@ const recentBytes = 2 << 20
 // load reads all values and the newest records. Damage that a checksum shows is
 // counted and left out.
 func load(db *sql.DB, keep int) (l loaded, err error) {
-	l = loaded{state: map[string][]byte{}, next: 1}
+	l = loaded{state: map[string][]byte{}, letters: map[string]*Letter{}, next: 1}
 	var last int64
 	if err := db.QueryRow(`SELECT max((SELECT coalesce(max(seq), 0) FROM record),
 		coalesce((SELECT value FROM meta WHERE key = 'last'), 0)),
@@ -255,6 +260,9 @@ func load(db *sql.DB, keep int) (l loaded, err error) {
 		return l, nil
 	}
 	if err := loadState(db, &l); err != nil {
+		return l, err
+	}
+	if err := loadLetters(db, &l); err != nil {
 		return l, err
 	}
 	return l, loadRecords(context.Background(), db, keep, &l)

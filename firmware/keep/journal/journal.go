@@ -105,11 +105,13 @@ type Journal struct {
 	condemned chan *file    // the check found damage
 
 	mu         sync.Mutex
-	waiting    queue             // not yet taken by the writer
-	dirty      map[string][]byte // values not yet taken by the writer; nil deletes
-	flight     flight            // taken by the writer, not yet durable
-	state      map[string][]byte // all values as last set
-	recent     []Record          // the last durable records, oldest first
+	waiting    queue              // not yet taken by the writer
+	dirty      map[string][]byte  // values not yet taken by the writer; nil deletes
+	posted     map[string]*Letter // letters not yet taken by the writer; nil removes
+	flight     flight             // taken by the writer, not yet durable
+	state      map[string][]byte  // all values as last set
+	letters    map[string]*Letter // all letters as last set; they are never changed, only replaced
+	recent     []Record           // the last durable records, oldest first
 	recentSize int
 	next       int64 // the next number
 	ok         bool
@@ -157,6 +159,7 @@ type flight struct {
 	queue   queue    // as it was taken, to be put back
 	records []Record // the same in order, numbered
 	state   map[string][]byte
+	letters map[string]*Letter
 	upto    uint64
 	full    bool
 }
@@ -174,6 +177,7 @@ func Open(dir string, o Opts) (*Journal, error) {
 		wake: make(chan struct{}, 1), loaded: make(chan struct{}), closing: make(chan struct{}),
 		done: make(chan struct{}), suspect: make(chan struct{}, 1), condemned: make(chan *file), changed: make(chan struct{}),
 		dirty: map[string][]byte{}, state: map[string][]byte{}, next: 1,
+		posted: map[string]*Letter{}, letters: map[string]*Letter{},
 		why: phrase.M("journal.opening"),
 	}
 	j.o.Guard.Go("journal", "writer", guard.Restart, j.write)
@@ -202,8 +206,8 @@ func (j *Journal) Put(key string, value []byte) {
 }
 
 // Commit takes a batch without waiting; its records and values become durable in
-// one transaction. A value longer than MaxValue or a name longer than MaxText is
-// not taken, and a record says so.
+// one transaction. A value or letter longer than MaxValue or a name longer than
+// MaxText is not taken, and a record says so.
 func (j *Journal) Commit(b Batch) {
 	now := clock.Stamp{}
 	for i := range b.Records {
@@ -237,6 +241,20 @@ func (j *Journal) Commit(b Batch) {
 		} else {
 			j.state[k] = v
 		}
+	}
+	for id, l := range b.Outbox {
+		if l == nil {
+			j.posted[id] = nil
+			delete(j.letters, id)
+			continue
+		}
+		l = l.clone()
+		if l.ID = id; !l.fits() {
+			j.waiting.push(Record{Kind: "journal.refused", At: j.o.Clock.Now(),
+				Message: phrase.M("journal.refused", "name", cut(id), "bytes", len(l.Payload))}, High, j.o.Waiting, j.o.WaitingBytes)
+			continue
+		}
+		j.posted[id], j.letters[id] = l, l
 	}
 	j.taken++
 	j.mu.Unlock()
@@ -382,7 +400,7 @@ func (j *Journal) Close() error {
 	defer j.mu.Unlock()
 	if n := j.waiting.len() + len(j.flight.records); n > 0 || j.durable < j.taken {
 		return fmt.Errorf("journal closed with %d records and %d values not durable: %s", n,
-			len(j.dirty)+len(j.flight.state), j.why.In(phrase.EN))
+			len(j.dirty)+len(j.flight.state)+len(j.posted)+len(j.flight.letters), j.why.In(phrase.EN))
 	}
 	return nil
 }
@@ -422,6 +440,11 @@ func (j *Journal) adopt(l loaded) {
 	for k, v := range l.state {
 		if _, set := j.dirty[k]; !set {
 			j.state[k] = v
+		}
+	}
+	for id, le := range l.letters {
+		if _, set := j.posted[id]; !set {
+			j.letters[id] = le
 		}
 	}
 	j.remember(l.records)

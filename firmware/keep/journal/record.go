@@ -37,6 +37,8 @@ type Batch struct {
 	Records []Record
 	// State sets named values; a nil value deletes the name.
 	State map[string][]byte
+	// Outbox sets letters by their ID; nil removes the letter.
+	Outbox map[string]*Letter
 }
 
 // Bounds of one record and one value; what is longer is cut or replaced by a note

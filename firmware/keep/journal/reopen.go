@@ -73,9 +73,9 @@ func (j *Journal) resolve(f *file) error {
 // carry writes to a new file, in one transaction, what RAM holds of the old one,
 // what waits, and from which number it goes on.
 func (j *Journal) carry(f *file) error {
-	records, state, any := j.fetch(true)
+	c, any := j.fetch(true)
 	j.mu.Lock()
-	c := change{records: slices.Concat(j.recent, records), state: state, whole: true, last: j.next - 1}
+	c.records, c.whole, c.last = slices.Concat(j.recent, c.records), true, j.next-1
 	j.mu.Unlock()
 	if err := j.put(f, c); err != nil {
 		return err

@@ -95,7 +95,7 @@ func mtime(path string) time.Time {
 // salvage reads what it can of a damaged file: values and records whose checksums
 // hold. It writes nothing that matters.
 func salvage(path string, keep int) loaded {
-	l := loaded{state: map[string][]byte{}, next: 1}
+	l := loaded{state: map[string][]byte{}, letters: map[string]*Letter{}, next: 1}
 	db, err := sql.Open("sqlite", dsn(path, "query_only(1)"))
 	if err != nil {
 		return l
@@ -103,6 +103,7 @@ func salvage(path string, keep int) loaded {
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	loadState(db, &l)
+	loadLetters(db, &l)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	loadRecords(ctx, db, keep, &l)

@@ -18,6 +18,12 @@ var migrations = []string{
 		sum INTEGER NOT NULL);
 	CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 	CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;`,
+	// The outbox: what the courier keeps until the far end has it.
+	`CREATE TABLE outbox (
+		id TEXT PRIMARY KEY, class INTEGER NOT NULL, kind INTEGER NOT NULL, key TEXT NOT NULL,
+		mono INTEGER NOT NULL, wall INTEGER NOT NULL, wall_nanos INTEGER NOT NULL,
+		boot TEXT NOT NULL, trust INTEGER NOT NULL, deadline INTEGER NOT NULL,
+		payload BLOB, narrow BLOB, tries BLOB, sum INTEGER NOT NULL);`,
 }
 
 // ahead is how many versions newer than ours a file may be.

@@ -169,12 +169,12 @@ func (j *Journal) attempt() error {
 		return err
 	}
 	for {
-		records, state, any := j.fetch(false)
+		c, any := j.fetch(false)
 		if !any {
 			break
 		}
 		began := time.Now()
-		if err := j.put(j.file, change{records: records, state: state}); err != nil {
+		if err := j.put(j.file, c); err != nil {
 			return err
 		}
 		j.land(time.Since(began))
@@ -191,23 +191,23 @@ func (j *Journal) attempt() error {
 	return nil
 }
 
-// fetch takes what waits and numbers it. With whole it gives all values as they
-// stand at that instant, else those that wait.
-func (j *Journal) fetch(whole bool) (records []Record, state map[string][]byte, any bool) {
+// fetch takes what waits and numbers it. With whole it gives all values and letters as
+// they stand at that instant, else those that wait.
+func (j *Journal) fetch(whole bool) (c change, any bool) {
 	j.mu.Lock()
 	if whole {
-		state = maps.Clone(j.state)
+		c.state, c.letters = maps.Clone(j.state), maps.Clone(j.letters)
 	}
 	if !j.flight.full {
-		if j.waiting.len() == 0 && len(j.dirty) == 0 {
+		if j.waiting.len() == 0 && len(j.dirty) == 0 && len(j.posted) == 0 {
 			j.landed = max(j.landed, j.taken) // what was dropped is settled as well
 			j.mu.Unlock()
-			return nil, state, false
+			return c, false
 		}
 		q := j.waiting
 		j.waiting = queue{ticket: q.ticket}
-		j.flight = flight{queue: q, state: j.dirty, upto: j.taken, full: true}
-		j.dirty = map[string][]byte{}
+		j.flight = flight{queue: q, state: j.dirty, letters: j.posted, upto: j.taken, full: true}
+		j.dirty, j.posted = map[string][]byte{}, map[string]*Letter{}
 		next := j.next
 		j.mu.Unlock()
 		list := q.list()
@@ -220,9 +220,10 @@ func (j *Journal) fetch(whole bool) (records []Record, state map[string][]byte, 
 	}
 	defer j.mu.Unlock()
 	if !whole {
-		state = j.flight.state
+		c.state, c.letters = j.flight.state, j.flight.letters
 	}
-	return j.flight.records, state, true
+	c.records = j.flight.records
+	return c, true
 }
 
 // unfetch puts back what certainly is not durable. Its numbers are given again,
@@ -239,6 +240,11 @@ func (j *Journal) unfetch() {
 	for k, v := range j.flight.state {
 		if _, newer := j.dirty[k]; !newer {
 			j.dirty[k] = v
+		}
+	}
+	for id, l := range j.flight.letters {
+		if _, newer := j.posted[id]; !newer {
+			j.posted[id] = l
 		}
 	}
 	lost := j.waiting.putBack(j.flight.queue, j.o.Waiting, j.o.WaitingBytes)
