@@ -48,9 +48,15 @@ const (
 	FaultGone
 	// FaultCancelled: the caller's context ended.
 	FaultCancelled
+	// FaultEarly: a terminal takes no message before Until.
+	FaultEarly
+	// FaultTooLong: more than the device takes at once. Nothing was sent.
+	FaultTooLong
+	// FaultBarred: a terminal may not or cannot transmit now. Nothing was sent.
+	FaultBarred
 )
 
-var faultNames = [...]string{"other", "timeout", "garbled", "foreign", "refused", "owed", "gone", "cancelled"}
+var faultNames = [...]string{"other", "timeout", "garbled", "foreign", "refused", "owed", "gone", "cancelled", "early", "too long", "barred"}
 
 // String gives the kind's code.
 func (k FaultKind) String() string { return faultNames[min(int(k), len(faultNames)-1)] }
@@ -60,7 +66,7 @@ type Fault struct {
 	Kind FaultKind
 	// Code is the device's own, e.g. the Modbus exception code.
 	Code int
-	// Until is when a FaultOwed request may be asked again.
+	// Until is when what was FaultOwed or FaultEarly may be tried again.
 	Until time.Time
 	// Detail is short and English, for logs: what was heard.
 	Detail string

@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"drivers/i2c":                     {"drivers"},
 	"drivers/onewire":                 {"drivers"},
 	"drivers/pulse":                   {"drivers"},
+	"drivers/beidou":                  {"drivers"},
 	"drivers/drivertest":              {"drivers"},
 	"configs":                         {},
 	"firmware/phrase":                 {},
@@ -76,6 +77,8 @@ var arrows = map[string][]string{
 	"hwtest/nmea":     {},
 	"hwtest/sdi12":    {},
 	"hwtest/capgen":   {},
+	"hwtest/port":     {},
+	"hwtest/beidou":   {},
 }
 
 func allowed(from, to string) bool {
@@ -133,7 +136,7 @@ func TestEveryImportFollowsTheArrows(t *testing.T) {
 			}
 			// A test may use the bench and the drivers' conformance; nothing
 			// that runs in a box may.
-			if strings.HasSuffix(path, "_test.go") && (strings.HasPrefix(to, "hwtest") || to == "drivers/drivertest" || to == "firmware/serve/api/apitest" || dir == "drivers/modbus" && to == "drivers/serial" || dir == "configs" || to == "configs" || to == "firmware/guard" || to == "drivers") && !strings.HasPrefix(dir, "hwtest") {
+			if strings.HasSuffix(path, "_test.go") && (strings.HasPrefix(to, "hwtest") || to == "drivers/drivertest" || to == "firmware/serve/api/apitest" || strings.HasPrefix(dir, "drivers/") && to == "drivers/serial" || dir == "configs" || to == "configs" || to == "firmware/guard" || to == "drivers") && !strings.HasPrefix(dir, "hwtest") {
 				continue
 			}
 			if !allowed(dir, to) {
