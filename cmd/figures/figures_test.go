@@ -16,7 +16,7 @@ import (
 
 func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 	want := []string{
-		"acquire.dead_unit_back_s", "acquire.dead_unit_share", "acquire.line_cpu_pct", "acquire.line_share_115200_4x10",
+		"acquire.dead_unit_back_s", "acquire.dead_unit_share", "acquire.fuzz", "acquire.line_cpu_pct", "acquire.line_share_115200_4x10",
 		"acquire.line_share_115200_over_best_peer", "acquire.line_share_9600_4x100", "acquire.new_sensor_lines", "acquire.requests_saved",
 		"acquire.tcp_50x100_100ms_cpu_pct", "acquire.tcp_50x100_1s_cpu_pct", "acquire.tcp_50x100_rss_mib", "acquire.unplug_replug",
 		"acquire.wrong_as_good", "alarm.cold_start_to_armed_ms", "alarm.cross_to_relay_ms_p99",
