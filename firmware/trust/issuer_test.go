@@ -273,3 +273,45 @@ func TestAGrantAllowsWhatItNamesAndNoMore(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 }
+
+func TestADigestNamesAllThatIsBelieved(t *testing.T) {
+	first, second := newKey(t, P256), newKey(t, P256)
+	id, err := IDOf(first.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := pemKey(t, first), pemKey(t, second)
+	digest := func(change func(*Document, *IssuerDocument)) string {
+		i := IssuerDocument{Senders: []string{"a@example"}, Keys: []PEMDocument{a}}
+		d := Document{}
+		change(&d, &i)
+		d.Issuers = map[string]IssuerDocument{"county": i}
+		s, faults := New(d, nil)
+		for _, f := range faults {
+			if !f.Warning {
+				t.Fatal(f)
+			}
+		}
+		return s.Digest()
+	}
+	seen := map[string]string{}
+	for name, change := range map[string]func(*Document, *IssuerDocument){
+		"as it is":     func(*Document, *IssuerDocument) {},
+		"another key":  func(_ *Document, i *IssuerDocument) { i.Keys = append(i.Keys, b) },
+		"until":        func(_ *Document, i *IssuerDocument) { i.Keys[0].Until = "2030-01-01" },
+		"a sender":     func(_ *Document, i *IssuerDocument) { i.Senders = append(i.Senders, "b@example") },
+		"a kind":       func(_ *Document, i *IssuerDocument) { i.Grant.Kinds = []string{"real"} },
+		"a second try": func(_ *Document, i *IssuerDocument) { i.Lenient = true },
+		"a key revoked": func(d *Document, _ *IssuerDocument) {
+			d.Revoked = []RevokedDocument{{Key: string(id), Since: "2026-01-01"}}
+		},
+	} {
+		d := digest(change)
+		if other, twice := seen[d]; twice {
+			t.Errorf("%s and %s have one digest", name, other)
+		}
+		if seen[d] = name; digest(change) != d {
+			t.Errorf("%s has two digests", name)
+		}
+	}
+}

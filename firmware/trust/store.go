@@ -1,7 +1,11 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,6 +98,33 @@ func (s *Store) Due(now time.Time, ahead time.Duration) []phrase.Message {
 		}
 	}
 	return out
+}
+
+// Digest names what the store believes: two that would answer anything differently have
+// different ones.
+func (s *Store) Digest() string {
+	h := sha256.New()
+	at := func(t time.Time) int64 { return t.Unix() }
+	for _, i := range s.issuers {
+		fmt.Fprintf(h, "issuer %q %q %q %t %t %q %#v\n", i.ID, i.Senders, i.Subjects, i.Lenient, i.SHA1, i.SM2UserID, i.Grant)
+		for _, k := range i.Keys {
+			fmt.Fprintf(h, "key %q %d %d %q %t\n", k.ID, at(k.From), at(k.Until), k.Person, k.Certificate != nil)
+			if k.Certificate != nil {
+				fmt.Fprintf(h, "%x\n", k.Certificate.Raw)
+			}
+		}
+		for _, a := range i.Authorities {
+			fmt.Fprintf(h, "authority %x\n", a.Raw)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.revoked)) {
+		fmt.Fprintf(h, "revoked %q %d %t\n", id, at(s.revoked[id].since), s.revoked[id].always)
+	}
+	for _, l := range s.lists {
+		fmt.Fprintf(h, "list %q %x\n", l.name, l.crl.Raw)
+	}
+	fmt.Fprintf(h, "%d %#v\n", s.rsaLeast, s.sm2)
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // signs tells whether a certificate's key usage allows signatures on messages

@@ -239,7 +239,7 @@ func (f *Feed) handOn(ctx context.Context) {
 			continue
 		case errors.Is(err, ErrLater) || ctx.Err() != nil:
 		default:
-			f.o.Log.Warn("feed's alert could not be fetched", "feed", f.o.Name, "host", it.link.Host, "err", err, "tries", it.tries+1)
+			f.o.Log.Warn("feed's alert could not be taken", "feed", f.o.Name, "link", shown(it.link), "err", err, "tries", it.tries+1)
 			it.why = err
 			it.next = f.polls + 1<<min(it.tries, 5)
 			it.tries++
@@ -257,7 +257,7 @@ func (f *Feed) handOn(ctx context.Context) {
 func (f *Feed) give(ctx context.Context, it item) error {
 	if it.inline != nil {
 		err := f.take(ctx, it.inline)
-		if errors.Is(err, ErrLater) {
+		if errors.Is(err, ErrLater) || errors.Is(err, ErrAgain) {
 			return err
 		}
 		if err == nil || it.link == nil || f.client.allowed(it.link) != nil {
@@ -268,7 +268,7 @@ func (f *Feed) give(ctx context.Context, it item) error {
 	if err != nil {
 		return err
 	}
-	if err := f.take(ctx, raw); errors.Is(err, ErrLater) {
+	if err := f.take(ctx, raw); errors.Is(err, ErrLater) || errors.Is(err, ErrAgain) {
 		return err
 	}
 	return nil

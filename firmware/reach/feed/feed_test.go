@@ -266,6 +266,51 @@ func TestABusyVerifierGetsTheEntryAgainAlsoWhenTheFeedIsUnchanged(t *testing.T) 
 	}
 }
 
+func TestWhatMayBeJudgedOtherwiseLaterComesAgainAndIsTold(t *testing.T) {
+	c := newCounty(t)
+	c.page("/x.xml", capDoc("x"))
+	c.page("/feed", atomFeed(linked("1", t1, "/x.xml")))
+	ahead := true
+	c.answer = func(string) error {
+		if ahead {
+			return fmt.Errorf("%w: %w", ErrAgain, phrase.E("feed.empty"))
+		}
+		return nil
+	}
+	f := c.feed()
+	for range 4 {
+		f.poll(t.Context())
+	}
+	if s := f.Status(); s.Pending != 1 || c.faults["feed county alerts"] == "" {
+		t.Errorf("pending %d, faults %v", s.Pending, c.faults)
+	}
+	ahead = false
+	for range 8 {
+		f.poll(t.Context())
+	}
+	c.wants(capDoc("x"))
+	if s := f.Status(); s.Pending != 0 || len(c.faults) > 0 {
+		t.Errorf("pending %d, faults %v", s.Pending, c.faults)
+	}
+}
+
+func TestAnotherJudgeJudgesAnewAlsoAfterARestart(t *testing.T) {
+	c := newCounty(t)
+	c.page("/x.xml", capDoc("x"))
+	c.page("/feed", atomFeed(linked("1", t1, "/x.xml")))
+	o := c.opts()
+	for _, judge := range []string{"old", "old", "new", "new"} {
+		o.Judge = judge
+		f, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.poll(t.Context())
+		f.poll(t.Context())
+	}
+	c.wants(capDoc("x"), capDoc("x"))
+}
+
 func TestAJudgedRefusalIsNotFetchedAgain(t *testing.T) {
 	c := newCounty(t)
 	c.page("/x.xml", "no alert at all")
@@ -593,7 +638,7 @@ func TestTheMemoryStaysBoundedWhenNoAnswerEverIsWhole(t *testing.T) {
 
 func TestAMemoryThatCannotBeReadIsDropped(t *testing.T) {
 	for _, b := range []string{"", "\x02", "\x01short", "\x09" + strings.Repeat("x", 32)} {
-		if j := loadJudged(memory{"feed/a": []byte(b)}, "feed/a"); len(j.seen) != 0 {
+		if j := loadJudged(memory{"feed/a": []byte(b)}, "feed/a", ""); len(j.seen) != 0 {
 			t.Errorf("%q gave %d", b, len(j.seen))
 		}
 	}

@@ -30,13 +30,14 @@ const judgedVersion = 1
 type judged struct {
 	mem   Memory
 	name  string
+	judge string
 	seen  map[key]int64 // by when the feed last showed it
 	turn  int64
 	dirty bool
 }
 
-func loadJudged(m Memory, name string) *judged {
-	j := &judged{mem: m, name: name, seen: map[key]int64{}}
+func loadJudged(m Memory, name, judge string) *judged {
+	j := &judged{mem: m, name: name, judge: judge, seen: map[key]int64{}}
 	if m == nil {
 		return j
 	}
@@ -51,10 +52,18 @@ func loadJudged(m Memory, name string) *judged {
 	return j
 }
 
-func (j *judged) has(k key) bool { _, ok := j.seen[k]; return ok }
+// by is an entry as this judge saw it.
+func (j *judged) by(k key) key {
+	if j.judge == "" {
+		return k
+	}
+	return keyOf(j.judge, string(k[:]))
+}
+
+func (j *judged) has(k key) bool { _, ok := j.seen[j.by(k)]; return ok }
 
 func (j *judged) add(k key) {
-	j.seen[k] = j.turn
+	j.seen[j.by(k)] = j.turn
 	j.dirty = true
 }
 
@@ -87,7 +96,7 @@ func (j *judged) shown(keys []key, absent int) {
 	j.turn++
 	for _, k := range keys {
 		if j.has(k) {
-			j.seen[k] = j.turn
+			j.seen[j.by(k)] = j.turn
 		}
 	}
 	var gone []key

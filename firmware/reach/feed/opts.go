@@ -17,6 +17,10 @@ import (
 // and is offered again with the next poll.
 var ErrLater = errors.New("feed: judge it later")
 
+// ErrAgain is what Take answers when it judged, and would judge otherwise once a clock
+// is set or there is room: the entry is offered again, ever more seldom, and told.
+var ErrAgain = errors.New("feed: judged, and may come again")
+
 // Memory keeps values over a restart; keep/journal is one.
 type Memory interface {
 	Get(key string) ([]byte, bool)
@@ -99,9 +103,12 @@ type Opts struct {
 	// Hosts names further hosts ("host" or "host:port") that links and redirects
 	// may lead to.
 	Hosts []string
-	// Take judges one CAP document. ErrLater leaves the entry for the next poll;
-	// any other answer means that it was judged, and it is not fetched again.
+	// Take judges one CAP document. ErrLater leaves the entry for the next poll,
+	// ErrAgain for a later one; any other answer means that it was judged, and it is
+	// not fetched again.
 	Take func(ctx context.Context, raw []byte, way string) error
+	// Judge names who judges: what was judged under another name is judged anew.
+	Judge string
 	// Memory keeps which entries were judged; nil forgets them at a restart.
 	Memory Memory
 	Clock  clock.Clock
@@ -172,7 +179,7 @@ func New(o Opts) (*Feed, error) {
 		o:       o,
 		url:     u,
 		client:  newClient(roots, hosts, o.Clock, o.Limits),
-		judged:  loadJudged(o.Memory, "feed/"+o.Name),
+		judged:  loadJudged(o.Memory, "feed/"+o.Name, o.Judge),
 		told:    map[string]phrase.Message{},
 		started: o.Clock.Now(),
 	}
