@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/command"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -35,8 +36,10 @@ const (
 	commandEarly   = 2 * time.Minute
 )
 
-// commanded is a level that a signed command raised.
+// commanded is a level that a signed command raised. Its name is the issuer's and the
+// command's together: no issuer can take another's by calling a command the same.
 type commanded struct {
+	Issuer  string      `json:"issuer"`
 	ID      string      `json:"id"`
 	Level   string      `json:"level"`
 	Outputs []string    `json:"outputs,omitempty"`
@@ -49,6 +52,8 @@ type commanded struct {
 	For     time.Duration `json:"for"`
 	Expires time.Time     `json:"expires"`
 }
+
+func (s commanded) hazard() string { return commandPrefix + s.Issuer + "." + s.ID }
 
 // ordersKept is what is kept of commands.
 type ordersKept struct {
@@ -97,8 +102,14 @@ func (c *county) command(raw []byte, j *job) bool {
 	}
 	v := &j.commanded
 	v.ID, v.Issuer, v.Scope, v.Marked = cmd.ID, cmd.Issuer.ID, string(cmd.Scope), cmd.Marked
-	kept := c.keepCounter(cmd, now)
-	what, err := c.obey(cmd, now)
+	act, err := c.obey(cmd, j, now)
+	// What it changes is kept with its counter, in one: a cut between the two would
+	// leave a command that counts as obeyed and never was.
+	kept := c.keepOrders(cmd)
+	var what phrase.Message
+	if err == nil {
+		what, err = act()
+	}
 	if err != nil {
 		c.commandRefused(&command.Refusal{Stage: command.Bounds, Path: "/payload/scope", ID: cmd.ID, Err: asPhrase(err)}, j, now)
 		return true
@@ -112,7 +123,7 @@ func (c *county) command(raw []byte, j *job) bool {
 		m = phrase.M("station.alert_marked", "what", m)
 	}
 	v.Outcome = c.bp.textOf(m)
-	c.h.write(journal.Record{Kind: "order.commanded", Cause: causeOfCommand(cmd.ID), Who: c.commander(cmd).Name, Via: "command", At: now, Message: m,
+	c.h.write(journal.Record{Kind: "order.commanded", Cause: causeOfCommand(cmd), Who: c.commander(cmd).Name, Via: "command", At: now, Message: m,
 		Body: commandBody(&cmd.Payload, cmd.Issuer.ID, j.way)}, map[string][]byte{keyOrders: c.ordersNow()})
 	return true
 }
@@ -125,8 +136,10 @@ func asPhrase(err error) *phrase.Error {
 	return phrase.Wrap(err, "error.plain", "text", err.Error())
 }
 
-func causeOfCommand(id string) string {
-	return "w-" + strings.TrimPrefix(commandPrefix, "warned:") + id
+// causeOfCommand is what a command's soundings and receipts are called; for one that
+// raises a level it is also the name of the alarm.
+func causeOfCommand(cmd *command.Command) string {
+	return alarm.WarnedID(commanded{Issuer: cmd.Issuer.ID, ID: cmd.ID}.hazard())
 }
 
 func commandBody(p *command.Payload, issuer, way string) json.RawMessage {
@@ -143,15 +156,15 @@ func (c *county) commandRefused(err error, j *job, now clock.Stamp) {
 	}
 	j.commanded.ID = id
 	out := phrase.M("station.command_refused", "path", path, "why", m)
-	j.commanded.Outcome = c.bp.textOf(out)
+	j.commanded.Outcome = c.h.seen().bp.textOf(out) // not the county's goroutine alone refuses
 	c.h.log.Warn("command refused", "id", id, "path", path, "way", j.way, "why", m.In(phrase.EN))
 	b, _ := json.Marshal(map[string]string{"id": id, "path": path, "way": j.way})
 	c.h.write(journal.Record{Kind: "order.refused", At: now, Message: out, Body: b}, nil)
 }
 
-// keepCounter makes the counter durable before anything sounds, as far as the disk
-// lets it in time. It tells whether it did.
-func (c *county) keepCounter(cmd *command.Command, now clock.Stamp) bool {
+// keepOrders makes the counter, and what the command changed, durable before anything
+// sounds, as far as the disk lets it in time. It tells whether it did.
+func (c *county) keepOrders(cmd *command.Command) bool {
 	c.h.journal.Commit(journal.Batch{State: map[string][]byte{keyOrders: c.ordersNow()}})
 	ctx, cancel := context.WithTimeout(context.Background(), counterKept)
 	defer cancel()
@@ -167,17 +180,21 @@ func (c *county) ordersNow() []byte {
 	return b
 }
 
+// readOrders reads what the journal kept of commands.
+func readOrders(b []byte) (k ordersKept, err error) {
+	if err = json.Unmarshal(b, &k); err == nil && k.Version != 1 {
+		err = fmt.Errorf("version %d", k.Version)
+	}
+	return k, err
+}
+
 // recallOrders takes back what the journal kept of commands.
 func (c *county) recallOrders() {
 	b, ok := c.h.journal.Get(keyOrders)
 	if !ok {
 		return
 	}
-	var k ordersKept
-	err := json.Unmarshal(b, &k)
-	if err == nil && k.Version != 1 {
-		err = fmt.Errorf("version %d", k.Version)
-	}
+	k, err := readOrders(b)
 	if err == nil {
 		err = c.commands.Counters.Restore(k.Counters)
 	}
@@ -185,13 +202,17 @@ func (c *county) recallOrders() {
 		c.h.unreadable("orders", err)
 		return
 	}
+	now := c.h.clock.Now()
 	for _, s := range k.Stand {
-		if !slices.ContainsFunc(c.stand, func(x commanded) bool { return x.ID == s.ID }) {
-			c.stand = append(c.stand, s)
+		if slices.ContainsFunc(c.stand, func(x commanded) bool { return x.hazard() == s.hazard() }) {
+			continue
 		}
-	}
-	if k.Volume > 0 && c.h.volume.Load() == 0 {
-		c.h.volume.Store(int32(min(k.Volume, 100)))
+		if _, known := now.Since(s.Begun); !known {
+			// Nobody can tell how long the power was off: its time runs from now, for it
+			// must end even where no clock ever says that it has.
+			s.Begun = now
+		}
+		c.stand = append(c.stand, s)
 	}
 }
 
@@ -200,13 +221,18 @@ func (c *county) commander(cmd *command.Command) order.Who {
 	return order.Who{Name: name + " " + api.Clean(cmd.Person, 60), Via: "command"}
 }
 
-// obey does what a command says, within this box's own bounds.
-func (c *county) obey(cmd *command.Command, now clock.Stamp) (phrase.Message, error) {
+// obey changes what the county keeps by a command, within this box's own bounds, and
+// gives what is then to be done about it.
+func (c *county) obey(cmd *command.Command, j *job, now clock.Stamp) (act func() (phrase.Message, error), err error) {
 	outs, err := c.outputsOf(cmd)
 	if err != nil {
-		return phrase.Message{}, err
+		return nil, err
 	}
 	who := c.commander(cmd)
+	if (cmd.Scope == command.Stop || cmd.Scope == command.Volume) && len(outs) > 0 {
+		// More than was ordered would fall silent, or become quieter.
+		return nil, phrase.E("station.command_part")
+	}
 	switch cmd.Scope {
 	case command.Sound:
 		return c.obeySound(cmd, outs, who, now)
@@ -216,70 +242,84 @@ func (c *county) obey(cmd *command.Command, now clock.Stamp) (phrase.Message, er
 			kind = order.Test
 		}
 		why := phrase.M("station.command_drill", "kind", kind.Message())
-		return why, c.h.do(func() {
-			c.h.once(oncePlan{cause: causeOfCommand(cmd.ID), kind: kind, src: order.Command, who: who, why: why, outputs: outs, clips: cmd.Clips, most: cmd.For()})
-		})
+		return func() (phrase.Message, error) {
+			return why, c.h.do(func() {
+				c.h.once(oncePlan{cause: causeOfCommand(cmd), kind: kind, src: order.Command, who: who, why: why, outputs: outs, clips: cmd.Clips, most: cmd.For()})
+			})
+		}, nil
 	case command.Stop:
 		return c.obeyStop(cmd, who, now)
 	case command.Volume:
 		c.h.volume.Store(int32(cmd.Payload.Volume))
-		return phrase.M("station.command_volume", "volume", cmd.Payload.Volume), nil
+		return saying(phrase.M("station.command_volume", "volume", cmd.Payload.Volume)), nil
 	case command.Configuration:
-		return c.offered(cmd)
+		return c.want(cmd, j, now)
 	}
-	return phrase.Message{}, phrase.E("station.command_scope", "scope", string(cmd.Scope))
+	return nil, phrase.E("station.command_scope", "scope", string(cmd.Scope))
 }
 
-func (c *county) obeySound(cmd *command.Command, outs []string, who order.Who, now clock.Stamp) (phrase.Message, error) {
+// saying is an act that is done already.
+func saying(m phrase.Message) func() (phrase.Message, error) {
+	return func() (phrase.Message, error) { return m, nil }
+}
+
+func (c *county) obeySound(cmd *command.Command, outs []string, who order.Who, now clock.Stamp) (func() (phrase.Message, error), error) {
 	if cmd.Tone != "" {
 		if _, err := c.bp.Tones.Get(cmd.Tone); err != nil {
-			return phrase.Message{}, phrase.E("station.command_tone", "tone", cmd.Tone)
+			return nil, phrase.E("station.command_tone", "tone", cmd.Tone)
 		}
 	}
 	have := c.bp.clips()
 	for _, id := range cmd.Clips {
 		if !have[id] {
-			return phrase.Message{}, phrase.E("station.command_clip", "clip", id)
+			return nil, phrase.E("station.command_clip", "clip", id)
 		}
-	}
-	if cmd.Level == "" {
-		why := phrase.M("station.command_notice")
-		return why, c.h.do(func() {
-			c.h.once(oncePlan{cause: causeOfCommand(cmd.ID), kind: order.Real, src: order.Command, who: who, why: why, outputs: outs, tone: cmd.Tone, clips: cmd.Clips, most: cmd.For()})
-		})
 	}
 	l, ok := c.bp.Levels.Level(cmd.Level)
 	if !ok {
-		return phrase.Message{}, phrase.E("site.no_level", "level", cmd.Level, "levels", strings.Join(c.bp.Levels.Codes(), "、"))
+		return nil, phrase.E("site.no_level", "level", cmd.Level, "levels", strings.Join(c.bp.Levels.Codes(), "、"))
 	}
-	if len(c.stand) >= commandsStand {
-		return phrase.Message{}, phrase.E("station.command_many", "most", commandsStand)
+	if most, ok := c.bp.Levels.Level(cmd.Issuer.Grant.MostLevel); !ok || l > most {
+		return nil, phrase.E("station.command_level", "issuer", named(cmd.Issuer.Name, cmd.Issuer.ID), "level", c.bp.Levels.Rank(l).Name)
 	}
-	s := commanded{ID: cmd.ID, Level: cmd.Level, Outputs: outs, Tone: cmd.Tone, Clips: cmd.Clips, Text: cmd.Text, Who: who, Begun: now, For: cmd.For(), Expires: cmd.Expires}
-	if s.For == 0 {
-		s.For = cmd.Expires.Sub(cmd.Issued)
+	s := commanded{Issuer: cmd.Issuer.ID, ID: cmd.ID, Level: cmd.Level, Outputs: outs, Tone: cmd.Tone, Clips: cmd.Clips, Text: cmd.Text, Who: who, Begun: now, For: cmd.For(), Expires: cmd.Expires}
+	// The issuer's own command of that name is replaced: one alarm has one level.
+	if i := slices.IndexFunc(c.stand, func(x commanded) bool { return x.hazard() == s.hazard() }); i >= 0 {
+		c.stand[i] = s
+	} else if len(c.stand) >= commandsStand {
+		return nil, phrase.E("station.command_many", "most", commandsStand)
+	} else {
+		c.stand = append(c.stand, s)
 	}
-	c.stand = append(c.stand, s)
 	c.ordered = true
-	c.tellOrders(nil)
-	return phrase.M("station.command_sound", "level", c.bp.Levels.Rank(l).Name), nil
+	return func() (phrase.Message, error) {
+		c.tellOrders(nil)
+		return phrase.M("station.command_sound", "level", c.bp.Levels.Rank(l).Name), nil
+	}, nil
 }
 
-func (c *county) obeyStop(cmd *command.Command, who order.Who, now clock.Stamp) (phrase.Message, error) {
-	if id, ok := strings.CutPrefix(cmd.Cause, causeOfCommand("")); ok {
-		i := slices.IndexFunc(c.stand, func(s commanded) bool { return s.ID == id })
-		if i < 0 {
-			return phrase.Message{}, phrase.E("station.command_gone", "cause", cmd.Cause)
-		}
-		c.stand = slices.Delete(c.stand, i, i+1)
-		c.ordered = true
-		c.tellOrders(map[string]lift{commandPrefix + id: {who, cmd.Text.In(phrase.ZH)}})
-		return phrase.M("station.command_lifted", "id", id), nil
+// obeyStop silences, or lifts what an earlier command raised: its issuer's own, or
+// that of one whom it may amend.
+func (c *county) obeyStop(cmd *command.Command, who order.Who, now clock.Stamp) (func() (phrase.Message, error), error) {
+	if cmd.Cause == "" {
+		return func() (phrase.Message, error) {
+			return phrase.M("station.command_stop"), c.h.do(func() { c.h.stopped(who, now) })
+		}, nil
 	}
-	if cmd.Cause != "" {
-		return phrase.Message{}, phrase.E("station.command_gone", "cause", cmd.Cause)
+	i := slices.IndexFunc(c.stand, func(s commanded) bool { return alarm.WarnedID(s.hazard()) == cmd.Cause })
+	if i < 0 {
+		return nil, phrase.E("station.command_gone", "cause", cmd.Cause)
 	}
-	return phrase.M("station.command_stop"), c.h.do(func() { c.h.stopped(who, now) })
+	s := c.stand[i]
+	if s.Issuer != cmd.Issuer.ID && !cmd.Issuer.Grant.MayAmend(s.Issuer) {
+		return nil, phrase.E("station.command_not_yours", "cause", cmd.Cause, "issuer", s.Issuer)
+	}
+	c.stand = slices.Delete(c.stand, i, i+1)
+	c.ordered = true
+	return func() (phrase.Message, error) {
+		c.tellOrders(map[string]lift{s.hazard(): {who: who}})
+		return phrase.M("station.command_lifted", "id", s.ID), nil
+	}, nil
 }
 
 // expireOrders lets time pass over what commands hold up.
@@ -303,22 +343,27 @@ func (c *county) expireOrders(now clock.Stamp, floor time.Time) {
 func (c *county) tellOrders(lifted map[string]lift) {
 	var stand []standing
 	for _, s := range c.stand {
-		l, ok := c.bp.Levels.Level(s.Level)
-		if !ok {
-			l = point.Level(len(c.bp.Levels.Codes()))
-		}
-		name := s.Text
-		if name == (phrase.Text{}) {
-			name = inBoth(phrase.M("station.command_name", "who", s.Who.Name))
-		}
-		stand = append(stand, standing{hazard: commandPrefix + s.ID, level: l, name: name, who: s.Who, outputs: s.Outputs, tone: s.Tone, clips: s.Clips,
-			why: phrase.M("station.warned_by", "from", s.Who.Name, "headline", name)})
+		stand = append(stand, c.bp.standingOf(s))
 	}
 	err := c.h.do(func() { c.h.warn(commandPrefix, stand, lifted) })
 	c.ordered = err != nil
 	if err != nil {
 		c.h.log.Error("the alarm path does not know of a command yet", "err", err)
 	}
+}
+
+// standingOf gives what a command raises.
+func (bp *Blueprint) standingOf(s commanded) standing {
+	l, ok := bp.Levels.Level(s.Level)
+	if !ok {
+		l = point.Level(len(bp.Levels.Codes()))
+	}
+	name := s.Text
+	if name == (phrase.Text{}) {
+		name = inBoth(phrase.M("station.command_name", "who", s.Who.Name))
+	}
+	return standing{hazard: s.hazard(), level: l, name: name, who: s.Who, outputs: s.Outputs, tone: s.Tone, clips: s.Clips,
+		why: phrase.M("station.warned_by", "from", s.Who.Name, "headline", name)}
 }
 
 // outputsOf gives the outputs that a command names, by itself or by their zones; none

@@ -105,7 +105,10 @@ type job struct {
 	command bool
 
 	verdict   api.Verdict
+	taken     bool // into the book: what is trusted may still be refused there
 	commanded api.CommandVerdict
+	// then is what whoever brought it does about it, not the county's goroutine.
+	then func(context.Context) (phrase.Message, error)
 }
 
 // run is the county's goroutine.
@@ -114,32 +117,38 @@ func (c *county) run(ctx context.Context) error {
 	defer tick.Stop()
 	c.restore()
 	for {
+		// One at a time, so that neither time nor another's question waits behind a
+		// flood.
+		if it := c.queue.TryNext(); it != nil {
+			c.judge(it)
+			select {
+			case f := <-c.acts:
+				f()
+			case <-tick.C:
+				c.pass()
+			default:
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case f := <-c.acts:
 			f()
 		case <-tick.C:
-			c.restore()
-			c.due()
+			c.pass()
 		case <-c.queue.Wake():
-			// One at a time, so that neither time nor another's question waits
-			// behind a flood.
-			for it := c.queue.TryNext(); it != nil; it = c.queue.TryNext() {
-				c.judge(it)
-				select {
-				case f := <-c.acts:
-					f()
-				case <-tick.C:
-					c.due()
-				default:
-				}
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-			}
 		}
 	}
+}
+
+// pass is a second that passes.
+func (c *county) pass() {
+	c.restore()
+	c.due()
 }
 
 // due lets time pass.
@@ -150,21 +159,30 @@ func (c *county) due() {
 	c.expireOrders(now, floor)
 }
 
-// judge verifies one message and acts on it.
+// judge verifies one message and acts on it. Whoever brought it gets an answer also
+// where that ends in a panic, which the guard reports: a way must not wait for ever.
 func (c *county) judge(it *intake.Item) {
+	err, believed := error(phrase.E("station.judge_failed")), false
+	defer func() { it.Done(err, believed) }()
 	j := it.Tag.(*job)
 	if j.command {
-		ok := c.command(it.Bytes, j)
-		it.Done(nil, ok)
-		return
+		believed = c.command(it.Bytes, j)
+	} else {
+		believed = c.alert(it.Bytes, j)
 	}
-	o := c.open(it.Bytes, j.only)
+	err = nil
+}
+
+// alert verifies one and brings it into the book; false where it is not what it claims.
+func (c *county) alert(raw []byte, j *job) bool {
+	o := c.open(raw, j.only)
 	now, floor := c.now()
 	changes := c.book.Take(o, j.way, now, floor)
 	c.carry(changes, now)
-	j.verdict = c.bp.verdict(o, changes)
-	c.h.herald.answer(o, changes[len(changes)-1])
-	it.Done(nil, o.Trusted)
+	last := changes[len(changes)-1]
+	j.verdict, j.taken = c.bp.verdict(o, changes), o.Trusted && last.Kind != book.Refused
+	c.h.herald.answer(o, last)
+	return o.Trusted
 }
 
 // bring hands a message to the queue and waits for its answer.
@@ -177,7 +195,21 @@ func (c *county) bring(ctx context.Context, raw []byte, class string, j *job) er
 	if _, later := intake.RetryAfter(err); later {
 		return fmt.Errorf("%w: %w", api.ErrBusy, err)
 	}
+	if err == nil && j.then != nil {
+		c.follow(ctx, j)
+	}
 	return err
+}
+
+// follow does what is left to do about a command, and tells what came of it.
+func (c *county) follow(ctx context.Context, j *job) {
+	what, err := j.then(ctx)
+	if err != nil {
+		j.commanded.Accepted = false
+		c.commandRefused(&command.Refusal{Stage: command.Bounds, Path: "/payload/content", ID: j.commanded.ID, Err: asPhrase(err)}, j, c.h.clock.Now())
+		return
+	}
+	j.commanded.Outcome = c.h.seen().bp.textOf(what)
 }
 
 func (c *county) now() (clock.Stamp, time.Time) { return c.h.clock.Now(), c.h.clock.Floor() }
@@ -203,11 +235,10 @@ func (c *county) anew() {
 	if err := c.book.Restore(c.h.keptAlerts(), now); err != nil {
 		c.h.unreadable("alerts", err)
 	}
-	for _, e := range c.book.List() {
-		switch {
-		case e.State == book.Cancelled && e.Chain != "":
-			c.lifted[warnedByAlert+e.Chain] = lift{c.whoOf(e), e.Note}
-		case e.Sounds():
+	list := c.book.List()
+	maps.Copy(c.lifted, c.liftedBy(list))
+	for _, e := range list {
+		if e.Sounds() {
 			c.names(e)
 		}
 	}
@@ -246,7 +277,7 @@ func (c *county) open(raw []byte, only []string) *alert.Opened {
 func (c *county) carry(changes []book.Change, now clock.Stamp) {
 	var recs []journal.Record
 	for _, ch := range changes {
-		if ch.Kind == book.Began || ch.Kind == book.Replaced || ch.Kind == book.Ended {
+		if ch.Kind == book.Began || ch.Kind == book.Replaced || ch.Kind == book.Ended || lifts(ch) {
 			c.behind = true
 		}
 	}
@@ -283,14 +314,20 @@ func (c *county) showSoon() {
 	c.showCost = c.shownAt.Sub(began)
 }
 
+// lifts tells whether a change is a warning's cancel: also one that comes late, when
+// what it cancels has run out here and waits for a person's all-clear.
+func lifts(ch book.Change) bool {
+	return ch.Entry.State == book.Cancelled && (ch.Kind == book.Ended || ch.Kind == book.Kept)
+}
+
 // tell gives the alarm path what stands now. Where it could not be told in time it
 // is told again with the next tick.
 func (c *county) tell(changes []book.Change) {
 	stand := c.standing(c.book.InForce())
+	if slices.ContainsFunc(changes, lifts) {
+		maps.Copy(c.lifted, c.liftedBy(c.book.List()))
+	}
 	for _, ch := range changes {
-		if ch.Kind == book.Ended && ch.Entry.State == book.Cancelled {
-			c.lifted[warnedByAlert+ch.Chain] = lift{c.whoOf(ch.Entry), ch.Entry.Note}
-		}
 		if ch.Kind == book.Began || ch.Kind == book.Replaced {
 			c.names(ch.Entry)
 		}
@@ -353,6 +390,30 @@ func (c *county) standing(inForce []book.Entry) (stand []standing) {
 		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e)})
 	}
 	return stand
+}
+
+// liftedBy gives by whose word the chains of a list ended. The newest of a chain says
+// how: what ran out was not lifted, though an earlier message of it had been.
+func (c *county) liftedBy(list []book.Entry) map[string]lift {
+	lifted, ended, byID := map[string]lift{}, map[string]bool{}, map[string]book.Entry{}
+	for _, e := range list {
+		byID[e.ID] = e
+	}
+	for _, e := range list { // the newest of what has ended first
+		if !e.State.Over() || ended[e.Chain] {
+			continue
+		}
+		if ended[e.Chain] = true; e.State != book.Cancelled {
+			continue
+		}
+		by, known := byID[e.By]
+		if !known { // the cancel was forgotten since
+			by = e
+			by.Note = ""
+		}
+		lifted[warnedByAlert+e.Chain] = lift{c.whoOf(by), api.Clean(by.Note, 300)}
+	}
+	return lifted
 }
 
 // say says what raises no level: a notice unless it is night, a drill, a test. On

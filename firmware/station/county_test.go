@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -297,6 +298,22 @@ func TestAWarningThatRunsOutWaitsForAPerson(t *testing.T) {
 	}
 }
 
+func TestACancelThatComesLateStillGivesTheAllClear(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	county, _ := newOffice(t, w)
+	w.start()
+	red := county.says(warning{expires: 5 * time.Second})
+	w.warnedBy(red)
+	cancel := county.says(warning{msgType: "Cancel", refers: []string{red.ref}})
+	a := w.warning("evacuate", "raised")
+	w.warning("", "subsided")
+	w.warnedBy(cancel)
+	if got := w.warning("", "released"); got.ID != a.ID || got.By == nil || got.By.Name != "县局" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestACommandNeedsTwoPersonsAndIsObeyedOnce(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
@@ -435,4 +452,45 @@ func (w *town) bytes(path string) []byte {
 func contentOf(text string) *command.Content {
 	sum := sha256.Sum256([]byte(text))
 	return &command.Content{Name: "site.yaml", SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(text))}
+}
+
+func TestWhatTheBookRefusesIsNotPutAsideAsTaken(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	county, _ := newOffice(t, w)
+	w.start()
+	red := county.says(warning{})
+	w.warnedBy(red)
+	w.warning("evacuate", "raised")
+	// Another message under the same name, signed by the same key.
+	plain := regexp.MustCompile(`(?s)<(\w+:)?Signature .*</(\w+:)?Signature>`).ReplaceAll(red.text, nil)
+	other, err := xmldsig.Sign(bytes.Replace(plain, []byte("请转移"), []byte("请留守"), 1), county.key, nil, xmldsig.SignOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "drop", "other.xml"), other, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it lies among the refused", func() bool {
+		f, _ := filepath.Glob(filepath.Join(w.dir, "drop", "*", "*other.xml"))
+		return len(f) == 1 && strings.Contains(f[0], "refused")
+	})
+}
+
+func TestManyWarningsPushNoAlarmOfTheBoxAside(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	_, county := newOffice(t, w)
+	w.start()
+	for i := range 80 {
+		w.warnedBy(county.says(warning{severity: "Moderate", headline: fmt.Sprint("山洪黄色预警", i)}))
+	}
+	w.v.Gas.Set(gasPrepare)
+	a := w.raised("gas", "prepare")
+	w.recorded("sounding.asked", a.ID)
+	for _, r := range w.journal() {
+		if r.Kind == "sounding.overflow" {
+			t.Fatalf("%s was pushed aside", r.Cause)
+		}
+	}
 }

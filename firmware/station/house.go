@@ -105,6 +105,7 @@ type House struct {
 	herald     *herald
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew
+	applying   sync.Mutex    // one offered file at a time
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64

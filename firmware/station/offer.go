@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
+	"time"
 
 	"github.com/google/renameio/v2"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/command"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/journal"
@@ -17,76 +19,139 @@ import (
 )
 
 // A site's file comes from outside in two parts: its bytes, by anybody, and a signed
-// command that names their digest. Whichever comes second has it proved and applied.
+// command that names their digest. Whichever comes second has it proved and applied,
+// by the goroutine of whoever brought it: a disk that hangs holds up no warning.
 
 const (
 	documentsMost = 4
 	documentMost  = 256 << 10
 )
 
-// documents are bytes and orders that wait for each other. The county's goroutine
+// documents are bytes and the order that wait for each other. The county's goroutine
 // owns them.
 type documents struct {
-	bytes  map[string][]byte // by SHA-256, in hexadecimal
-	order  []string          // of bytes, oldest first
-	wanted map[string]string // digest → id of the command
+	bytes map[string][]byte // by SHA-256, in hexadecimal
+	order []string          // of bytes, oldest first
+	// wanted is the newest order alone, and only as long as it is good: nobody brings
+	// back by an old file what a newer order has replaced.
+	wanted *wanted
+	newest time.Time // when that was issued, also once it was carried out
+}
+
+type wanted struct {
+	digest, cause string
+	expires       time.Time
+	came          clock.Stamp
+	life          time.Duration // a box without a clock knows its end by this
+}
+
+func (w *wanted) over(now clock.Stamp, floor time.Time) bool {
+	d, _ := now.Since(w.came)
+	return d >= w.life || clock.Expired(w.expires, now, floor)
+}
+
+// find gives the bytes that are both here and ordered.
+func (d *documents) find(digest string, now clock.Stamp, floor time.Time) (b []byte, w *wanted) {
+	if d.wanted != nil && d.wanted.over(now, floor) {
+		d.wanted = nil
+	}
+	if d.wanted == nil || d.wanted.digest != digest {
+		return nil, nil
+	}
+	return d.bytes[digest], d.wanted
+}
+
+// drop forgets an order, unless another has replaced it.
+func (d *documents) drop(w *wanted) {
+	if d.wanted == w {
+		d.wanted = nil
+	}
+}
+
+func (d *documents) put(digest string, b []byte) {
+	if d.bytes == nil {
+		d.bytes = map[string][]byte{}
+	}
+	if _, ok := d.bytes[digest]; !ok {
+		d.bytes[digest] = b
+		d.order = append(d.order, digest)
+	}
+	for len(d.order) > documentsMost {
+		delete(d.bytes, d.order[0])
+		d.order = d.order[1:]
+	}
 }
 
 // OfferDocument takes the bytes of a site's file that a signed command names.
-func (h *House) OfferDocument(ctx context.Context, b []byte) (t api.Text, err error) {
+func (h *House) OfferDocument(ctx context.Context, b []byte) (api.Text, error) {
 	if len(b) == 0 || len(b) > documentMost {
-		return t, phrase.E("station.document_size", "bytes", len(b), "most", documentMost)
+		return api.Text{}, phrase.E("station.document_size", "bytes", len(b), "most", documentMost)
 	}
 	sum := sha256.Sum256(b)
 	digest := hex.EncodeToString(sum[:])
-	busy := h.county.do(ctx, func() {
-		d := &h.county.documents
-		if d.bytes == nil {
-			d.bytes = map[string][]byte{}
-		}
-		if _, ok := d.bytes[digest]; !ok {
-			d.bytes[digest] = b
-			d.order = append(d.order, digest)
-		}
-		for len(d.order) > documentsMost {
-			delete(d.bytes, d.order[0])
-			d.order = d.order[1:]
-		}
-		if _, ok := d.wanted[digest]; !ok {
-			t = api.TextOf(phrase.M("station.document_waits", "digest", digest))
-			return
-		}
-		var m phrase.Message
-		if m, err = h.county.apply(digest); err == nil {
-			t = api.TextOf(m)
-		}
+	var w *wanted
+	err := h.county.do(ctx, func() {
+		now, floor := h.county.now()
+		h.county.documents.put(digest, b)
+		_, w = h.county.documents.find(digest, now, floor)
 	})
-	if busy != nil {
-		err = busy
+	if err != nil {
+		return api.Text{}, err
 	}
-	return t, err
+	if w == nil {
+		return api.TextOf(phrase.M("station.document_waits", "digest", digest)), nil
+	}
+	m, err := h.apply(ctx, b, w)
+	if err != nil {
+		return api.Text{}, err
+	}
+	return api.TextOf(m), nil
 }
 
-// offered is what a configuration command does.
-func (c *county) offered(cmd *command.Command) (phrase.Message, error) {
-	d := &c.documents
-	if d.wanted == nil || len(d.wanted) >= documentsMost {
-		d.wanted = map[string]string{}
+// want is what a configuration command does. Where the bytes are here already,
+// whoever brought the command applies them.
+func (c *county) want(cmd *command.Command, j *job, now clock.Stamp) (func() (phrase.Message, error), error) {
+	d, digest := &c.documents, cmd.Content.SHA256
+	if cmd.Issued.Before(d.newest) {
+		return nil, phrase.E("station.document_older", "newest", d.newest.Format(time.RFC3339))
 	}
-	d.wanted[cmd.Content.SHA256] = cmd.ID
-	if d.bytes[cmd.Content.SHA256] == nil {
-		return phrase.M("station.document_expected", "digest", cmd.Content.SHA256), nil
+	w := &wanted{digest, causeOfCommand(cmd), cmd.Expires, now, cmd.Expires.Sub(cmd.Issued)}
+	if b := d.bytes[digest]; b != nil {
+		if err := c.h.mayConfigure(); err != nil {
+			return nil, err
+		}
+		j.then = func(ctx context.Context) (phrase.Message, error) {
+			m, err := c.h.apply(ctx, b, w)
+			if err != nil { // what was told as refused is not done later
+				_ = c.do(ctx, func() { d.drop(w) })
+			}
+			return m, err
+		}
 	}
-	return c.apply(cmd.Content.SHA256)
+	d.wanted, d.newest = w, cmd.Issued
+	return saying(phrase.M("station.document_expected", "digest", digest)), nil
+}
+
+// mayConfigure refuses while a level stands.
+func (h *House) mayConfigure() error {
+	if h.seen().worst > point.Calm {
+		return phrase.E("station.document_level")
+	}
+	return nil
 }
 
 // apply proves a document and puts it in the place of the site's file, whose old
-// text stays beside it. While a level stands nothing is changed.
-func (c *county) apply(digest string) (phrase.Message, error) {
-	if c.h.seen().worst > point.Calm {
-		return phrase.Message{}, phrase.E("station.document_level")
+// text stays beside it.
+func (h *House) apply(ctx context.Context, b []byte, w *wanted) (phrase.Message, error) {
+	if !h.applying.TryLock() {
+		return phrase.Message{}, phrase.E("station.busy")
 	}
-	b, file := c.documents.bytes[digest], c.bp.Doc.File
+	defer h.applying.Unlock()
+	if err := h.mayConfigure(); err != nil {
+		return phrase.Message{}, err
+	}
+	was := h.seen().bp
+	file := was.Doc.File
 	trial := file + ".offered"
 	if err := renameio.WriteFile(trial, b, 0o644); err != nil {
 		return phrase.Message{}, phrase.Wrap(err, "station.document_disk", "detail", err)
@@ -97,8 +162,20 @@ func (c *county) apply(digest string) (phrase.Message, error) {
 		p := problems[0]
 		return phrase.Message{}, phrase.E("station.document_bad", "problem", phrase.Text{ZH: p.In(phrase.ZH), EN: p.In(phrase.EN)})
 	}
-	if bp.Doc.Site.Site.ID != c.bp.Doc.Site.Site.ID {
+	if bp.Doc.Site.Site.ID != was.Doc.Site.Site.ID {
 		return phrase.Message{}, phrase.E("station.document_other", "id", bp.Doc.Site.Site.ID)
+	}
+	// Another order may have come while this was proved.
+	var still bool
+	err := h.county.do(ctx, func() {
+		still = h.county.documents.wanted == w
+		h.county.documents.drop(w)
+	})
+	switch {
+	case err != nil:
+		return phrase.Message{}, err
+	case !still:
+		return phrase.Message{}, phrase.E("station.document_gone")
 	}
 	old, err := os.ReadFile(file)
 	if err == nil {
@@ -110,12 +187,14 @@ func (c *county) apply(digest string) (phrase.Message, error) {
 	if err != nil {
 		return phrase.Message{}, phrase.Wrap(err, "station.document_disk", "detail", err)
 	}
-	id := c.documents.wanted[digest]
-	delete(c.documents.wanted, digest)
-	c.h.write(journal.Record{Kind: "order.configured", Cause: causeOfCommand(id), At: c.h.clock.Now(), Message: phrase.M("station.document_applied", "digest", digest)}, nil)
+	done := phrase.M("station.document_applied", "digest", w.digest)
+	if needsRestart(was, bp) {
+		done = phrase.M("station.document_restart", "digest", w.digest)
+	}
+	h.write(journal.Record{Kind: "order.configured", Cause: w.cause, At: h.clock.Now(), Message: done}, nil)
 	select {
-	case c.h.again <- struct{}{}:
+	case h.again <- struct{}{}:
 	default: // a reload is due already, and reads the new file
 	}
-	return phrase.M("station.document_applied", "digest", digest), nil
+	return done, nil
 }

@@ -112,7 +112,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	h.startInputs(path)
 	h.startProxies(path, bp.Doc.Site.Proxies)
-	h.startWays(deciding, bp.Doc.Site)
+	h.startWays(deciding, bp)
 	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
@@ -135,10 +135,10 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		select {
 		case <-reload:
 			h.reload(path)
-			h.startWays(deciding, h.seen().bp.Doc.Site)
+			h.startWays(deciding, h.seen().bp)
 		case <-h.again:
 			h.reload(path)
-			h.startWays(deciding, h.seen().bp.Doc.Site)
+			h.startWays(deciding, h.seen().bp)
 		case <-ctx.Done():
 			o.Notify("STOPPING=1")
 			h.log.Info("stopping")
@@ -241,7 +241,7 @@ func (h *House) build() error {
 		Desk: h.desk, House: h.house, Clock: h.clock, Log: h.log, Compose: h.composer(),
 		Proof: h.dog.Proof("announcer", proofLimit),
 		// One alarm a hazard at the most: none of them may be shed for another.
-		Limit: 64 + 2*len(bp.Rules),
+		Limit: 64 + 2*len(bp.Rules) + warningsStand + commandsStand,
 		Event: func(e announce.Event) { h.noteSoon(func() { h.noteAnnounce(e) }) },
 	})
 	return nil
@@ -318,6 +318,7 @@ func (h *House) restore() (open []alarm.Alarm) {
 		return nil
 	})
 	take(keyRules, func(b []byte) error { return h.engine.Restore(b, h.begun) })
+	take(keyOrders, h.recallCommands)
 	take(keyAlarms, func(b []byte) (err error) { open, err = h.alarms.Restore(b); return err })
 	if loaded {
 		held, _ := h.journal.Get(keySetpoints)

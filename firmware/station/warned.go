@@ -36,6 +36,11 @@ type standing struct {
 	clips   []string
 }
 
+// soundsLike tells whether two sound alike, in the same name.
+func (s standing) soundsLike(o standing) bool {
+	return s.who == o.who && s.tone == o.tone && slices.Equal(s.outputs, o.outputs) && slices.Equal(s.clips, o.clips)
+}
+
 // lift is the end of a warning by its sender's own word.
 type lift struct {
 	who    order.Who
@@ -67,7 +72,8 @@ func (w warnings) asks(a alarm.Alarm) (order.Source, order.Who) {
 // again it changes nothing, so that a restart, a reload and a message take one way.
 func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 	now := h.clock.Now()
-	all, names := maps.Clone(h.warned.stand), maps.Clone(h.warned.names)
+	before := h.warned.stand
+	all, names := maps.Clone(before), maps.Clone(h.warned.names)
 	if all == nil {
 		all, names = map[string]standing{}, map[string]phrase.Text{}
 	}
@@ -81,7 +87,13 @@ func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 	h.warned.stand = all
 	h.alarms.InForce(slices.Sorted(maps.Keys(all)))
 	for _, s := range stand {
-		h.judge(rule.Verdict{Hazard: s.hazard, Level: s.level, Because: []phrase.Message{s.why}, At: now})
+		events := h.alarms.Apply(rule.Verdict{Hazard: s.hazard, Level: s.level, Because: []phrase.Message{s.why}, At: now})
+		for _, e := range events {
+			h.happen(e)
+		}
+		if len(events) == 0 && !s.soundsLike(before[s.hazard]) {
+			h.soundAnew(s.hazard)
+		}
 	}
 	for _, a := range h.alarms.Open() {
 		if _, stands := all[a.Hazard]; stands || !ours(a.Hazard) || !a.Warned() {
@@ -100,6 +112,37 @@ func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 	}
 	maps.DeleteFunc(names, func(hazard string, _ phrase.Text) bool { return !known[hazard] })
 	h.warned.names = names
+}
+
+// soundAnew tells the announcer what a level that stands sounds like now, which is more
+// than was known of it at a restart. It keeps its silence and its turns.
+func (h *House) soundAnew(hazard string) {
+	for _, a := range h.alarms.Open() {
+		if a.Hazard == hazard && a.Stands() {
+			h.sound(a, true)
+		}
+	}
+}
+
+// recallCommands lets what a command raised sound again as it was ordered, and not as
+// loud as the plan would have it, from the first instant after a restart.
+func (h *House) recallCommands(b []byte) error {
+	k, err := readOrders(b)
+	if err != nil {
+		return err
+	}
+	if k.Volume > 0 && h.volume.Load() == 0 {
+		h.volume.Store(int32(min(k.Volume, 100)))
+	}
+	w := warnings{map[string]standing{}, map[string]phrase.Text{}}
+	for _, c := range k.Stand {
+		s := h.bp.standingOf(c)
+		w.stand[s.hazard], w.names[s.hazard] = s, s.name
+	}
+	maps.Copy(w.stand, h.warned.stand) // what came before a slow disk had loaded is newer
+	maps.Copy(w.names, h.warned.names)
+	h.warned = w
+	return nil
 }
 
 // content gives what a warning's alarm sounds like: its plan's step, unless the order

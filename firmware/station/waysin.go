@@ -30,13 +30,20 @@ type wayIn struct {
 	done   chan struct{}
 }
 
+// feedWay is a feed and who is believed. What it names was judged by those: where they
+// change it is judged anew, since a feed shows what it has only once.
+type feedWay struct {
+	config.Feed
+	judge string
+}
+
 // startWays starts the ways of a site and ends those that are no more or differ. A
 // way that cannot be opened is a fault, and the others run.
-func (h *House) startWays(ctx context.Context, site config.Site) {
-	a := site.Alerts
+func (h *House) startWays(ctx context.Context, bp *Blueprint) {
+	a, judge := bp.Doc.Site.Alerts, bp.Trust.Digest()
 	want := map[string]any{}
 	for name, f := range a.Feeds {
-		want["feed "+name] = f
+		want["feed "+name] = feedWay{f, judge}
 	}
 	for name, f := range a.Folders {
 		want["folder "+name] = f
@@ -87,7 +94,7 @@ func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
 			h.setFault(thing, why)
 		}
 	}
-	if f, ok := c.(config.Feed); ok {
+	if f, ok := c.(feedWay); ok {
 		var ca []byte
 		if f.CA != "" {
 			var err error
@@ -96,12 +103,17 @@ func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
 			}
 		}
 		x, err := feed.New(feed.Opts{
-			Name: strings.TrimPrefix(name, "feed "), URL: f.URL, Every: f.Every.Duration(), SilentAfter: f.SilentAfter.Duration(), CA: ca, Hosts: f.Hosts,
+			Name: strings.TrimPrefix(name, "feed "), URL: f.URL, Every: f.Every.Duration(), SilentAfter: f.SilentAfter.Duration(), CA: ca, Hosts: f.Hosts, Judge: f.judge,
 			Memory: h.journal, Clock: h.clock, Rand: rand.Float64, Fault: fault, Log: h.log, Start: start,
 			Take: func(ctx context.Context, raw []byte, way string) error {
-				err := h.county.bring(ctx, raw, wayFeed, &job{way: way, only: f.Issuers})
-				if errors.Is(err, api.ErrBusy) || ctx.Err() != nil {
+				j := &job{way: way, only: f.Issuers}
+				err := h.county.bring(ctx, raw, wayFeed, j)
+				switch {
+				case errors.Is(err, api.ErrBusy), ctx.Err() != nil:
 					return fmt.Errorf("%w: %w", feed.ErrLater, err)
+				case err == nil && j.verdict.Trusted && !j.taken:
+					// Sent ahead of this box's clock, or no room: neither lasts.
+					return fmt.Errorf("%w: %w", feed.ErrAgain, &phrase.Error{Message: said(j.verdict.Outcome)})
 				}
 				return err
 			},
@@ -117,7 +129,7 @@ func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
 		TakeAlert: func(ctx context.Context, raw []byte, way string) (bool, phrase.Message, error) {
 			j := &job{way: way, only: f.Issuers}
 			err := h.county.bring(ctx, raw, wayFile, j)
-			return j.verdict.Trusted, said(j.verdict.Outcome), later(ctx, err)
+			return j.taken, said(j.verdict.Outcome), later(ctx, err)
 		},
 		TakeCommand: func(ctx context.Context, raw []byte, way string) (bool, phrase.Message, error) {
 			j := &job{way: way, only: f.Issuers, command: true}

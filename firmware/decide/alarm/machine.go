@@ -173,11 +173,14 @@ func (m *Machine) Apply(v rule.Verdict) []Event {
 // nameOf gives a new alarm its id: a warning's alarm is called by the warning, so
 // that one name runs from its first message to the last receipt.
 func (m *Machine) nameOf(hazard string) string {
-	if chain, ok := strings.CutPrefix(hazard, WarnedPrefix); ok {
-		return "w-" + chain
+	if strings.HasPrefix(hazard, WarnedPrefix) {
+		return WarnedID(hazard)
 	}
 	return m.newID()
 }
+
+// WarnedID is the name of the alarm of a warning's hazard.
+func WarnedID(hazard string) string { return "w-" + strings.TrimPrefix(hazard, WarnedPrefix) }
 
 func (a *Alarm) copy() Alarm {
 	c := *a
