@@ -158,6 +158,7 @@ func (x *herald) answer(o *alert.Opened, ch book.Change) {
 		return // an answer to an answer would never end
 	}
 	site, bp := x.h.site(), x.h.seen().bp
+	o = brief(o)
 	switch {
 	case o.Trusted && ch.Kind != book.Refused:
 		what := outcomeOf(ch)
@@ -177,6 +178,19 @@ func (x *herald) answer(o *alert.Opened, ch book.Change) {
 			x.out(m, err, "", outcomeOf(ch))
 		})
 	}
+}
+
+// brief keeps what an answer says of an alert: hundreds of answers may wait for a slow
+// disk, and an alert may have a megabyte.
+func brief(o *alert.Opened) *alert.Opened {
+	a := o.Alert
+	b := &alert.Opened{Trusted: o.Trusted, Alert: &alert.Alert{Identifier: strings.Clone(a.Identifier), Sender: strings.Clone(a.Sender), Sent: a.Sent, Status: strings.Clone(a.Status)}}
+	for _, f := range o.Findings {
+		if f.Fatal && len(b.Findings) < alert.ErrorMost {
+			b.Findings = append(b.Findings, f)
+		}
+	}
+	return b
 }
 
 func causeOf(ch book.Change) string {

@@ -141,8 +141,8 @@ func (n *Namer) AckOf(o *Opened, out Outcome, at clock.Stamp) (*Alert, error) {
 	return a, nil
 }
 
-// errorMost bounds how many findings an Error quotes.
-const errorMost = 8
+// ErrorMost bounds how many findings an Error quotes.
+const ErrorMost = 8
 
 // ErrorOf tells an alert's sender why it was refused.
 func (n *Namer) ErrorOf(o *Opened, site phrase.Text, at clock.Stamp) (*Alert, error) {
@@ -153,7 +153,7 @@ func (n *Namer) ErrorOf(o *Opened, site phrase.Text, at clock.Stamp) (*Alert, er
 	a.MsgType = "Error"
 	notes := []string{both(phrase.M("alert.own.error", "site", site))}
 	for _, f := range o.Findings {
-		if f.Fatal && len(notes) <= errorMost {
+		if f.Fatal && len(notes) <= ErrorMost {
 			notes = append(notes, both(phrase.M("alert.own.reason", "path", f.Path, "what", f.What)))
 		}
 	}
