@@ -1,0 +1,43 @@
+// Package letter is what a station and its county's hub agree on about the
+// outside of a message: which station, which class, which id, where it goes over
+// NATS, and how it is sealed in a datagram. What is inside is opaque here.
+//
+// It is bytes and names only: it opens no connection, keeps nothing on a disk and
+// judges nobody. It never shortens what does not fit and never reads past its
+// bounds. An id names one body for ever: a hub that gets the same id again takes
+// it for a copy, and the same id with other bytes for a fault.
+//
+// # Over NATS
+//
+//	up.<pp>.<cccccc>.<station>.<class>           a station's letters, stream UP
+//	down.<pp>.<cccccc>.<station>.<class>         letters to a station, stream DOWN
+//	rcpt.<pp>.<cccccc>.<station>.up.<id>         the hub has kept it, stream RCPT
+//	rcpt.<pp>.<cccccc>.<station>.down.<id>       the station has taken it, stream RCPT
+//
+// pp and cccccc are the province and the county of the station's division code
+// (GB/T 2260). Headers: Tocsin-Id, Tocsin-Link (the name of the link it left by)
+// and Nats-Msg-Id, which is made of the station, the id and the digest of the
+// body, so that a copy is dropped and a different body is not.
+//
+// # In a datagram
+//
+//	0        1            5                  11
+//	+--------+------------+------------------+----------------------+-----------+
+//	| v:4 k:4|  key id 32 |   counter 48     |  ciphertext          | tag 128   |
+//	+--------+------------+------------------+----------------------+-----------+
+//
+// v is 1, k the kind. One root key of 32 bytes is shared by a station and its hub;
+// key id and one key for each direction come from it by HKDF-SHA-256 (RFC 5869).
+// The AEAD is XChaCha20-Poly1305 (RFC 8439, extended nonce); the nonce is the
+// direction, 17 zero bytes and the counter, the first eleven bytes are the
+// associated data. A counter is used once in the life of a key: whoever seals
+// brings counters that a power cut cannot bring back.
+//
+//	kind 0  letter   class 8, length of the id 8, id, body
+//	kind 1  answer   counter 48 of the letter, word 8: 0 kept, 1 later, 2 refused
+//	kind 2  probe    nothing
+//	kind 3  echo     low 16 bits of the probe's counter
+//
+// What is received is opened by its key id, held against a window of the last
+// 256 counters (the way of RFC 4303, 3.4.3) and only then believed.
+package letter
