@@ -2,21 +2,11 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"tocsin/firmware/phrase"
 )
-
-// sizeMost bounds a document: a large site has some 500 lines.
-const sizeMost = 1 << 20
 
 // Problem is one thing wrong in a document.
 type Problem struct {
@@ -50,175 +40,31 @@ func Sort(ps []Problem) {
 	})
 }
 
-// Doc is a loaded document.
+// Doc is a loaded site's document.
 type Doc struct {
-	File string
+	Tree
 	Site Site
-	// Source is the document as it was read.
-	Source []byte
-	root   ast.Node
 }
 
 // Load reads and decodes a site's file.
 func Load(file string) (*Doc, []Problem) {
-	st, err := os.Stat(file)
-	if err == nil && st.Size() > sizeMost {
-		return nil, []Problem{{File: file, Message: phrase.M("config.too_large", "most", sizeMost)}}
-	}
-	b, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, []Problem{{File: file, Message: phrase.M("config.no_file")}}
-	case err != nil:
-		return nil, []Problem{{File: file, Message: phrase.M("config.unreadable", "err", err)}}
+	b, ps := Read(file)
+	if ps != nil {
+		return nil, ps
 	}
 	return Parse(file, b)
 }
 
 // Parse decodes a site's document. file is its name for messages.
 func Parse(file string, b []byte) (*Doc, []Problem) {
-	if len(b) > sizeMost {
-		return nil, []Problem{{File: file, Message: phrase.M("config.too_large", "most", sizeMost)}}
+	d := &Doc{}
+	t, ps := ParseTree(file, b, &d.Site)
+	if ps != nil {
+		return nil, ps
 	}
-	d := &Doc{File: file, Source: b}
-	f, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil, []Problem{d.syntax(err)}
-	}
-	if len(f.Docs) == 0 || f.Docs[0].Body == nil {
-		return nil, []Problem{{File: file, Line: 1, Col: 1, Message: phrase.M("config.empty")}}
-	}
-	if len(f.Docs) > 1 {
-		return nil, []Problem{{File: file, Message: phrase.M("config.many_documents")}}
-	}
-	d.root = f.Docs[0].Body
-	if p, ok := d.alias(); ok {
-		return nil, []Problem{p}
-	}
-	if err := yaml.NodeToValue(d.root, &d.Site, yaml.Strict()); err != nil {
-		return nil, []Problem{d.syntax(err)}
-	}
+	d.Tree = *t
 	if d.Site.Version != 1 {
 		return nil, []Problem{d.At(phrase.M("config.version", "version", d.Site.Version), "version")}
 	}
 	return d, nil
-}
-
-// syntax gives the parser's or decoder's error its place and words.
-func (d *Doc) syntax(err error) Problem {
-	p := Problem{File: d.File, Message: phrase.M("config.syntax", "detail", firstLine(err.Error()))}
-	var unknown *yaml.UnknownFieldError
-	var kind *yaml.TypeError
-	var e yaml.Error
-	var at *placed
-	if errors.As(err, &at) {
-		p.Line, p.Col = at.line, at.col
-		p.Message = phrase.M("config.syntax", "detail", at.err)
-		return p
-	}
-	if errors.As(err, &e) {
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			p.Line, p.Col = t.Position.Line, t.Position.Column
-		}
-		p.Message = phrase.M("config.syntax", "detail", firstLine(e.GetMessage()))
-		switch {
-		case errors.As(err, &unknown):
-			p.Message = phrase.M("config.unknown_key", "key", e.GetToken().Value)
-		case errors.As(err, &kind):
-			p.Message = phrase.M("config.wrong_type", "value", e.GetToken().Value, "want", kind.DstType.String())
-		}
-	}
-	return p
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	if len(s) > 300 {
-		s = s[:300]
-	}
-	return s
-}
-
-type finder struct {
-	found ast.Node
-}
-
-func (f *finder) Visit(n ast.Node) ast.Visitor {
-	switch n.Type() {
-	case ast.AliasType, ast.AnchorType, ast.MergeKeyType:
-		if f.found == nil {
-			f.found = n
-		}
-	}
-	return f
-}
-
-func (d *Doc) alias() (Problem, bool) {
-	var f finder
-	ast.Walk(&f, d.root)
-	if f.found == nil {
-		return Problem{}, false
-	}
-	t := f.found.GetToken()
-	return Problem{File: d.File, Line: t.Position.Line, Col: t.Position.Column, Message: phrase.M("config.alias")}, true
-}
-
-// At makes a problem at the place of a path: keys of mappings and, as numbers,
-// indices of lists. Where the path does not exist, the place is that of its
-// nearest part that does.
-func (d *Doc) At(m phrase.Message, path ...any) Problem {
-	n := d.root
-	var key ast.Node
-	for _, p := range path {
-		next, k := child(n, p)
-		if next == nil {
-			break
-		}
-		n = next
-		if k != nil {
-			key = k
-		}
-	}
-	p := Problem{File: d.File, Line: 1, Col: 1, Message: m}
-	if key != nil {
-		if t := key.GetToken(); t != nil && t.Position != nil {
-			p.Line, p.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	return p
-}
-
-// Warn is At for a warning.
-func (d *Doc) Warn(m phrase.Message, path ...any) Problem {
-	p := d.At(m, path...)
-	p.Warning = true
-	return p
-}
-
-// child gives a part of a node, and the key by which it hangs there: a scalar
-// value's own place where it has one on the key's line.
-func child(n ast.Node, part any) (next, at ast.Node) {
-	switch p := part.(type) {
-	case string:
-		var values []*ast.MappingValueNode
-		switch m := n.(type) {
-		case *ast.MappingNode:
-			values = m.Values
-		case *ast.MappingValueNode:
-			values = []*ast.MappingValueNode{m}
-		}
-		for _, v := range values {
-			if v.Key.GetToken().Value == p {
-				if s, ok := v.Value.(ast.ScalarNode); ok {
-					return v.Value, s
-				}
-				return v.Value, v.Key
-			}
-		}
-	case int:
-		if s, ok := n.(*ast.SequenceNode); ok && p >= 0 && p < len(s.Values) {
-			return s.Values[p], nil
-		}
-	}
-	return nil, nil
 }
