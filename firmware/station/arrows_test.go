@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"drivers/onewire":                 {"drivers"},
 	"drivers/pulse":                   {"drivers"},
 	"drivers/beidou":                  {"drivers"},
+	"drivers/meshtastic":              {"drivers"},
 	"drivers/drivertest":              {"drivers"},
 	"configs":                         {},
 	"firmware/phrase":                 {},
@@ -80,6 +81,7 @@ var arrows = map[string][]string{
 	"hwtest/capgen":   {},
 	"hwtest/port":     {},
 	"hwtest/beidou":   {},
+	"hwtest/mesh":     {},
 }
 
 func allowed(from, to string) bool {
