@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/letter":           {"firmware/phrase"},
+	"firmware/reach/wire":             {"firmware/phrase"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
@@ -70,7 +71,7 @@ var arrows = map[string][]string{
 	"cmd/village":                     {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own.
-	"cmd/figures":     {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/intake", "firmware/decide/intake/flood"},
+	"cmd/figures":     {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire"},
 	"hwtest/line":     {},
 	"hwtest/gauge":    {"hwtest/"},
 	"hwtest/ear":      {},
@@ -79,6 +80,7 @@ var arrows = map[string][]string{
 	"hwtest/nmea":     {},
 	"hwtest/sdi12":    {},
 	"hwtest/capgen":   {},
+	"hwtest/days":     {},
 	"hwtest/port":     {},
 	"hwtest/beidou":   {},
 	"hwtest/mesh":     {},
