@@ -1,0 +1,44 @@
+package wire
+
+import "tocsin/firmware/phrase"
+
+const (
+	counterMost = 1<<48 - 1
+	// CounterBlock is how many counters are reserved at once.
+	CounterBlock = 1000
+)
+
+// Counter gives each message of a direction a number of its own, for ever. It reserves
+// them in blocks, so that a power cut costs a block and never gives a number twice. One goroutine uses it.
+type Counter struct {
+	next, upTo uint64
+	reserve    func(upTo uint64) error
+}
+
+// NewCounter begins after what was reserved before; 0 is the beginning. reserve must have kept its argument for
+// good, over a power cut, when it returns nil: it is the next NewCounter's reserved.
+func NewCounter(reserved uint64, reserve func(upTo uint64) error) *Counter {
+	return &Counter{next: reserved + 1, upTo: reserved, reserve: reserve}
+}
+
+// Next gives the next number. When half a block is used it reserves the next one, so that a disk that
+// dies leaves five hundred messages that can still go; only when there are none left does it err.
+func (c *Counter) Next() (uint64, error) {
+	if c.next+CounterBlock/2 > c.upTo {
+		want := max(c.upTo, c.next-1) + CounterBlock
+		if want > counterMost {
+			want = counterMost
+		}
+		switch err := c.reserve(want); {
+		case err == nil:
+			c.upTo = want
+		case c.next > c.upTo:
+			return 0, phrase.Wrap(err, "wire.counter_unkept")
+		}
+	}
+	if c.next > c.upTo {
+		return 0, phrase.E("wire.counter_spent")
+	}
+	c.next++
+	return c.next - 1, nil
+}
