@@ -24,6 +24,7 @@ func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 		"alarm.powercut_lost", "alarm.stop_to_silence_ms_p99", "alarm.stuck_silenced_s", "alarm.without_disk",
 		"alert.forged_accepted", "alert.signed_cap_to_first_tone_ms_p99",
 		"edged.binary_mib", "edged.rss_mib", "history.gb_written_year", "history.query_ms_p99",
+		"links.day_bytes_calm", "links.day_bytes_storm", "links.day_messages_calm", "links.day_messages_storm",
 	}
 	var have []string
 	for _, m := range measures {
