@@ -97,9 +97,12 @@ func quoted(all []string) string {
 	return strings.Join(q, ", ")
 }
 
+// c14nForms are the canonical forms that an issuer may sign in.
+var c14nForms = []string{xmldsig.ExclusiveC14N, xmldsig.C14N10, xmldsig.C14N11}
+
 // sign signs with a key, in one of the three canonical forms by turns.
 func (d *desk) sign(text []byte, key string, n int) ([]byte, error) {
-	o := xmldsig.SignOptions{C14N: []string{xmldsig.ExclusiveC14N, xmldsig.C14N10, xmldsig.C14N11}[n%3]}
+	o := xmldsig.SignOptions{C14N: c14nForms[n%len(c14nForms)]}
 	var cert *x509.Certificate
 	if n%2 == 1 {
 		cert = d.cert[key]

@@ -108,7 +108,7 @@ type box struct {
 func (b *bench) start(site, data string) (*box, error) {
 	b.boxes++
 	x := &box{b: b, sock: filepath.Join(b.dir, "s"), done: make(chan struct{}), logs: filepath.Join(b.dir, fmt.Sprintf("edged-%d.log", b.boxes))}
-	x.http = &http.Client{Transport: &http.Transport{
+	x.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: socketCallers,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "unix", x.sock)
 		},
