@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,5 +119,29 @@ func TestABeginningIsFoundInTheJournal(t *testing.T) {
 	}
 	if n, _, _, err := x.beganSince(2); n != 1 || err != nil {
 		t.Errorf("after the first: %d %v", n, err)
+	}
+}
+
+// TestEveryTargetOfTheAlertRoomsIsFuzzed holds the literal table to the source.
+func TestEveryTargetOfTheAlertRoomsIsFuzzed(t *testing.T) {
+	var there []fuzzTarget
+	for _, room := range alertRooms {
+		r, err := readRoom("../../" + room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range r.targets {
+			there = append(there, fuzzTarget{room, name})
+		}
+	}
+	for _, x := range there {
+		if !slices.Contains(alertTargets, x) {
+			t.Errorf("%v is not in the table", x)
+		}
+	}
+	for _, x := range alertTargets {
+		if !slices.Contains(there, x) {
+			t.Errorf("the table has %v, which is not there", x)
+		}
 	}
 }

@@ -22,7 +22,8 @@ func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 		"acquire.wrong_as_good", "alarm.cold_start_to_armed_ms", "alarm.cross_to_relay_ms_p99",
 		"alarm.cross_to_relay_shared_ms_p99", "alarm.cross_to_tone_ms_p99", "alarm.fatal_elsewhere", "alarm.kill9_resume_lost",
 		"alarm.powercut_lost", "alarm.stop_to_silence_ms_p99", "alarm.stuck_silenced_s", "alarm.without_disk",
-		"alert.forged_accepted", "alert.genuine_refused", "alert.queue_flood", "alert.queue_rss_mib", "alert.signed_cap_to_first_tone_ms_p99",
+		"alert.forged_accepted", "alert.fuzz_crashes", "alert.genuine_refused", "alert.lifecycle_violations", "alert.parse_peak_mib",
+		"alert.queue_flood", "alert.queue_rss_mib", "alert.signed_cap_to_first_tone_ms_p99",
 		"edged.binary_mib", "edged.rss_mib", "history.gb_written_year", "history.query_ms_p99",
 		"links.day_bytes_calm", "links.day_bytes_storm", "links.day_messages_calm", "links.day_messages_storm",
 	}

@@ -56,6 +56,12 @@ var measures = []measure{
 		most: 5 * time.Minute, mostLong: 40 * time.Minute, run: alertGenuine},
 	{goals: []goal{{"alert.queue_flood", atMost, 0}, {"alert.queue_rss_mib", atMost, 16}},
 		most: 4 * time.Minute, mostLong: 6 * time.Minute, run: alertFlood},
+	{goals: []goal{{"alert.parse_peak_mib", atMost, 32}},
+		most: 3 * time.Minute, mostLong: 15 * time.Minute, run: alertPeak},
+	{goals: []goal{{"alert.lifecycle_violations", atMost, 0}},
+		most: 3 * time.Minute, mostLong: 30 * time.Minute, run: alertWalks},
+	{goals: []goal{{"alert.fuzz_crashes", atMost, 0}},
+		most: 10 * time.Minute, mostLong: 150 * time.Minute, run: alertFuzz},
 	{goals: []goal{{"acquire.wrong_as_good", atMost, 0}},
 		most: 2 * time.Minute, mostLong: 12 * time.Minute, run: lateAnswers, quiet: true},
 	{goals: []goal{{"acquire.dead_unit_share", atLeast, 0.90}},
@@ -100,6 +106,7 @@ func main() {
 	ahead()
 	noiseIfAsked()
 	readAsPeerIfAsked()
+	openIfAsked()
 	os.Exit(run(*edged, *only, *long, *keep, *seed))
 }
 
