@@ -27,9 +27,6 @@ type debt struct {
 	// overtaken: a different write went to the unit after this one, so that
 	// this one's echo must not pass for that of a later equal write.
 	overtaken bool
-	// brief: its answer came, in doubt: it may have been an earlier request's,
-	// and its own still be on the way. Where none comes soon, it was its own.
-	brief bool
 }
 
 // paid is the frame that lately paid a debt. While a copy of it may follow, it
@@ -60,7 +57,7 @@ func (l *ledger) expire(now time.Time) {
 		keep := ds[:0]
 		for _, d := range ds {
 			if !d.expired && !now.Before(d.until) {
-				if !d.read() || d.brief {
+				if !d.read() {
 					continue
 				}
 				d.expired = true
@@ -158,14 +155,6 @@ func (l *ledger) owe(s shape, req []byte, sent, until time.Time) {
 		ds = append(ds[:at], ds[at+1:]...)
 	}
 	l.debts[s.unit] = append(ds, debt{shape: s, req: req, sent: sent, until: until})
-}
-
-// still notes that the answer just taken was in doubt: until then its own may
-// come, and would pass for the answer to the next request of its shape.
-func (l *ledger) still(s shape, req []byte, sent, until time.Time) {
-	l.owe(s, req, sent, until)
-	ds := l.debts[s.unit]
-	ds[len(ds)-1].brief = true
 }
 
 // pay clears debt i of a unit by a frame heard at now.

@@ -233,60 +233,9 @@ func TestAnAnswerThatNeverCameCastsDoubtOnce(t *testing.T) {
 		if err != nil || !a.Doubt {
 			t.Errorf("first: %v, doubt %v", err, a.Doubt)
 		}
-		// Its own answer may still be on the way: for a moment no other of the
-		// shape is asked, and then without a doubt.
-		_, err = l.Read(ctx, 1, drivers.Holding, 20, 2)
-		if f, _ = err.(*drivers.Fault); f == nil || f.Kind != drivers.FaultOwed || time.Until(f.Until) > 3*timeout {
-			t.Fatalf("at once: %v", err)
-		}
-		if _, err := l.Read(ctx, 1, drivers.Holding, 20, 3); err != nil {
-			t.Errorf("another shape: %v", err)
-		}
-		time.Sleep(time.Until(f.Until))
 		a, err = l.Read(ctx, 1, drivers.Holding, 20, 2)
 		if err != nil || a.Doubt {
 			t.Errorf("second: %v, doubt %v", err, a.Doubt)
-		}
-	})
-}
-
-// An answer later than anything is owed for: the next is in doubt, and what comes
-// after it never passes for another's.
-func TestAfterAnAnswerLaterThanAnyNothingIsOutOfStep(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		held := 0
-		s := &drivertest.Slave{Serial: true, Script: func(r drivertest.Request, good drivertest.Reply) []drivertest.Reply {
-			good.After = 30 * time.Millisecond // long enough for the next request to be out
-			if r.N == 1 {
-				good.After, held = 9*timeout, 1
-			}
-			return []drivertest.Reply{good}
-		}}
-		l := onWire(drivertest.NewWire(s, char))
-		defer l.Close()
-		ctx := context.Background()
-		began := time.Now()
-		l.Read(ctx, 1, drivers.Holding, 10, 2)
-		time.Sleep(time.Until(began.Add(9*timeout - 40*time.Millisecond))) // the answer to it comes while the next is waited for
-		good := 0
-		for i := range 12 {
-			addr := uint16(20 + 10*i)
-			a, err := l.Read(ctx, 1, drivers.Holding, addr, 2)
-			var f *drivers.Fault
-			if errors.As(err, &f) && f.Kind == drivers.FaultOwed {
-				l.Listen(ctx, f.Until)
-				continue
-			}
-			if err != nil || a.Doubt {
-				continue
-			}
-			good++
-			if got := binary.BigEndian.Uint16(a.Data); got != 1000+addr {
-				t.Errorf("register %d gave %d as good", addr, got)
-			}
-		}
-		if held == 0 || good < 4 {
-			t.Errorf("%d good", good)
 		}
 	})
 }

@@ -303,9 +303,6 @@ func (r *rtu) silence(ctx context.Context) error {
 	}
 }
 
-// stillFor is for how many timeouts after a doubtful answer another may come.
-const stillFor = 2
-
 // errDue is wait's: nothing came by then.
 var errDue = errors.New("due")
 
@@ -424,9 +421,7 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 		switch {
 		case a != nil:
 			r.seen.frame(a.at, drivers.FrameAnswer, a.b)
-			if x.at, x.doubt = a.at, r.led.doubt(s); x.doubt {
-				r.led.still(s, req, q.sent, time.Now().Add(stillFor*r.o.Timeout+wire))
-			}
+			x.at, x.doubt = a.at, r.led.doubt(s)
 			return a.b, nil
 		case q.copy != nil:
 			owe()
