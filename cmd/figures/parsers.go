@@ -17,7 +17,7 @@ import (
 // parserRooms are where what comes from outside is read on the way to a value.
 var parserRooms = []string{
 	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
-	"drivers/pulse", "drivers/audio", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
+	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
 	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
 }
 
