@@ -75,10 +75,11 @@ func take(d *Device) *drivers.Incoming {
 
 func TestItDoesWhatATerminalPromises(t *testing.T) {
 	drivertest.Terminal(t, func(t *testing.T, transmit bool) *drivertest.TerminalBench {
-		o := Opts{Buffer: 4}
+		o := Opts{}
 		if transmit {
 			o = licensed()
 		}
+		o.Buffer = 4
 		b := open(t, o)
 		id := uint32(100)
 		return &drivertest.TerminalBench{

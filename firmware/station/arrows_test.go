@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"drivers/pulse":                   {"drivers"},
 	"drivers/beidou":                  {"drivers"},
 	"drivers/meshtastic":              {"drivers"},
+	"drivers/sbd":                     {"drivers"},
 	"drivers/drivertest":              {"drivers"},
 	"configs":                         {},
 	"firmware/phrase":                 {},
@@ -84,6 +85,7 @@ var arrows = map[string][]string{
 	"hwtest/port":     {},
 	"hwtest/beidou":   {},
 	"hwtest/mesh":     {},
+	"hwtest/sbd":      {},
 }
 
 func allowed(from, to string) bool {
