@@ -362,7 +362,8 @@ func (bp *Blueprint) standingOf(s commanded) standing {
 	if name == (phrase.Text{}) {
 		name = inBoth(phrase.M("station.command_name", "who", s.Who.Name))
 	}
-	return standing{hazard: s.hazard(), level: l, name: name, who: s.Who, outputs: s.Outputs, tone: s.Tone, clips: s.Clips,
+	_, believed := bp.Trust.Issuer(s.Issuer)
+	return standing{hazard: s.hazard(), level: l, disowned: !believed, name: name, who: s.Who, outputs: s.Outputs, tone: s.Tone, clips: s.Clips,
 		why: phrase.M("station.warned_by", "from", s.Who.Name, "headline", name)}
 }
 

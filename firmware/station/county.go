@@ -387,7 +387,7 @@ func (c *county) standing(inForce []book.Entry) (stand []standing) {
 		if seen[hazard] = true; len(stand) == warningsStand {
 			break
 		}
-		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e)})
+		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e), disowned: !c.bp.Trust.StandsBy(e.Issuer, e.Key, e.Ref.Sent)})
 	}
 	return stand
 }
@@ -498,6 +498,7 @@ func (c *county) reload(bp *Blueprint) {
 	defer cancel()
 	err := c.do(ctx, func() {
 		c.bp, c.reader, c.commands = bp, readerOf(bp), commandsOf(bp, c.commands.Counters)
+		c.ordered = true
 		c.anew()
 	})
 	if err != nil {

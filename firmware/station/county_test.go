@@ -298,6 +298,50 @@ func TestAWarningThatRunsOutWaitsForAPerson(t *testing.T) {
 	}
 }
 
+func TestWhatADisownedOfficeWarnedOfMayBeReleasedHere(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	county, _ := newOffice(t, w)
+	w.start()
+	red := county.says(warning{})
+	w.warnedBy(red)
+	a := w.warning("evacuate", "raised")
+	release := func() int {
+		b, _ := json.Marshal(api.Reasoned{Who: "王", Reason: "假警报"})
+		r, err := w.client().Post("http://edged/api/v1/alarms/"+a.ID+"/release", "application/json", bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		return r.StatusCode
+	}
+	if got := release(); got != http.StatusConflict {
+		t.Fatalf("a person here lifted it: %d", got)
+	}
+	id, err := trust.IDOf(county.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.edit("  trust:\n", "  trust:\n    revoked: [{key: "+string(id)+`, since: "2026-01-01", compromised: true}]`+"\n")
+	w.hangUp()
+	// It sounds on until somebody decides, and is not raised again.
+	w.until("a person may release it", func() bool { return release() < 300 })
+	if got := w.warning("", "released"); got.By.Name != "王" {
+		t.Errorf("%+v", got)
+	}
+	w.hangUp()
+	w.until("the file read again", func() bool { return strings.Count(w.log.String(), "msg=reloaded") == 2 })
+	w.silent()
+	if got := w.warnings(); len(got) != 1 || got[0].State != "released" {
+		t.Errorf("%+v", got)
+	}
+	// A stranger's word raises nothing anew.
+	w.warnedBy(red)
+	if got := w.warnings(); len(got) != 1 || got[0].State != "released" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestACancelThatComesLateStillGivesTheAllClear(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)

@@ -30,6 +30,9 @@ type standing struct {
 	name   phrase.Text
 	why    phrase.Message
 	who    order.Who
+	// disowned: the site no longer believes who said it. It goes on, and a person
+	// here may release it.
+	disowned bool
 	// outputs, tone and clips are what a command asks for; none: the plan's.
 	outputs []string
 	tone    string
@@ -85,8 +88,17 @@ func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 		all[s.hazard], names[s.hazard] = s, s.name
 	}
 	h.warned.stand = all
-	h.alarms.InForce(slices.Sorted(maps.Keys(all)))
+	var held []string
+	for hazard, s := range all {
+		if !s.disowned {
+			held = append(held, hazard)
+		}
+	}
+	h.alarms.InForce(held)
 	for _, s := range stand {
+		if s.disowned && !h.alarms.Has(s.hazard) {
+			continue // a person released it
+		}
 		events := h.alarms.Apply(rule.Verdict{Hazard: s.hazard, Level: s.level, Because: []phrase.Message{s.why}, At: now})
 		for _, e := range events {
 			h.happen(e)

@@ -315,3 +315,32 @@ func TestADigestNamesAllThatIsBelieved(t *testing.T) {
 		}
 	}
 }
+
+func TestAWordStandsWhileItsIssuerDoesAndItsKeyWasNotRevokedForIt(t *testing.T) {
+	k := newKey(t, P256)
+	id, err := IDOf(k.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	store := func(r ...RevokedDocument) *Store {
+		d := one(IssuerDocument{Senders: []string{"a"}, Keys: []PEMDocument{pemKey(t, k)}})
+		d.Revoked = r
+		s, _ := New(d, nil)
+		return s
+	}
+	issuer := store().Issuers()[0].ID
+	ended, stolen := RevokedDocument{Key: string(id), Since: "2026-06-01"}, RevokedDocument{Key: string(id), Since: "2026-06-01", Compromised: true}
+	for what, ok := range map[string]bool{
+		"its own":                         store().StandsBy(issuer, id, after),
+		"a key that is pinned no more":    store().StandsBy(issuer, "another", after),
+		"signed before the key was ended": store(ended).StandsBy(issuer, id, before),
+		"not: an issuer that is gone":     !store().StandsBy("gone", id, after),
+		"not: signed after that":          !store(ended).StandsBy(issuer, id, after),
+		"not: whenever, by a stolen key":  !store(stolen).StandsBy(issuer, id, before),
+	} {
+		if !ok {
+			t.Error(what)
+		}
+	}
+}

@@ -57,6 +57,15 @@ func (s *Store) Key(id KeyID) (*Issuer, *Key, bool) {
 	return p.issuer, p.key, ok
 }
 
+// StandsBy tells whether what an issuer's key signed at a time is still believed: the
+// issuer is, and the key was not revoked for that time. That a key is no longer pinned
+// takes nothing back: so ends every roll-over.
+func (s *Store) StandsBy(issuer string, key KeyID, sent time.Time) bool {
+	r, revoked := s.revoked[key]
+	_, there := s.Issuer(issuer)
+	return there && (!revoked || r.at(sent, string(key)) == nil)
+}
+
 // SM2 gives the site's way of writing SM2 in XML.
 func (s *Store) SM2() SM2Scheme { return s.sm2 }
 

@@ -335,6 +335,9 @@ func (m *Machine) RaiseByHand(l point.Level, who Who, reason string, at clock.St
 	return e, nil
 }
 
+// Has tells whether an alarm of a hazard is open.
+func (m *Machine) Has(hazard string) bool { return m.open[hazard] != nil }
+
 // Open gives the alarms that are not released, worst and oldest first.
 func (m *Machine) Open() []Alarm {
 	out := make([]Alarm, 0, len(m.open))
