@@ -61,6 +61,8 @@ var arrows = map[string][]string{
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/letter":           {"firmware/phrase"},
 	"firmware/reach/wire":             {"firmware/phrase"},
+	"firmware/reach/courier":          {"firmware/keep/journal", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/reach/courier/world":    {"firmware/reach/courier", "firmware/keep/journal", "firmware/clock"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},

@@ -1,0 +1,135 @@
+package courier
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestASlotTakesTheHeadAndFillsItsRestBest(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	w.open("beidou")
+	// 78 bytes less 11 of header: 67. The head takes 20+2, 45 are left: 30+2 and 11+2 fill
+	// them whole, where the largest that fits (40+2) leaves 3.
+	w.post(Warning, "red", 20)
+	w.post(Telemetry, "forty", 200, short(40, "a"))
+	w.post(Telemetry, "thirty", 200, short(30, "b"))
+	w.post(Telemetry, "eleven", 200, short(11, "c"))
+	p := w.turn()
+	if len(p) != 1 || p[0].Parts[0].ID != "red" || len(p[0].Parts) != 3 || w.links("forty") != "" {
+		t.Fatalf("%+v", p)
+	}
+	if p := w.turn(); len(p) != 0 {
+		t.Errorf("a second message in the slot: %s", ids(p[0]))
+	}
+	w.now += 59 * time.Second
+	if p := w.turn(); len(p) != 0 {
+		t.Errorf("a message %v early", time.Second)
+	}
+	w.now += time.Second
+	if p := w.turn(); len(p) != 1 {
+		t.Error("the next slot is empty")
+	}
+}
+
+func TestASlotOfTelemetryAloneWaitsUntilItIsWorthIt(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	w.open("beidou")
+	w.post(Telemetry, "a", 200, short(30, "a"))
+	w.run(10*time.Minute, all)
+	w.want("a", "")
+	w.post(Telemetry, "b", 200, short(33, "b")) // 30+2+33+2 = 67 < fill of 70
+	w.run(19*time.Minute, all)
+	w.want("a", "")
+	w.run(2*time.Minute, all) // half an hour: half of its deadline
+	w.want("a", "beidou ")
+	w.want("b", "beidou ")
+}
+
+func TestALongMessageTakesSeveralSlotsAndMoreThanItsBoundIsNotSent(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	w.open("beidou")
+	w.post(Command, "long", 150) // 65 a message
+	w.post(Command, "huge", 65*8+1)
+	p := w.turn()
+	if len(p) != 1 || p[0].Messages != 3 || len(p[0].Parts) != 1 {
+		t.Fatalf("%+v", p)
+	}
+	w.m.Ack(w.now, "beidou", []Ack{{ID: "long"}})
+	w.now += 179 * time.Second
+	w.post(Alarm, "next", 10)
+	if p := w.turn(); len(p) != 0 {
+		t.Error("the slots of a long message are not its own")
+	}
+	w.now += time.Second
+	if p := w.turn(); len(p) != 1 || ids(p[0]) != "next " {
+		t.Errorf("%+v", p)
+	}
+	w.want("huge", "")
+}
+
+func TestACardOfALowerLevelTakesWhatFitsIt(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	w.m.SetLimits(w.now, "beidou", Limits{May: true, Bytes: 51, Every: 30 * time.Second})
+	for i := range 4 {
+		w.post(Command, number("x", i), 16)
+	}
+	p := w.turn()
+	if len(p) != 1 || len(p[0].Parts) != 2 {
+		t.Fatalf("%+v", p)
+	}
+	w.now += 30 * time.Second
+	if p := w.turn(); len(p) != 1 {
+		t.Error("the terminal's own interval does not count")
+	}
+}
+
+func TestATelemetryFillerNeverCostsExtra(t *testing.T) {
+	w := bench(t, shipped(t), 1)
+	w.open("sbd", "sms")
+	w.post(Telemetry, "t", 300, short(30, "k"))
+	w.post(Warning, "red", 30)
+	w.turn()
+	w.want("t", "sms ") // a text message is paid whole; sbd by the byte
+}
+
+// TestKnapsackIsTheBest compares with all subsets.
+func TestKnapsackIsTheBest(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 0, 10).Draw(rt, "sizes")
+		room := rapid.IntRange(0, 120).Draw(rt, "room")
+		best := 0
+		for set := range 1 << len(sizes) {
+			sum := 0
+			for i, s := range sizes {
+				if set>>i&1 == 1 {
+					sum += s
+				}
+			}
+			if sum <= room {
+				best = max(best, sum)
+			}
+		}
+		picked, used := knapsack(sizes, room)
+		sum := 0
+		for _, i := range picked {
+			sum += sizes[i]
+		}
+		sorted := slices.Compact(slices.Clone(picked))
+		if used != best || sum != used || len(sorted) != len(picked) || !slices.IsSorted(picked) {
+			rt.Errorf("%v of %v in %d: %d, best %d", picked, sizes, room, used, best)
+		}
+	})
+}
+
+func BenchmarkSlot(b *testing.B) {
+	sizes := make([]int, fillersMost)
+	for i := range sizes {
+		sizes[i] = 7 + i*13%50
+	}
+	for b.Loop() {
+		knapsack(sizes, 1700)
+	}
+}
