@@ -45,7 +45,7 @@ type CommandSignCmd struct {
 	Clip    []string      `help:"录音 · clips"`
 	Text    string        `help:"文字（中文） · words, in Chinese"`
 	Volume  int           `help:"音量百分比 · volume in percent"`
-	Cause   string        `help:"停止哪一次发声 · which sounding a stop is about"`
+	Cause   string        `help:"解除哪条指令引起的警报（警报编号，w-command- 开头），不写则只静音 · the alarm of the command that a stop lifts (w-command-…); without it a stop silences"`
 	File    string        `type:"path" help:"configuration 指明的站点文件 · the site's file that configuration names"`
 	Out     string        `short:"o" type:"path" help:"写到文件，默认标准输出 · write to a file, by default standard output"`
 }

@@ -20,7 +20,8 @@ type Scope string
 const (
 	// Sound makes the real thing sound.
 	Sound Scope = "sound"
-	// Stop silences. It changes no level.
+	// Stop silences and changes no level; with a cause it lifts what an earlier
+	// command raised, and is that command's all-clear.
 	Stop Scope = "stop"
 	// Drill sounds what is told apart from the real thing by ear.
 	Drill Scope = "drill"
@@ -68,7 +69,7 @@ type Payload struct {
 	Volume int `json:"volume,omitempty"`
 	// Content is what does not travel along.
 	Content *Content `json:"content,omitempty"`
-	// Cause names the sounding that a stop is about; none is all.
+	// Cause is the alarm of the command that a stop lifts; none silences all.
 	Cause string `json:"cause,omitempty"`
 }
 
