@@ -89,7 +89,8 @@ type Incoming struct {
 	// it was for, where the network says so.
 	From, To string
 	Bytes    []byte
-	// Text is set instead of Bytes where the network says that it is text.
+	// Text is set instead of Bytes where the network says that it is text; beside
+	// them where the text is nothing but the base64 of bytes.
 	Text string
 	// GB2312 says that Bytes are Chinese text in that code and not the sender's
 	// bytes: BeiDou's 汉字 mode.

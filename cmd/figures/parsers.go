@@ -17,7 +17,7 @@ import (
 // parserRooms are where what comes from outside is read on the way to a value.
 var parserRooms = []string{
 	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
-	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "drivers/sbd", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
+	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "drivers/sbd", "drivers/modem", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
 	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
 }
 
@@ -67,6 +67,7 @@ var noParser = map[string]string{
 	"drivers/i2c.New":                       "a chip's word, of a profile",
 	"drivers/onewire.New":                   "a path of the site",
 	"drivers/pulse.(*Board).Contact":        "a pin of the site",
+	"drivers/modem.parts":                   "what we send",
 	"drivers/sbd.(*Device).try":             "what we send",
 	"drivers/sbd.(*Device).deliver":         "hands on what message checked",
 	"drivers/audio.(*FileStream).put":       "what we sound",

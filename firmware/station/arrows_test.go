@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"drivers/beidou":                  {"drivers"},
 	"drivers/meshtastic":              {"drivers"},
 	"drivers/sbd":                     {"drivers"},
+	"drivers/modem":                   {"drivers"},
 	"drivers/drivertest":              {"drivers"},
 	"configs":                         {},
 	"firmware/phrase":                 {},
@@ -88,6 +89,7 @@ var arrows = map[string][]string{
 	"hwtest/beidou":   {},
 	"hwtest/mesh":     {},
 	"hwtest/sbd":      {},
+	"hwtest/cell":     {},
 }
 
 func allowed(from, to string) bool {

@@ -1,0 +1,20 @@
+// Package modem is a telephone modem on a serial port, for 4G or for the Tiantong
+// satellite, as far as it carries short messages: a drivers.Terminal.
+//
+// Text goes to people's telephones, in several parts where it is long. Bytes go as
+// base64 in one text, which passes every network, or as 8-bit data (Opts.Data),
+// which some networks drop. What comes as 8-bit data, or as a text that is nothing
+// but base64 and longer than a word, is given as Bytes; the text is given with it,
+// since a person may have written it. Who sent it is what the network says, and
+// anybody can forge that: what came counts only by what it proves itself.
+//
+// Parts of long messages are put together, at most 16 messages at a time and each
+// within ten minutes; what is not whole by then is dropped and counted.
+//
+// It transmits only where Opts.Transmit is set. For a satellite telephone the
+// registered card and the terminal's approval are required too, and another card
+// sends nothing. Voice calls are no part of it.
+//
+// Sources: 3GPP TS 27.005 (AT commands for short messages), TS 27.007 (card,
+// registration, signal), TS 23.040 by package github.com/warthog618/sms.
+package modem
