@@ -62,6 +62,19 @@ type IssuerDocument struct {
 	SHA1        bool          `yaml:"sha1,omitempty" json:"sha1,omitempty"`
 	SM2UserID   string        `yaml:"sm2_user_id,omitempty" json:"sm2_user_id,omitempty"`
 	Grant       GrantDocument `yaml:"grant,omitempty" json:"grant"`
+	// Compact lets it sign compact warnings (decide/alert/compact) by its Ed25519 keys.
+	Compact *CompactDocument `yaml:"compact,omitempty" json:"compact,omitempty"`
+}
+
+// CompactDocument is what an issuer is in the 78 bytes of a compact warning.
+type CompactDocument struct {
+	// Number is 1 to 255, its own among the site's issuers and the same at every station of the region.
+	Number int `yaml:"number" json:"number"`
+	// Region is the division code (GB/T 2260) of 2, 4 or 6 digits that its areas are relative to. It is signed with.
+	Region string `yaml:"region" json:"region"`
+	// Sender is the value of CAP's sender under which its compact warnings stand; it may be left out where the first of senders is no
+	// pattern.
+	Sender string `yaml:"sender,omitempty" json:"sender,omitempty"`
 }
 
 // PEMDocument is one PEM block, inline or in a file beside the site's file. From,

@@ -38,6 +38,15 @@ type Issuer struct {
 	SM2UserID string
 	// Grant is what it may say.
 	Grant Grant
+	// Compact is what it is in compact warnings; nil where it signs none.
+	Compact *Compact
+}
+
+// Compact is an issuer's number and region in compact warnings, and the sender that they stand under.
+type Compact struct {
+	Number uint8
+	Region string
+	Sender string
 }
 
 // Key is one pinned public key.

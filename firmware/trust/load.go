@@ -277,6 +277,7 @@ func (l *loader) issuer(id string, all Document) {
 		l.warn(phrase.M("trust.sha1", "issuer", id), at("sha1")...)
 	}
 	l.grant(i, d, all, at)
+	l.compact(i, d.Compact, at)
 	l.store.issuers = append(l.store.issuers, i)
 }
 

@@ -40,6 +40,16 @@ func (s *Store) Issuer(id string) (*Issuer, bool) {
 	return nil, false
 }
 
+// ByCompact gives the issuer that has a number in compact warnings.
+func (s *Store) ByCompact(number uint8) (*Issuer, bool) {
+	for _, i := range s.issuers {
+		if i.Compact != nil && i.Compact.Number == number {
+			return i, true
+		}
+	}
+	return nil, false
+}
+
 // BySender gives the issuers that speak under a value of CAP's sender element.
 func (s *Store) BySender(sender string) []*Issuer {
 	var out []*Issuer
