@@ -34,7 +34,7 @@ const (
 	floodTurn   = 2 * time.Millisecond
 	floodReds   = 10
 	floodForged = 20
-	floodHere   = 20 // of the reds, so many raise an alarm here
+	floodHere   = 20 // of a hundred true reds, so many raise an alarm here
 	// overtaken is by how much a lower alert must have come later and been answered
 	// earlier than a red to count: what is less cannot be told from outside.
 	overtaken = 250 * time.Millisecond
@@ -242,7 +242,7 @@ func (b *bench) floodBox(d *desk) (bad int, grew float64, most string, err error
 	if failed != nil {
 		return 0, 0, "", failed
 	}
-	lost, late, full, n, busies := 0, 0, 0, 0, 0
+	lost, late, full, n, here, busies := 0, 0, 0, 0, 0, 0
 	slowest := time.Duration(0)
 	for i := range all {
 		r := &all[i]
@@ -253,7 +253,9 @@ func (b *bench) floodBox(d *desk) (bad int, grew float64, most string, err error
 		if !r.red || r.forged {
 			continue
 		}
-		n++
+		if n++; r.Concerns {
+			here++
+		}
 		slowest = max(slowest, r.answered.Sub(r.offered))
 		if r.v.Trusted && !r.Concerns && !r.v.InForce {
 			full++ // it had its turn; a book full of what stands keeps none that is not for here
@@ -276,8 +278,8 @@ func (b *bench) floodBox(d *desk) (bad int, grew float64, most string, err error
 		}
 	}
 	open, err := x.open()
-	b.log("a box: %d alerts in %v, %d true reds, slowest answered after %v, lost %d, overtaken %d, verified and not kept since not for here and the book full %d, told to come again %d times, %d alarms open, memory %v, then %v", len(all),
-		took.Round(time.Millisecond), n, slowest.Round(time.Millisecond), lost, late, full, busies, len(open), base, high)
+	b.log("a box: %d alerts in %v, %d true reds (%d for here), slowest answered after %v, lost %d, overtaken %d, verified and not kept since not for here and the book full %d, told to come again %d times, %d alarms open, memory %v, then %v", len(all),
+		took.Round(time.Millisecond), n, here, slowest.Round(time.Millisecond), lost, late, full, busies, len(open), base, high)
 	if len(open) == 0 {
 		err = errors.Join(err, errors.New("none of the reds raised an alarm"))
 	}
