@@ -149,18 +149,18 @@ class Channel:
 
 
 def crc(b):
-    c = 0
+    c = 0xFFFF
     for x in b:
-        c ^= x
+        c ^= x << 8
         for _ in range(8):
-            c = (c << 1 ^ 7) & 255 if c & 128 else c << 1
+            c = (c << 1 ^ 0x1021) & 0xFFFF if c & 0x8000 else c << 1
     return c
 
 
 def block(b, channels, near, have):
     r = Bits(b)
     r.take(3)
-    number, key, gaps, thinned, after, back, n, check = (r.take(k) for k in (6, 1, 1, 1, 1, 4, 7, 8))
+    number, key, gaps, thinned, after, back, n, check = (r.take(k) for k in (6, 1, 1, 1, 1, 4, 7, 16))
     back, n = back + 1, n + 1
     minute = step = None
     if key or not after:

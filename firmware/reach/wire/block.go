@@ -80,13 +80,13 @@ type past struct {
 	base  int // its number; -1 for a key frame
 }
 
-// header is the first 32 bits of a block, and 22 or 14 more where it says so.
+// header is the first 40 bits of a block, and 22 or 14 more where it says so.
 type header struct {
 	dictionary, number        int
 	key, gaps, thinned, after bool
 	back                      int
 	n                         int
-	check                     byte
+	check                     uint16
 	minute, step              int
 }
 
@@ -106,7 +106,7 @@ func (h *header) write(w *bitWriter) {
 	flag(h.after)
 	w.put(uint64(h.back-1)&15, 4)
 	w.put(uint64(h.n-1), 7)
-	w.put(uint64(h.check), 8)
+	w.put(uint64(h.check), 16)
 	if h.key || !h.after {
 		w.put(uint64(h.minute), 14)
 	}
@@ -119,7 +119,7 @@ func readHeader(r *bitReader) (h header, ok bool) {
 	flag := func() bool { return r.bit() == 1 }
 	h.dictionary, h.number = int(r.take(3)), int(r.take(6))
 	h.key, h.gaps, h.thinned, h.after = flag(), flag(), flag(), flag()
-	h.back, h.n, h.check = int(r.take(4))+1, int(r.take(7))+1, byte(r.take(8))
+	h.back, h.n, h.check = int(r.take(4))+1, int(r.take(7))+1, uint16(r.take(16))
 	if h.key || !h.after {
 		h.minute = int(r.take(14))
 	}
@@ -165,6 +165,12 @@ func (e *Encoder) Acked(number int) {
 			e.sent[j].wants = e.wants(&e.sent[j])
 		}
 	}
+}
+
+// StartAt gives the next block's number, modulo 64. An encoder that was made anew after a power cut should begin far from what may still be under
+// way of the one before; the low bits of a message counter do.
+func (e *Encoder) StartAt(number int) {
+	e.next, e.sent = (number%numbers+numbers)%numbers, nil
 }
 
 // Forget lets nothing hang on what was sent: the other end has lost it. The next block is a key frame.
@@ -490,15 +496,16 @@ func nearest(minute int, near int64) int64 {
 	return t
 }
 
-// checkOf is CRC-8 (polynomial 0x07) over what a block says: its time, its dictionary and each value. It
+// checkOf is CRC-16 (polynomial 0x1021, from FFFF) over what a block says: its time, its dictionary and each value. It
 // catches a base that is not the sender's, and a dictionary that was changed under the same ID.
-func checkOf(d Dictionary, s Series) (crc byte) {
+func checkOf(d Dictionary, s Series) uint16 {
+	crc := uint16(0xFFFF)
 	add := func(v uint64, bytes int) {
 		for i := bytes - 1; i >= 0; i-- {
-			crc ^= byte(v >> (8 * i))
+			crc ^= uint16(byte(v>>(8*i))) << 8
 			for range 8 {
-				if crc&0x80 != 0 {
-					crc = crc<<1 ^ 0x07
+				if crc&0x8000 != 0 {
+					crc = crc<<1 ^ 0x1021
 				} else {
 					crc <<= 1
 				}

@@ -115,17 +115,17 @@
 //
 // Readings of the channels of a dictionary that both ends know, at equal steps, as whole numbers of 32 bits in each
 // channel's own resolution. The domain's proposal, deltas in Rice codes, took 8,660 bits for the calm day of the bench and 10,540 for the storm; guesses that follow
-// noise and slope, and an arithmetic coder that knows how far they are off, take 6,970 and 9,260. So that is what a block is.
+// noise and slope, and an arithmetic coder that knows how far they are off, take 6,940 and 9,330. So that is what a block is.
 //
-//	+------+--------+-+-+-+-+--------+-------+---------+ - - - - - - + - - - - +----------
-//	|dict 3|number 6|K|G|T|A|back-1 4| n-1 7 | check 8 | minute 14   | step-1 8| coded …
-//	+------+--------+-+-+-+-+--------+-------+---------+ - - - - - - + - - - - +----------
+//	+------+--------+-+-+-+-+--------+-------+----------+ - - - - - - + - - - - +----------
+//	|dict 3|number 6|K|G|T|A|back-1 4| n-1 7 | check 16 | minute 14   | step-1 8| coded …
+//	+------+--------+-+-+-+-+--------+-------+----------+ - - - - - - + - - - - +----------
 //
 //	K  key frame: builds on nothing (back-1 is 0, A is 0); minute and step follow
 //	G  some values are missing     T  some channels are thinned     A  begins one step after the end of its base; no minute follows
 //	number  one higher for each block; back: the base is block number-back (modulo 64)
 //	n  rows     minute  of the week since 1970-01-01 00:00 UTC, taken nearest to when it came     step  in minutes
-//	check  CRC-8 (polynomial 07, from 0) over: channels (1 byte), minute since 1970 (4), step (2), then channel by channel, row by
+//	check  CRC-16 (polynomial 1021, from FFFF) over: channels (1 byte), minute since 1970 (4), step (2), then channel by channel, row by
 //	       row: state (1: 0 missing, 1 exact, 2 between) and, unless missing, the value (4)
 //
 // The coded part is one stream of the arithmetic coder (Witten, Neal and Cleary 1987: registers of 32 bits, whole = 2^16, low end
