@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"firmware/reach/wire":             {"firmware/phrase"},
 	"firmware/reach/courier":          {"firmware/keep/journal", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/reach/courier/world":    {"firmware/reach/courier", "firmware/keep/journal", "firmware/clock"},
+	"firmware/reach/uplink":           {"firmware/reach/letter", "firmware/phrase"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
@@ -72,8 +73,15 @@ var arrows = map[string][]string{
 	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
-	"cmd/makeclips":                   {"firmware/sound/speech"},
-	"cmd/village":                     {"hwtest/"},
+	// The hub is of stations' rooms only where both must agree; never station, line, output.
+	"cmd/hubd":         {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/guard", "firmware/reach/letter"},
+	"cmd/hubd/hubfile": {"firmware/keep/config", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/hubd/engine":  {"cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/hubd/post":    {"cmd/hubd/engine", "cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/hubd/gateway": {"cmd/hubd/hubfile", "firmware/guard", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/hubd/console": {"cmd/hubd/hubfile", "cmd/hubd/post", "configs", "firmware/decide/alert", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/makeclips":    {"firmware/sound/speech"},
+	"cmd/village":      {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own.
 	"cmd/figures":     {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire"},

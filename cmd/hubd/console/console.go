@@ -1,0 +1,109 @@
+package console
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"tocsin/cmd/hubd/hubfile"
+	"tocsin/firmware/phrase"
+)
+
+// Console serves the page and the desk's socket. Use New, then Run.
+type Console struct {
+	file   *hubfile.File
+	office Office
+	log    *slog.Logger
+	zone   *time.Location
+	now    func() time.Time
+	page   net.Listener
+	desk   net.Listener
+}
+
+// New opens both.
+func New(f *hubfile.File, o Office, zone *time.Location, log *slog.Logger) (*Console, error) {
+	c := &Console{file: f, office: o, log: log, zone: zone, now: time.Now}
+	var err error
+	if c.desk, err = listenSocket(f.Socket); err != nil {
+		return nil, err
+	}
+	if f.Page.Listen == "" {
+		return c, nil
+	}
+	if c.page, err = net.Listen("tcp", f.Page.Listen); err != nil {
+		c.desk.Close()
+		return nil, phrase.Wrap(err, "hubd.engine_listen", "listen", f.Page.Listen)
+	}
+	if t := f.Page.TLS; t != nil {
+		pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
+		if err != nil {
+			c.desk.Close()
+			c.page.Close()
+			return nil, phrase.Wrap(err, "hubd.pair", "err", err)
+		}
+		c.page = tls.NewListener(c.page, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	}
+	return c, nil
+}
+
+// PageAddr is where the page is; nil without one.
+func (c *Console) PageAddr() net.Addr {
+	if c.page == nil {
+		return nil
+	}
+	return c.page.Addr()
+}
+
+func (c *Console) server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn)}
+}
+
+// RunDesk serves the socket until ctx ends.
+func (c *Console) RunDesk(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/alert", c.dispatch)
+	s := c.server(mux)
+	s.ConnContext = callerOf
+	return serve(ctx, s, c.desk)
+}
+
+// RunPage serves the page until ctx ends; without one it only waits.
+func (c *Console) RunPage(ctx context.Context) error {
+	if c.page == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	var h http.Handler = c.Page()
+	if len(c.file.Page.Officers) > 0 {
+		h = newOfficers(c.file.Page.Officers).only(h)
+	} else {
+		h = local(h)
+	}
+	return serve(ctx, c.server(h), c.page)
+}
+
+func serve(ctx context.Context, s *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// local refuses what does not name this machine: a page elsewhere must not read
+// this one by way of a name that it points at loopback.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hubfile.Loopback(r.Host) && !hubfile.Loopback(net.JoinHostPort(r.Host, "80")) {
+			http.Error(w, "403", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

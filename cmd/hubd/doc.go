@@ -1,0 +1,15 @@
+// Command hubd is the county's end of the links: it keeps what stations send,
+// gives them receipts, and hands down what an authority has signed.
+//
+// One YAML file says where it listens and whom it knows (hubfile). Letters are kept
+// by NATS JetStream, embedded or a cluster's (engine), entered in a ledger and given
+// receipts (post), brought by NATS or by gateways for other links (gateway), and
+// shown on a page (console). It opens no envelope yet and verifies no alert: that is
+// each station's, which believes nobody else.
+//
+//	hubd check hub.yaml
+//	hubd run -c hub.yaml
+//	hubd key [--psk]                        credentials for a station
+//	hubd token                              a token and its digest
+//	hubd alert send FILE.xml --to AREA      to every station of a division code
+package main

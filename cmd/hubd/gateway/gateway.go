@@ -1,0 +1,27 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"tocsin/firmware/reach/letter"
+)
+
+// Gateway carries letters by one kind of link until ctx ends.
+type Gateway interface {
+	Name() string
+	Run(ctx context.Context) error
+}
+
+// Post is what a gateway asks of the post office.
+type Post interface {
+	// Up keeps a letter; nil when it is on the disk.
+	Up(ctx context.Context, s letter.Station, l *letter.Letter) error
+	// Down gives what a station has not taken, and what comes, until ctx ends.
+	Down(ctx context.Context, s letter.Station, give func(letter.Letter)) error
+	// Taken notes that a station took a letter, HasTaken tells it.
+	Taken(ctx context.Context, s letter.Station, id, link string) error
+	HasTaken(ctx context.Context, s letter.Station, id string) bool
+	// Heard notes that a station is there.
+	Heard(s letter.Station, link string, at time.Time)
+}

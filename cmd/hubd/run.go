@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"tocsin/cmd/hubd/console"
+	"tocsin/cmd/hubd/engine"
+	"tocsin/cmd/hubd/gateway"
+	"tocsin/cmd/hubd/hubfile"
+	"tocsin/cmd/hubd/post"
+	"tocsin/firmware/guard"
+)
+
+// RunCmd runs the hub.
+type RunCmd struct {
+	Config string `short:"c" required:"" type:"path" placeholder:"FILE" help:"中心文件 · the hub's file"`
+	Zone   string `default:"Asia/Shanghai" help:"网页上的时区 · the page's time zone"`
+}
+
+// Run runs until it is told to end.
+func (c *RunCmd) Run(g *Globals) error {
+	f, ps := hubfile.Load(c.Config)
+	tell(os.Stderr, ps, g.lang())
+	if f == nil {
+		return exitCode(exitUsage)
+	}
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	h, err := open(ctx, f, zone, log)
+	if err != nil {
+		return err
+	}
+	// Other programs and tests find the ports by these lines.
+	fmt.Fprintf(g.out(), "nats %v\npage %v\n", h.engine.Addr(), h.console.PageAddr())
+	for _, w := range h.gateways {
+		if d, ok := w.(*gateway.Datagrams); ok {
+			fmt.Fprintf(g.out(), "datagrams %v\n", d.Addr())
+		}
+	}
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("systemd", "err", err)
+	}
+	<-ctx.Done()
+	h.close()
+	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// hub is one that runs.
+type hub struct {
+	engine   *engine.Engine
+	post     *post.Post
+	console  *console.Console
+	gateways []gateway.Gateway
+	guard    *guard.Guard
+	end      context.CancelFunc
+}
+
+// open starts all parts, the store first.
+func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.Logger) (_ *hub, err error) {
+	ctx, end := context.WithCancel(ctx)
+	h := &hub{end: end, guard: guard.New(ctx, log, nil)}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.engine, err = engine.Open(ctx, f, log); err != nil {
+		return nil, err
+	}
+	h.post = post.New(h.engine, f, log)
+	if h.console, err = console.New(f, h.post, zone, log); err != nil {
+		return nil, err
+	}
+	for _, d := range f.Datagrams {
+		w, err := gateway.NewDatagrams(gateway.Opts{File: f, Link: d, Post: h.post, Guard: h.guard, Log: log, Now: time.Now, After: time.After})
+		if err != nil {
+			return nil, err
+		}
+		h.gateways = append(h.gateways, w)
+	}
+	h.guard.Go("post", "ledger", guard.Restart, h.post.Ledger)
+	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)
+	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)
+	h.guard.Go("console", "desk", guard.Restart, h.console.RunDesk)
+	h.guard.Go("console", "page", guard.Restart, h.console.RunPage)
+	for _, w := range h.gateways {
+		h.guard.Go("gateway", w.Name(), guard.Restart, w.Run)
+	}
+	return h, nil
+}
+
+// close ends all parts, the store last.
+func (h *hub) close() {
+	h.end()
+	h.guard.Wait(10 * time.Second)
+	if h.engine != nil {
+		h.engine.Close()
+	}
+}
