@@ -107,7 +107,7 @@ type finder struct {
 
 func (f *finder) Visit(n ast.Node) ast.Visitor {
 	switch n.Type() {
-	case ast.AliasType, ast.AnchorType, ast.MergeKeyType:
+	case ast.AliasType, ast.AnchorType, ast.MergeKeyType, ast.TagType:
 		if f.found == nil {
 			f.found = n
 		}
@@ -121,8 +121,11 @@ func (d *Tree) alias() (Problem, bool) {
 	if f.found == nil {
 		return Problem{}, false
 	}
-	t := f.found.GetToken()
-	return Problem{File: d.File, Line: t.Position.Line, Col: t.Position.Column, Message: phrase.M("config.alias")}, true
+	t, m := f.found.GetToken(), phrase.M("config.alias")
+	if f.found.Type() == ast.TagType { // the decoder falls over some of them
+		m = phrase.M("config.tag", "tag", firstLine(t.Value))
+	}
+	return Problem{File: d.File, Line: t.Position.Line, Col: t.Position.Column, Message: m}, true
 }
 
 // At makes a problem at the place of a path: keys of mappings and, as numbers,
