@@ -21,10 +21,25 @@ var licences = map[string]*regexp.Regexp{
 
 var forbidden = regexp.MustCompile(`(?i)GNU (AFFERO |LESSER )?GENERAL PUBLIC LICENSE\s+Version`)
 
+// TestTheBoxDoesNotLinkTheHubsServer holds the box's size: of NATS it needs the
+// client alone.
+func TestTheBoxDoesNotLinkTheHubsServer(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "tocsin/cmd/edged", "tocsin/firmware/reach/uplink").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "github.com/nats-io/nats.go") {
+		t.Fatal("the list has no NATS at all: it is wrong")
+	}
+	if strings.Contains(string(out), "nats-io/nats-server") {
+		t.Error("nats-server is linked into the box")
+	}
+}
+
 // TestLinkedModulesAllowASoldProduct reads the licence text of every module that
 // is linked into the box's programs.
 func TestLinkedModulesAllowASoldProduct(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}", "tocsin/cmd/edged").Output()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}", "tocsin/cmd/edged", "tocsin/cmd/hubd", "tocsin/firmware/reach/uplink").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"tocsin/cmd/hubd/hubfile"
 	"tocsin/firmware/phrase"
@@ -24,19 +23,22 @@ import (
 // payloadMost lets the largest letter pass with its headers.
 const payloadMost = letter.BodyMost + 64<<10
 
-// hubUser is the hub's own name on the embedded server; a station's has digits.
-const hubUser = "hub"
-
-// embed starts the embedded server and gives a connection into it.
+// embed starts the embedded server and gives a connection into it, by a key that
+// nobody else ever has.
 func embed(f *hubfile.File, log *slog.Logger) (*server.Server, *nats.Conn, error) {
 	o, err := options(f)
 	if err != nil {
 		return nil, nil, err
 	}
-	var secret [24]byte
-	rand.Read(secret[:])
-	pass := hex.EncodeToString(secret[:])
-	o.Users = append(o.Users, &server.User{Username: hubUser, Password: pass})
+	own, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, nil, phrase.Wrap(err, "hubd.engine")
+	}
+	public, err := own.PublicKey()
+	if err != nil {
+		return nil, nil, phrase.Wrap(err, "hubd.engine")
+	}
+	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public})
 	s, err := server.NewServer(o)
 	if err != nil {
 		return nil, nil, phrase.Wrap(err, "hubd.engine")
@@ -47,7 +49,7 @@ func embed(f *hubfile.File, log *slog.Logger) (*server.Server, *nats.Conn, error
 		s.Shutdown()
 		return nil, nil, phrase.E("hubd.engine_listen", "listen", f.NATS.Listen)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.UserInfo(hubUser, pass), nats.Name("hubd"), nats.MaxReconnects(-1))
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Nkey(public, own.Sign), nats.Name("hubd"), nats.MaxReconnects(-1))
 	if err != nil {
 		s.Shutdown()
 		return nil, nil, phrase.Wrap(err, "hubd.engine")
@@ -150,7 +152,7 @@ func serverTLS(t *hubfile.TLS) (*tls.Config, error) {
 // logger gives the server's lines to ours.
 type logger struct{ log *slog.Logger }
 
-func (l *logger) Noticef(f string, v ...any) { l.log.Info("nats: " + fmt.Sprintf(f, v...)) }
+func (l *logger) Noticef(f string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(f, v...)) }
 func (l *logger) Warnf(f string, v ...any)   { l.log.Warn("nats: " + fmt.Sprintf(f, v...)) }
 func (l *logger) Fatalf(f string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(f, v...)) }
 func (l *logger) Errorf(f string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(f, v...)) }

@@ -238,6 +238,18 @@ func (n *NATS) Send(ctx context.Context, id string, class letter.Class, body []b
 	return phrase.Wrap(err, "uplink.not_kept")
 }
 
+// Probe asks whether the hub's server answers, and gives the time that it took.
+func (n *NATS) Probe(ctx context.Context) (time.Duration, error) {
+	if !n.Up() {
+		return 0, down(nil)
+	}
+	began := time.Now()
+	if err := (*n.up.Load()).Conn().FlushWithContext(ctx); err != nil {
+		return 0, phrase.Wrap(err, "uplink.silent")
+	}
+	return time.Since(began), nil
+}
+
 // Ask asks the hub's ledger for a letter's receipt: whether it was kept, when the
 // answer was lost. False: the hub says that it has none.
 func (n *NATS) Ask(ctx context.Context, id string) (Receipt, bool, error) {

@@ -1,0 +1,205 @@
+package hubfile
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+	"golang.org/x/crypto/bcrypt"
+
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
+)
+
+func nkey(t testing.TB) string {
+	t.Helper()
+	k, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func token(t testing.TB) string {
+	t.Helper()
+	b, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// good is a file that can be used; dir holds its keys.
+func good(t testing.TB) (dir, text string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, n := range []string{"a", "b"} {
+		b := make([]byte, letter.KeySize)
+		rand.Read(b)
+		if err := os.WriteFile(filepath.Join(dir, n+".psk"), []byte(hex.EncodeToString(b)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, fmt.Sprintf(`version: 1
+name: {zh: 桐乡市, en: Tongxiang}
+data: data
+nats: {listen: "127.0.0.1:4222"}
+datagrams: [{name: tiantong, listen: "0.0.0.0:4223"}]
+page: {listen: "127.0.0.1:8470"}
+stations:
+  330483105203:
+    name: {zh: 环渡村, en: Huandu}
+    nkey: %s
+    psk: a.psk
+  330483105203-2:
+    token: %s
+    psk: b.psk
+    also: ["330483"]
+`, nkey(t), token(t))
+}
+
+func load(t testing.TB, dir, text string) (*File, []config.Problem) {
+	t.Helper()
+	name := filepath.Join(dir, "hub.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(name)
+}
+
+func TestAGoodFileIsTakenInWithItsKeys(t *testing.T) {
+	dir, text := good(t)
+	f, ps := load(t, dir, text)
+	if f == nil || len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	if f.Stations["330483105203"].Key == nil || f.Socket != filepath.Join(dir, "data", "hubd.sock") {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestEachFaultIsNamedWithItsLineAndItsMend(t *testing.T) {
+	dir, text := good(t)
+	open := filepath.Join(dir, "open.psk")
+	if err := os.WriteFile(open, []byte("00"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "short.psk"), []byte("00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := nkey(t)
+	for name, c := range map[string]struct {
+		old, new string
+		line     int
+		says     string
+	}{
+		"an unknown key":                       {"data: data", "dara: data", 3, "dara"},
+		"no data directory":                    {"data: data\n", "", 1, "data: /var/lib/hubd"},
+		"no engine":                            {`nats: {listen: "127.0.0.1:4222"}`, "nats: {}", 4, "servers"},
+		"two engines":                          {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", servers: ["tls://a:1"]}`, 4, "servers"},
+		"plain text to the outside":            {"127.0.0.1:4222", "0.0.0.0:4222", 4, "TLS"},
+		"a port that is none":                  {"127.0.0.1:4222", "127.0.0.1:x", 4, "4222"},
+		"more replicas than nodes":             {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", replicas: 3}`, 4, "3"},
+		"a cluster in plain text":              {`listen: "127.0.0.1:4222"`, `servers: ["nats://10.0.0.1:4222"]`, 4, "tls://"},
+		"a cluster's address with a password":  {`listen: "127.0.0.1:4222"`, `servers: ["tls://a:b@10.0.0.1:4222"]`, 4, "tls://"},
+		"an open page":                         {"127.0.0.1:8470", "0.0.0.0:8470", 6, "officers"},
+		"an officer's token in the clear":      {`"127.0.0.1:8470"}`, `"127.0.0.1:8470", officers: [{name: 王芳, token: secret}]}`, 6, "hubd token"},
+		"two gateways":                         {`"0.0.0.0:4223"}]`, `"0.0.0.0:4223"}, {name: b, listen: "0.0.0.0:4224"}]`, 5, "计数器"},
+		"a station's id that is none":          {"330483105203-2:", "33048310520:", 12, "12 位"},
+		"a station's key that is none":         {"psk: a.psk", "psk: short.psk", 11, "64"},
+		"a secret that others read":            {"psk: a.psk", "psk: open.psk", 11, "chmod 600"},
+		"a secret that is not there":           {"psk: a.psk", "psk: none.psk", 11, "none.psk"},
+		"two stations with one key":            {"psk: b.psk", "psk: a.psk", 14, "330483105203"},
+		"two credentials":                      {"also:", "nkey: " + other + "\n    also:", 12, "nkey"},
+		"a further code that is none":          {`["330483"]`, `["桐乡"]`, 15, "2 到 12"},
+		"a time that is too short":             {"page:", "keep: {up: 1h}\npage:", 6, "1 天"},
+		"another version":                      {"version: 1", "version: 2", 1, "2"},
+		"a list where a name belongs":          {"data: data", "data: [a]", 3, ""},
+		"an alias":                             {"data: data", "data: &a data", 3, ""},
+		"a station without any credential":     {"    psk: b.psk\n", "", 12, ""},
+		"a seed for the embedded server":       {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", seed: a.psk}`, 4, "servers"},
+		"a certificate without a key":          {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", tls: {certificate: a.pem}}`, 4, "key"},
+		"files of TLS that are no certificate": {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", tls: {certificate: a.psk, key: b.psk}}`, 4, ""},
+	} {
+		if name == "a station without any credential" {
+			text := strings.Replace(text, c.old, c.new, 1)
+			i := strings.Index(text, "    token:")
+			j := strings.Index(text[i:], "\n") + i + 1
+			c.old, c.new = text[i:j], ""
+			if f, ps := load(t, dir, strings.Replace(text, c.old, "", 1)); f != nil || len(ps) == 0 || ps[0].Line != c.line {
+				t.Errorf("%s: %v", name, ps)
+			}
+			continue
+		}
+		if !strings.Contains(text, c.old) {
+			t.Fatalf("%s: the sample has no %q", name, c.old)
+		}
+		f, ps := load(t, dir, strings.Replace(text, c.old, c.new, 1))
+		if f != nil || len(ps) == 0 {
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		p := ps[0]
+		if p.Line != c.line || !strings.Contains(p.In(phrase.ZH), c.says) {
+			t.Errorf("%s: want line %d with %q, got %s", name, c.line, c.says, p.In(phrase.ZH))
+		}
+	}
+}
+
+func TestAnAreaNamesTheStationsThatItCovers(t *testing.T) {
+	f := &File{Stations: map[string]Station{"330483105203": {}, "330483105203-2": {Also: []string{"330402"}}, "330402001001": {}, "330421100000": {}}}
+	for area, want := range map[string]string{
+		"33":             "330402001001 330421100000 330483105203 330483105203-2",
+		"330000000000":   "330402001001 330421100000 330483105203 330483105203-2",
+		"330483":         "330483105203 330483105203-2",
+		"330483105000":   "330483105203 330483105203-2",
+		"330483105203":   "330483105203 330483105203-2",
+		"330483105203-2": "330483105203-2",
+		"330402":         "330402001001 330483105203-2",
+		"330421100205":   "330421100000", // warns a whole town
+		"330483105204":   "",
+		"44":             "",
+		"":               "",
+		"x":              "",
+	} {
+		got, err := f.Match(area)
+		var s []string
+		for _, x := range got {
+			s = append(s, string(x))
+		}
+		if strings.Join(s, " ") != want || (err != nil) != (want == "") {
+			t.Errorf("%s: %v, %v", area, got, err)
+		}
+	}
+}
+
+// FuzzParse holds that a file never makes the reader fall, and that what is wrong
+// has a place.
+func FuzzParse(f *testing.F) {
+	_, text := good(f)
+	f.Add([]byte(text))
+	f.Add([]byte("version: 1\nstations:\n  ? [a]\n  : {}\n"))
+	f.Add([]byte("nats: {servers: [tls://[]]}\npage: {officers: [{name: a, token: $2a$99$}]}\n"))
+	f.Add([]byte("keep: {up: 99999999999d, most: 9e99 GiB}\nstations: {330483105203: }\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, _, ps := Parse("hub.yaml", b)
+		if (file == nil) != config.Fatal(ps) {
+			t.Fatalf("%v with %v", file, ps)
+		}
+		for _, p := range ps {
+			if p.In(phrase.ZH) == "" || p.In(phrase.EN) == "" {
+				t.Fatalf("%+v says nothing", p)
+			}
+		}
+	})
+}
