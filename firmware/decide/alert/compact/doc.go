@@ -39,6 +39,9 @@
 //
 // In a cancel everything from event on but start and template is zero.
 //
+// Condense goes the other way, for who signs: what it cannot say exactly it says wider or longer, and tells; what it cannot say it
+// refuses. The template and its two numbers are chosen by a person.
+//
 // # The signature
 //
 // Ed25519 (RFC 8032) over
