@@ -2,7 +2,6 @@ package beidou
 
 import (
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -101,5 +100,3 @@ func (s *Sky) Radiate(m Message) {
 }
 
 func (s *Sky) random() float64 { s.mu.Lock(); defer s.mu.Unlock(); return s.rng.Float64() }
-
-func digits(n uint64) string { return strconv.FormatUint(n, 10) }
