@@ -114,6 +114,8 @@ func TestItTransmitsOnlyAsLicensed(t *testing.T) {
 		{"the firmware's own maximum", func(w *sim.Ways) { w.Power = 0 }, drivers.BarSettings},
 		{"another band", func(w *sim.Ways) { w.Region = 3 }, drivers.BarSettings},
 		{"no band", func(w *sim.Ways) { w.Region = 0 }, drivers.BarSettings},
+		{"a frequency of its own", func(w *sim.Ways) { w.Frequency = 433.5 }, drivers.BarSettings},
+		{"its duty cycle is overridden", func(w *sim.Ways) { w.OverrideDuty = true }, drivers.BarSettings},
 		{"it may not send", func(w *sim.Ways) { w.TxOff = true }, drivers.BarSettings},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -315,7 +317,96 @@ func TestHeartbeatsKeepItUpAndSilenceIsSeen(t *testing.T) {
 	})
 }
 
-// A chain of five nodes of which each hop loses 30 %: with the mesh's own repeats
+func TestANodeThatFallsSilentIsWokenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, licensed())
+		b.own.Set(func(w *sim.Ways) { w.Deaf = true })
+		run(t, b.Device) // it starts up slowly
+		time.Sleep(25 * time.Second)
+		b.own.Set(func(w *sim.Ways) { w.Deaf = false })
+		time.Sleep(configIn + time.Second)
+		if l := b.Limits(); !l.Transmit {
+			t.Fatalf("%+v", l)
+		}
+		b.own.Set(func(w *sim.Ways) { w.Deaf = true })
+		time.Sleep(4 * time.Minute)
+		if l := b.Limits(); l.Bar != drivers.BarStarting {
+			t.Errorf("%+v", l)
+		}
+		b.own.Set(func(w *sim.Ways) { w.Deaf = false })
+		time.Sleep(configIn + time.Second)
+		if _, err := b.Send(t.Context(), drivers.Outgoing{To: hubName, Bytes: []byte{1}}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWhatIsSentCountsAtOnceAgainstTheQueue(t *testing.T) {
+	p := drivertest.NewDuplex()
+	d, err := New(nil, licensed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ready, d.st.Up, d.st.Free, d.lora = true, true, 1, &lora{usePreset: true, enabled: true, region: 4, power: 10}
+	for i, want := range []drivers.FaultKind{drivers.FaultOther, drivers.FaultEarly} {
+		j := &job{p: outgoing{to: hubNode, port: portPrivate, payload: []byte{1}}, done: make(chan result, 1)}
+		if err := d.send(p, j); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case r := <-j.done:
+			if drivers.KindOf(r.err) != want || i == 0 {
+				t.Errorf("%d: %v", i, r.err)
+			}
+		default:
+			if i > 0 {
+				t.Error("the second one was sent into a full queue")
+			}
+		}
+	}
+}
+
+func TestItsOwnPacketsAreNoNews(t *testing.T) {
+	d, err := New(nil, Opts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.me = ownNode
+	for _, from := range []uint32{ownNode, 0, hubNode} {
+		d.came(&packet{from: from, to: everybody, data: &data{port: portPrivate, payload: []byte{1}}}, time.Now())
+	}
+	if m := take(d); m == nil || m.From != hubName || take(d) != nil {
+		t.Errorf("%+v", m)
+	}
+}
+
+// A device, in place of the reader alone, finds what is within and behind noise.
+func TestADeviceFindsFramesWithinNoise(t *testing.T) {
+	complete := frame([]byte{0x38, 5})
+	for name, noise := range map[string]string{
+		"none": "", "a mark that swallows the next": "\x94\xC3\x00\x05", "a mark whose rest never comes": "\x94\xC3\x00\x94", "half a frame": "\x94\xC3\x00\x08\x38",
+	} {
+		d, err := New(nil, Opts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(1700000000, 0)
+		d.o.Now = func() time.Time { return at }
+		d.wanted, d.asked, d.heard, d.beat = 5, at, at, at
+		d.hear(drivers.Chunk{At: at, B: append([]byte(noise), complete...)})
+		at = at.Add(frameIn)
+		for range 4 {
+			if err := d.keep(t.Context(), drivertest.NewDuplex()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !d.ready {
+			t.Errorf("%s: the frame was not found", name)
+		}
+	}
+}
+
+// A chain of four nodes of which each hop loses 30 %: with the mesh's own repeats
 // most comes through, and what is acknowledged did.
 func TestOverHopsThatLose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -169,6 +169,17 @@ func TestASessionThatTookNothingMayHaveBroughtSomething(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // the gateway said that it has another
 		x, y := b.take(), b.take()
+		b.modem.Set(func(w *sim.Ways) { w.Fail, w.Brings = []int{18, 18}, true })
+		b.modem.Say([]byte("third"))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := b.Send(ctx, hello); err == nil {
+			t.Error("it was sent")
+		}
+		time.Sleep(10 * time.Second)
+		if m := b.take(); m == nil || string(m.Bytes) != "third" {
+			t.Errorf("%+v", m)
+		}
 		if x == nil || y == nil || string(x.Bytes) != "down" || string(y.Bytes) != "again" || b.State().Garbled != 1 {
 			t.Errorf("%+v %+v %+v", x, y, b.State())
 		}

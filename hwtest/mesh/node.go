@@ -24,7 +24,11 @@ type Ways struct {
 	Region, Preset uint64
 	Power          int
 	TxOff          bool
-	Firmware       string
+	OverrideDuty   bool
+	Frequency      float32 // MHz, of its own; 0: the band's
+	// Deaf neither takes nor says anything.
+	Deaf     bool
+	Firmware string
 	// Duty is the part of each minute that it may send; 0: no limit.
 	Duty float64
 	// SilentQueue drops what is on top of the queue and says nothing, as older

@@ -56,7 +56,17 @@ func (n *Node) Serve(port io.ReadWriter) error {
 	}
 }
 
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func (n *Node) hear(m []byte, out chan []byte) {
+	if n.ways().Deaf {
+		return
+	}
 	fs, err := parse(m)
 	if err != nil {
 		return
@@ -105,11 +115,7 @@ func (n *Node) config(nonce uint64, out chan []byte) {
 	n.put(sub(13, sub(1, []byte(n.w.Firmware)), varint(2, 24)))            // metadata
 	n.put(sub(4, varint(1, uint64(n.num)), sub(2, sub(1, []byte("!me"))))) // node_info
 	n.put(sub(5, sub(1, varint(1, 0))))                                    // config, device
-	on := uint64(1)
-	if n.w.TxOff {
-		on = 0
-	}
-	n.put(sub(5, sub(6, varint(1, 1), varint(2, n.w.Preset), varint(7, n.w.Region), varint(8, 3), varint(9, on), varint(10, uint64(n.w.Power)))))
+	n.put(sub(5, sub(6, varint(1, 1), varint(2, n.w.Preset), varint(7, n.w.Region), varint(8, 3), varint(9, flag(!n.w.TxOff)), varint(10, uint64(n.w.Power)), varint(12, flag(n.w.OverrideDuty)), float(14, n.w.Frequency))))
 	n.put(sub(9, sub(1, varint(1, 0))))                     // moduleConfig
 	n.put(sub(10, varint(1, 0), sub(2, sub(1, []byte{1})))) // channel
 	n.put(varint(7, nonce))                                 // config_complete_id
@@ -117,7 +123,7 @@ func (n *Node) config(nonce uint64, out chan []byte) {
 
 // put queues a FromRadio; the lock is held.
 func (n *Node) put(m []byte) {
-	if n.out == nil {
+	if n.out == nil || n.w.Deaf {
 		return
 	}
 	select {

@@ -22,6 +22,8 @@ type Ways struct {
 	Session time.Duration // what a session takes
 	// Fail are result codes of the next sessions, 0 for success; then all succeed.
 	Fail []int
+	// Brings: a session that fails brings a message all the same.
+	Brings bool
 	// Hurt spoils the checksum of received messages that often.
 	Hurt int
 	// Deaf: it answers nothing. Echo: it repeats commands. NoRing: rings are lost.
@@ -191,10 +193,10 @@ func (m *Modem) exchange() string {
 	if m.w.Bars == 0 {
 		code = 32
 	}
-	if code > 4 {
+	if code > 4 && !m.w.Brings {
 		return fmt.Sprintf("+SBDIX: %d, %d, 2, 0, 0, 0", code, m.momsn)
 	}
-	if m.mo != nil {
+	if m.mo != nil && code <= 4 {
 		m.sent = append(m.sent, m.mo)
 		m.momsn++
 	}
