@@ -17,7 +17,8 @@ const documentMost = 1 << 20
 func whole(n int) string { return strconv.Itoa(n) }
 
 // ParseDocument reads a trust document that stands in a file of its own. Unknown
-// keys, anchors and a second document are errors; the error has the line.
+// keys, anchors, tags and a second document are errors; the error has the line. The
+// library panics where a tag has no value.
 func ParseDocument(b []byte) (Document, error) {
 	var d Document
 	if len(b) > documentMost {
@@ -33,7 +34,7 @@ func ParseDocument(b []byte) (Document, error) {
 	a := &anchors{}
 	ast.Walk(a, f.Docs[0].Body)
 	if a.line > 0 {
-		return d, phrase.E("trust.yaml", "line", a.line, "detail", "& * <<")
+		return d, phrase.E("trust.yaml", "line", a.line, "detail", "& * << !")
 	}
 	if err := yaml.NodeToValue(f.Docs[0].Body, &d, yaml.Strict()); err != nil {
 		return Document{}, yamlError(err)
@@ -45,7 +46,7 @@ type anchors struct{ line int }
 
 func (a *anchors) Visit(n ast.Node) ast.Visitor {
 	switch n.Type() {
-	case ast.AliasType, ast.AnchorType, ast.MergeKeyType:
+	case ast.AliasType, ast.AnchorType, ast.MergeKeyType, ast.TagType:
 		if a.line == 0 {
 			a.line = max(1, n.GetToken().Position.Line)
 		}

@@ -20,6 +20,7 @@ func TestProblemsNameTheirPlace(t *testing.T) {
 		"empty":             {"", "文件是空的"},
 		"alias":             {"version: 1\nlines: &a {}\ndevices: *a\n", "s.yaml:2:8: 站点配置不使用锚点"},
 		"tag":               {"version: 1\nlines: !x\n  a: b\n", "s.yaml:2:8: 不支持 YAML 标签"},
+		"a tag of nothing":  {"alerts:\n  trust:\n    issuers:\n      a:\n        grant:\n          areas: !0\n", "s.yaml:6:18: 不支持 YAML 标签"},
 		"several documents": {"version: 1\n---\nversion: 1\n", "一个文件"},
 	} {
 		_, ps := Parse("s.yaml", []byte(c.in))
