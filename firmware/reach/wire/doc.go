@@ -88,11 +88,11 @@
 // How far a warning got, at up to 32 stations; 22 of them fit into one message of 78 bytes.
 //
 //	+-+--------------------------------------+-------+----------------------+----
-//	|1| issuer 8 | day 10 | number 14 | 0 (6)| n-1 5 | station 16 stage 3 why 3 | …
+//	|1| issuer 8 | day 10| number 14|type 3|0 3| n-1 5 | station 16 stage 3 why 3 | …
 //	|0| digest 38                            |       |                      |
 //	+-+--------------------------------------+-------+----------------------+----
 //
-// The first form names a compact warning: day counts from 2020-01-01 (UTC), its low ten bits. The second any alert, by the first 38 bits of SHA-256 over its "sender,identifier,sent"
+// The first form names a compact warning: the low ten bits of the UTC day of issue since 1970-01-01, the fourteen of its number, its type. The second any alert, by the first 38 bits of SHA-256 over its "sender,identifier,sent"
 // with sent as 2006-01-02T15:04:05Z. Stage: 0 received, 1 verified, 2 sounding, 3 played (not measured), 4 heard (measured), 5 confirmed by a
 // person. Why it is not higher: 0 nothing wrong, 1 elsewhere, 2 refused, 3 ended before, 4 shown only, 5 outputs failed, 6 listened and not heard, 7 done but not
 // kept. Of two of one station the higher stage holds, then the higher why: so copies and disorder do no harm.

@@ -59,9 +59,9 @@ func vectors(t *testing.T) (all []vector) {
 	}
 	add("items: ack of 5, 7; text \"hi\" to the end", "FuzzItems", AppendItem(AppendItem(nil, Item{ItemAck, Acks([]uint64{5, 7})[0].Append(nil)}, false), Item{ItemText, []byte("hi")}, true), nil)
 	add("ack of 5, 7, 37", "FuzzReadAcks", Acks([]uint64{5, 7, 37})[0].Append(nil), nil)
-	about := AboutCompact(7, 2400, 123)
+	about := AboutCompact(0, 7, 20663, 123)
 	b, err := AppendReceipts(nil, about, []ReceiptOf{{1, Progress{Heard, WhyNone}}, {513, Progress{Verified, WhyOutputs}}})
-	add("receipts about issuer 7, day 2400, number 123: station 1 heard, 513 verified but its outputs failed", "FuzzReadReceipts", b, err)
+	add("receipts about an alert of issuer 7, day 20663, number 123: station 1 heard, 513 verified but its outputs failed", "FuzzReadReceipts", b, err)
 	b, err = AppendReceipts(nil, AboutAlert("county@example.cn,440118_1,2026-07-29T14:00:00Z"), []ReceiptOf{{65535, Progress{Confirmed, WhyNone}}})
 	add("receipts about county@example.cn,440118_1,2026-07-29T14:00:00Z: station 65535 confirmed", "FuzzReadReceipts", b, err)
 	add("more: 3 of class 0, group 9", "FuzzReadMore", MoreRequest{Warning, 9, 3}.Bytes(), nil)

@@ -70,7 +70,7 @@ func TestReceiptsOfTwentyTwoStationsFitIntoOnePacket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		about := AboutAlert(rapid.String().Draw(t, "key"))
 		if rapid.Bool().Draw(t, "compact") {
-			about = AboutCompact(rapid.Byte().Draw(t, "issuer"), rapid.IntRange(0, 5000).Draw(t, "day"), rapid.Uint16Range(0, 1<<14-1).Draw(t, "number"))
+			about = AboutCompact(uint8(rapid.IntRange(0, 7).Draw(t, "type")), rapid.Byte().Draw(t, "issuer"), rapid.IntRange(0, 30_000).Draw(t, "day"), rapid.Uint16Range(0, 1<<14-1).Draw(t, "number"))
 		}
 		want := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ReceiptOf {
 			return ReceiptOf{rapid.Uint16().Draw(t, "station"), Progress{Stage(rapid.IntRange(0, 5).Draw(t, "stage")), Why(rapid.IntRange(0, 7).Draw(t, "why"))}}

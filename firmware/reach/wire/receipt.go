@@ -51,9 +51,11 @@ func (p Progress) Join(o Progress) Progress {
 
 // About names the alert that receipts are about, in 39 bits.
 type About struct {
-	// Compact: Issuer, Day (days since 2020-01-01, its low ten bits) and Number are those of a compact warning. Else Digest is the
+	// Compact: Type, Issuer, Day (UTC days since 1970, its low ten bits) and Number are those of a compact warning: what it
+	// is, the day on which it was issued, its fourteen bits. Else Digest is the
 	// first 38 bits of SHA-256 over the alert's "sender,identifier,sent", its sent in UTC to the second.
 	Compact bool
+	Type    uint8
 	Issuer  uint8
 	Day     uint16
 	Number  uint16
@@ -61,8 +63,8 @@ type About struct {
 }
 
 // AboutCompact names a compact warning.
-func AboutCompact(issuer uint8, day int, number uint16) About {
-	return About{Compact: true, Issuer: issuer, Day: uint16(day) & 1023, Number: number & (1<<14 - 1)}
+func AboutCompact(kind, issuer uint8, day int, number uint16) About {
+	return About{Compact: true, Type: kind & 7, Issuer: issuer, Day: uint16(day) & 1023, Number: number & (1<<14 - 1)}
 }
 
 // AboutAlert names any alert by the key of its reference.
@@ -94,7 +96,8 @@ func AppendReceipts(b []byte, about About, all []ReceiptOf) ([]byte, error) {
 		w.put(uint64(about.Issuer), 8)
 		w.put(uint64(about.Day), 10)
 		w.put(uint64(about.Number), 14)
-		w.put(0, 6)
+		w.put(uint64(about.Type), 3)
+		w.put(0, 3)
 	} else {
 		w.put(0, 1)
 		w.put(about.Digest, 38)
@@ -120,7 +123,8 @@ func ReadReceipts(b []byte) (About, []ReceiptOf, error) {
 	var a About
 	if a.Compact = r.bit() == 1; a.Compact {
 		a.Issuer, a.Day, a.Number = uint8(r.take(8)), uint16(r.take(10)), uint16(r.take(14))
-		if r.take(6) != 0 {
+		a.Type = uint8(r.take(3))
+		if r.take(3) != 0 {
 			return bad()
 		}
 	} else {

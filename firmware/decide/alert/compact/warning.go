@@ -174,7 +174,7 @@ func Unpack(b []byte) (Warning, error) {
 	return w, nil
 }
 
-// Number is the fourteen bits by which receipts name the warning, beside issuer and day.
+// Number is the fourteen bits by which receipts name the warning, beside type, issuer and the day of issue.
 func (w Warning) Number() uint16 {
 	return uint16(w.Chain.DayBits)<<11 | uint16(w.Chain.Serial)<<3 | uint16(w.Sequence)
 }
