@@ -35,7 +35,7 @@ type CommandSignCmd struct {
 	Counter uint64        `help:"序号，只增不减；默认当前 Unix 秒 · a number that only rises; by default the present Unix second"`
 	ID      string        `name:"id" help:"指令编号，默认按序号 · the command's name, by default of the counter"`
 	Person  string        `required:"" help:"签发人姓名 · the person's name"`
-	Valid   time.Duration `default:"10m" help:"多久之内有效 · how long it may be carried out"`
+	Valid   time.Duration `default:"10m" help:"多久之内有效，发声也到此为止；不短于 --for · how long it may be carried out and sounds at the longest; never less than --for"`
 	Level   string        `help:"级别代码 · a level's code"`
 	Output  []string      `help:"输出名 · outputs"`
 	Zone    []string      `help:"片区名 · zones"`
@@ -60,6 +60,7 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 		return err
 	}
 	now := time.Now()
+	c.Valid = max(c.Valid, c.For)
 	p := command.Payload{
 		ID: c.ID, Group: c.Group, Boxes: c.Box, Counter: c.Counter, Issued: now, Expires: now.Add(c.Valid), Scope: command.Scope(c.Scope), Person: c.Person,
 		Kind: c.Kind, Level: c.Level, Outputs: c.Output, Zones: c.Zone, Seconds: int(c.For / time.Second), Tone: c.Tone, Clips: c.Clip,

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -243,9 +244,11 @@ func (c *county) obey(cmd *command.Command, j *job, now clock.Stamp) (act func()
 		}
 		why := phrase.M("station.command_drill", "kind", kind.Message())
 		return func() (phrase.Message, error) {
-			return why, c.h.do(func() {
-				c.h.once(oncePlan{cause: causeOfCommand(cmd), kind: kind, src: order.Command, who: who, why: why, outputs: outs, clips: cmd.Clips, most: cmd.For()})
+			var refused error
+			busy := c.h.do(func() {
+				refused = c.h.once(oncePlan{cause: causeOfCommand(cmd), kind: kind, src: order.Command, who: who, why: why, outputs: outs, clips: cmd.Clips, most: cmd.For()})
 			})
+			return why, cmp.Or(busy, refused)
 		}, nil
 	case command.Stop:
 		return c.obeyStop(cmd, who, now)
@@ -283,6 +286,10 @@ func (c *county) obeySound(cmd *command.Command, outs []string, who order.Who, n
 		return nil, phrase.E("station.command_level", "issuer", named(cmd.Issuer.Name, cmd.Issuer.ID), "level", c.bp.Levels.Rank(l).Name)
 	}
 	s := commanded{Issuer: cmd.Issuer.ID, ID: cmd.ID, Level: cmd.Level, Outputs: outs, Tone: cmd.Tone, Clips: cmd.Clips, Text: cmd.Text, Who: who, Begun: now, For: cmd.For(), Expires: cmd.Expires}
+	var refused error
+	if busy := c.h.do(func() { refused = c.h.mayStand(c.bp.standingOf(s)) }); busy == nil && refused != nil {
+		return nil, refused // a busy alarm path is no reason: the desk itself is asked again
+	}
 	// The issuer's own command of that name is replaced: one alarm has one level.
 	if i := slices.IndexFunc(c.stand, func(x commanded) bool { return x.hazard() == s.hazard() }); i >= 0 {
 		c.stand[i] = s

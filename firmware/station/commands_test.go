@@ -193,3 +193,49 @@ func TestAnOldOrderForAFileIsNotCarriedOut(t *testing.T) {
 		t.Errorf("the site's file changed: %v", err)
 	}
 }
+
+func TestACommandThatTheBoundsForbidIsRefusedAndNotTakenInSilence(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	first, second := newOffice(t, w)
+	w.start()
+	n := uint64(time.Now().Unix())
+	send := func(p command.Payload) (v api.CommandVerdict) {
+		t.Helper()
+		n++
+		p.ID, p.Counter, p.Group, p.Person, p.Issued, p.Expires = fmt.Sprintf("c%d", n), n, "valley", "李", time.Now(), time.Now().Add(5*time.Minute)
+		b, err := command.Sign(p, first.key, second.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.hand("/commands", "application/vnd.dsse.envelope.v1+json", b, &v)
+		return v
+	}
+	for what, p := range map[string]command.Payload{
+		"a drill with the real thing's clip": {Scope: command.Drill, Outputs: []string{"siren"}, Seconds: 5, Clips: []string{"county-evacuate"}},
+		"a tone of the civil defence":        {Scope: command.Sound, Level: "prepare", Outputs: []string{"siren"}, Seconds: 5, Tone: "civil-air-raid"},
+	} {
+		if v := send(p); v.Accepted || v.Outcome.ZH == "" {
+			t.Errorf("%s: %+v", what, v)
+		}
+	}
+	if got := w.warnings(); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhatWasToldAsBusyIsNotDoneLater(t *testing.T) {
+	t.Parallel()
+	h := modelHouse(t, t.TempDir())
+	if err := h.build(); err != nil {
+		t.Fatal(err)
+	}
+	did := false
+	if err := h.do(func() { did = true }); err == nil {
+		t.Fatal("nobody decides, and it was done")
+	}
+	(<-h.acts)()
+	if did {
+		t.Error("what was refused as busy was done all the same")
+	}
+}

@@ -43,6 +43,7 @@ type county struct {
 	documents documents
 
 	lifted   map[string]lift // not yet told to the alarm path
+	unsaid   []book.Change   // nor these notices and drills
 	unshown  bool
 	shownAt  time.Time
 	showCost time.Duration
@@ -332,12 +333,12 @@ func (c *county) tell(changes []book.Change) {
 			c.names(ch.Entry)
 		}
 	}
-	var said []book.Change
 	for _, ch := range changes {
-		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm {
-			said = append(said, ch)
+		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm && len(c.unsaid) < unsaidMost {
+			c.unsaid = append(c.unsaid, ch)
 		}
 	}
+	said := slices.Clone(c.unsaid)
 	now := c.h.clock.Now()
 	err := c.h.do(func() {
 		c.h.warn(warnedByAlert, stand, c.lifted)
@@ -351,8 +352,11 @@ func (c *county) tell(changes []book.Change) {
 		c.lifted = maps.Clone(c.lifted) // the alarm path may still read the old one
 		return
 	}
-	c.lifted = map[string]lift{}
+	c.lifted, c.unsaid = map[string]lift{}, nil
 }
+
+// unsaidMost bounds the notices and drills that wait for a busy alarm path.
+const unsaidMost = 16
 
 // warnedByAlert begins the hazards of alerts.
 const warnedByAlert = alarm.WarnedPrefix
@@ -431,7 +435,9 @@ func (c *county) say(ch book.Change, now clock.Stamp) {
 		c.h.write(journal.Record{Kind: "alert.quiet", Cause: "w-" + e.Chain, At: now, Message: phrase.M("station.alert_quiet", "headline", nameOf(e))}, nil)
 		return
 	}
-	c.h.once(oncePlan{cause: "w-" + e.Chain, kind: kind, src: order.Alert, who: c.whoOf(e), why: whyOf(c.h.bp, e)})
+	if err := c.h.once(oncePlan{cause: "w-" + e.Chain, kind: kind, src: order.Alert, who: c.whoOf(e), why: whyOf(c.h.bp, e)}); err != nil {
+		c.h.log.Warn("a warning is shown and not spoken", "err", err)
+	}
 }
 
 func (c *county) whoOf(e book.Entry) order.Who {

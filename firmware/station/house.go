@@ -522,16 +522,41 @@ func (h *House) keep(now clock.Stamp) {
 	}
 }
 
-// do runs f on the decide goroutine and waits for it, at most two seconds.
+// The states of an act on its way to the decide goroutine.
+const (
+	actWaits int32 = iota
+	actRuns
+	actGivenUp
+)
+
+// do runs f on the decide goroutine and waits for it, at most two seconds. What was
+// told as busy is not done later: whoever asked has gone.
 func (h *House) do(f func()) error {
+	var state atomic.Int32
 	done := make(chan struct{})
 	t := time.NewTimer(2 * time.Second)
 	defer t.Stop()
+	act := func() {
+		defer close(done)
+		if state.CompareAndSwap(actWaits, actRuns) {
+			f()
+		}
+	}
 	select {
-	case h.acts <- func() { defer close(done); f() }:
+	case h.acts <- act:
 	case <-t.C:
 		return phrase.E("station.busy")
 	}
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+	}
+	if state.CompareAndSwap(actWaits, actGivenUp) {
+		return phrase.E("station.busy")
+	}
+	// It has begun: it is quick, unless the alarm path itself hangs.
+	t.Reset(2 * time.Second)
 	select {
 	case <-done:
 		return nil

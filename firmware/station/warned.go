@@ -160,7 +160,10 @@ func (h *House) recallCommands(b []byte) error {
 // content gives what a warning's alarm sounds like: its plan's step, unless the order
 // itself says otherwise.
 func (w warnings) content(a alarm.Alarm, step plan.Step) plan.Step {
-	s := w.stand[a.Hazard]
+	return w.stand[a.Hazard].over(step)
+}
+
+func (s standing) over(step plan.Step) plan.Step {
 	if len(s.outputs) > 0 {
 		step.Outputs = s.outputs
 	}
@@ -171,6 +174,20 @@ func (w warnings) content(a alarm.Alarm, step plan.Step) plan.Step {
 		step.Clips = s.clips
 	}
 	return step
+}
+
+// mayStand tells whether the bounds of this box would let what a command asks for
+// sound. On the decide goroutine.
+func (h *House) mayStand(s standing) error {
+	pl := h.planFor(s.hazard)
+	if pl == nil {
+		return phrase.E("station.no_plan", "hazard", s.hazard)
+	}
+	step := s.over(pl.At(s.level, h.bp.Levels))
+	return h.desk.Check(order.Ask{
+		Cause: s.hazard, Kind: order.Real, Source: order.Command, Action: order.Sound, Hazard: s.hazard, Level: s.level, Outputs: h.outputsOf(step.Outputs),
+		Content: h.content(step), For: step.Duty.On.Duration(), Standing: true, Off: step.Duty.Off.Duration(), Who: s.who,
+	})
 }
 
 // oncePlan is something that raises no level: a notice, a drill, a test. What it does not
@@ -190,10 +207,11 @@ type oncePlan struct {
 // onceLongest ends what is said once where neither the plan nor the order does.
 const onceLongest = time.Minute
 
-func (h *House) once(o oncePlan) {
+// once says something once. The error is the desk's, where its bounds forbid it.
+func (h *House) once(o oncePlan) error {
 	pl := h.planFor(alarm.WarnedPrefix)
 	if pl == nil {
-		return
+		return phrase.E("station.no_plan", "hazard", alarm.WarnedPrefix)
 	}
 	step := map[order.Kind]plan.Step{order.Real: pl.Notice, order.Drill: pl.Drill, order.Test: pl.Test}[o.kind]
 	// On what can speak, unless somebody names outputs: a siren cannot say that it
@@ -218,12 +236,17 @@ func (h *House) once(o oncePlan) {
 	}
 	most := cmp.Or(o.most, step.For.Duration(), onceLongest)
 	if len(outs) == 0 || step.Tone == "" && len(step.Clips) == 0 {
-		return
+		return nil // nothing here can say it: it is shown
+	}
+	content := h.content(step)
+	if err := h.desk.Check(order.Ask{Cause: o.cause, Kind: o.kind, Source: o.src, Action: order.Sound, Hazard: alarm.WarnedPrefix, Outputs: outs, Content: content, For: most, Who: o.who}); err != nil {
+		return err
 	}
 	h.announcer.Announce(announce.Request{
 		Cause: o.cause, Kind: o.kind, Source: o.src, Hazard: alarm.WarnedPrefix, Outputs: outs, Who: o.who, Why: o.why,
-		Content: h.content(step), For: most, Lower: announce.Drop, Equal: announce.Queue,
+		Content: content, For: most, Lower: announce.Drop, Equal: announce.Queue,
 	})
+	return nil
 }
 
 // content is what a step sounds like here, as loud as was ordered.

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
@@ -23,6 +24,9 @@ import (
 // waysIn are the feeds, folders and sticks that run, from the goroutine that starts
 // and reloads.
 type waysIn map[string]wayIn
+
+// wayEnds is how long a reload waits for a way that it ends.
+const wayEnds = 5 * time.Second
 
 type wayIn struct {
 	config any
@@ -56,7 +60,11 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 			continue
 		}
 		w.end()
-		<-w.done
+		select {
+		case <-w.done:
+		case <-time.After(wayEnds):
+			h.log.Error("a way in does not end; another is begun beside it", "way", name)
+		}
 		h.clearFault(name)
 		h.clearFault(name + " alerts")
 		delete(h.ways, name)

@@ -132,6 +132,17 @@ func (d *Desk) Make(a Ask) (Order, error) {
 	return o, nil
 }
 
+// Check tells whether the bounds would let an Ask pass, but for its rate. It makes
+// no order and counts nothing.
+func (d *Desk) Check(a Ask) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.check(a); err != nil {
+		return &Refusal{Err: err}
+	}
+	return nil
+}
+
 func (d *Desk) refuse(a Ask, err *phrase.Error, retry time.Duration, now clock.Stamp) (Order, error) {
 	d.offer(Event{Ask: a, Refused: err.Message, At: now})
 	return Order{}, &Refusal{Err: err, Retry: retry}

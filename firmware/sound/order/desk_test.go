@@ -156,6 +156,9 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 			if o.Valid() || !errors.As(err, &pe) || pe.Code != c.code {
 				t.Fatalf("got %v, %v, want %s", o.Valid(), err, c.code)
 			}
+			if err := d.Check(a); !errors.As(err, &pe) || pe.Code != c.code {
+				t.Errorf("Check: %v", err)
+			}
 			if last.Refused.Code != c.code {
 				t.Errorf("told %v", last.Refused)
 			}
