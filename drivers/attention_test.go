@@ -86,7 +86,7 @@ func TestALateResultIsNotTheNextOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := drivertest.NewDuplex()
 		defer d.Close()
-		go modem(d, map[string]string{"AT+SLOW": strings.Repeat("|", 30) + "\r\nlate\r\nOK\r\n", "AT": "\r\nOK\r\n", "AT+CSQ": "\r\n+CSQ: 7,9\r\nOK\r\n"})
+		go modem(d, map[string]string{"AT+SLOW": strings.Repeat("|", 25) + "\r\nlate\r\nOK\r\n", "AT": "\r\nOK\r\n", "AT+CSQ": "\r\n+CSQ: 7,9\r\nOK\r\n"})
 		a := &drivers.Attention{Port: d}
 		if _, err := a.Ask(t.Context(), "AT+SLOW", time.Second); drivers.KindOf(err) != drivers.FaultTimeout {
 			t.Fatal(err)
