@@ -314,7 +314,7 @@ func rounds(short, long int) int {
 
 func TestNothingAcknowledgedIsLostByKill9(t *testing.T) {
 	dir, y := t.TempDir(), newCounty()
-	for i := range rounds(5, 100) {
+	for i := range rounds(3, 100) {
 		l := y.live(t, "load", dir, fmt.Sprint("k", i), 0.3)
 		l.ready(t)
 		time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)

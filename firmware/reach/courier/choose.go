@@ -7,28 +7,27 @@ import (
 )
 
 // may tells whether a row of classes 0 to 3 may go out on a link now, and if not, when to
-// ask again.
-func (m *Machine) may(now time.Duration, w *way, r *row) (ok bool, at time.Duration) {
-	n := m.carries(w, r)
-	if n == 0 {
-		return false, never
-	}
+// ask again; weighed says that all links had to be compared for it.
+func (m *Machine) may(now time.Duration, w *way, r *row) (ok bool, at time.Duration, weighed bool) {
 	if t := r.tries[w.name]; t != nil {
 		if t.ticket != 0 {
-			return false, never
+			return false, never, false
 		}
 		if t.next > now {
-			return false, t.next
+			return false, t.next, false
 		}
 	}
-	if r.everywhere() {
-		if m.pays(now, w, r, n) {
-			return true, 0
-		}
-		return false, now + time.Minute
+	n := m.carries(w, r)
+	switch {
+	case n == 0:
+		return false, never, false
+	case !r.everywhere():
+		chosen, more := m.chosen(now, r)
+		return slices.Contains(chosen, w), more, true
+	case m.pays(now, w, r, n):
+		return true, 0, false
 	}
-	chosen, more := m.chosen(now, r)
-	return slices.Contains(chosen, w), more
+	return false, now + time.Minute, false
 }
 
 // carries is in how many messages a link carries a row, 0 where it cannot.

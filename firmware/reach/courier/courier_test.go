@@ -255,3 +255,35 @@ func TestOpenRefusesALinkWithoutARow(t *testing.T) {
 		}
 	}
 }
+
+// A board without a battery wakes in any year; what waits goes all the same, and is not
+// thought expired.
+func TestAClockTenYearsOffLosesNothing(t *testing.T) {
+	began := time.Now()
+	rules := shipped(t)
+	fibre := rules.Links["fibre"]
+	fibre.Spread = 0 // no random wait in real time
+	rules.Links["fibre"] = fibre
+	for _, years := range []int{-10, 10} {
+		dir := t.TempDir()
+		h := settle(t, dir, shipped(t))
+		for _, c := range []Class{Warning, Bulk} {
+			if err := h.c.Post(Message{ID: c.String(), Class: c, Payload: []byte("x")}, journal.Batch{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.sync()
+		h.end()
+		f := newFake("fibre")
+		h = settle(t, dir, shipped(t))
+		off := clock.Func(func() clock.Stamp {
+			return clock.Stamp{Mono: time.Second + time.Since(began), Wall: time.Now().AddDate(years, 0, 0), Boot: "next", Trust: clock.Free}
+		})
+		c, err := Open(Opts{Guard: h.c.o.Guard, Clock: off, Keep: h.j, Rules: rules, Links: []Link{f}, Rand: newRand(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "both are there", func() bool { return f.got("warning") > 0 && f.got("bulk") > 0 && c.Status().Rows == 0 })
+		h.end()
+	}
+}

@@ -8,7 +8,7 @@ import (
 // Bounds of one parcel.
 const (
 	partsMost   = 256
-	lookMost    = 256 // rows of classes 0 to 3 that are weighed for one parcel
+	lookMost    = 256 // rows of classes 0 to 3 that are found, or weighed in vain, for one parcel
 	fillersMost = 64  // summaries that are weighed for one slot
 	sendsMost   = 4   // parcels in Send on a wide link; a warning may exceed it twice
 )
@@ -32,8 +32,12 @@ func (m *Machine) pack(now time.Duration, w *way) (*Parcel, time.Duration) {
 	if w.sending >= 2*most || !w.rule.Wide && w.sending >= most {
 		return nil, never
 	}
+	full := w.rule.Wide && len(w.out) >= w.rule.Window // what is out is not answered: do not add to a jam
+	if full && len(w.out) >= 2*w.rule.Window {
+		return nil, never
+	}
 	urgent, soon := m.urgent(now, w)
-	if w.sending >= most {
+	if full || w.sending >= most {
 		urgent = slices.DeleteFunc(urgent, func(r *row) bool { return !r.everywhere() })
 		if len(urgent) == 0 {
 			return nil, soon
@@ -41,12 +45,15 @@ func (m *Machine) pack(now time.Duration, w *way) (*Parcel, time.Duration) {
 	}
 	c := cargo{w: w, room: w.room()}
 	for _, r := range urgent {
+		if b, _ := w.form(r); len(c.rows) > 0 && !w.money.allows(now, &r.Message, w.price(1, c.used+len(b)), m.rules) {
+			continue
+		}
 		c.take(r)
 		if c.messages > 1 {
 			return m.launch(now, w, &c), 0
 		}
 	}
-	if w.sending < most {
+	if !full && w.sending < most {
 		soon = min(soon, m.fillUp(now, w, &c))
 	}
 	if len(c.rows) == 0 {
@@ -59,14 +66,23 @@ func (m *Machine) pack(now time.Duration, w *way) (*Parcel, time.Duration) {
 // tried least first, then the newest.
 func (m *Machine) urgent(now time.Duration, w *way) (rows []*row, soon time.Duration) {
 	soon = never
+	vain := 0
 	for _, r := range m.rows {
 		if r.order() > int(Alarm) || len(rows) == lookMost {
 			break
 		}
-		ok, at := m.may(now, w, r)
-		if ok {
+		if vain == lookMost && !r.everywhere() {
+			soon = min(soon, now+time.Second) // the others' turn comes when these are done
+			break
+		}
+		ok, at, weighed := m.may(now, w, r)
+		switch {
+		case ok:
 			rows = append(rows, r)
-		} else {
+		case weighed:
+			vain++
+		}
+		if !ok {
 			soon = min(soon, at)
 		}
 	}

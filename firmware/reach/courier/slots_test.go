@@ -133,3 +133,25 @@ func BenchmarkSlot(b *testing.B) {
 		knapsack(sizes, 1700)
 	}
 }
+
+// A full outbox of alarms on all links: what a Post may have to wait for.
+func BenchmarkTurnOfAFullOutbox(b *testing.B) {
+	w := bench(b, shipped(b), 1)
+	for i := range w.m.rules.Outbox.Rows {
+		w.post(Alarm, number("a", i), 60)
+	}
+	for name := range w.m.ways {
+		w.open(name)
+	}
+	w.hold = true
+	for b.Loop() {
+		for _, p := range w.turn() {
+			w.m.Sent(w.now, p.Link, p.Ticket, nil)
+			w.m.Ack(w.now, p.Link, acksOf(p))
+			for _, part := range p.Parts {
+				w.post(Alarm, part.ID+"x", 60)
+			}
+		}
+		w.now += 100 * time.Millisecond
+	}
+}

@@ -213,3 +213,22 @@ func TestLatencyAndDeliveryAreMeasured(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// What is not answered is not heaped up: sends into a jam only make it longer.
+func TestABacklogOfAlarmsKeepsToTheWindow(t *testing.T) {
+	w := bench(t, shipped(t), 1, "satellite")
+	w.open("satellite")
+	for i := range 2000 {
+		w.post(Alarm, number("a", i), 1000)
+	}
+	for range 50 {
+		w.turn()
+		w.now += 10 * time.Millisecond
+	}
+	if n := len(w.m.ways["satellite"].out); n != 16 {
+		t.Errorf("%d parcels are out, the window is 16", n)
+	}
+	w.post(Warning, "red", 40)
+	w.turn()
+	w.want("red", "satellite ")
+}

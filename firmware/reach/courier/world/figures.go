@@ -12,9 +12,9 @@ import (
 
 // Good gives five ways of a well-equipped box, all good.
 func Good() (fibre, cellular, satellite, mesh, beidou *Path) {
-	return &Path{Name: "fibre", Delay: 20 * time.Millisecond, Probes: true},
-		&Path{Name: "cellular", Delay: 60 * time.Millisecond, Loss: 0.01, Probes: true},
-		&Path{Name: "satellite", Delay: 600 * time.Millisecond, Loss: 0.05, Rate: 8000, Frame: 42, Probes: true},
+	return &Path{Name: "fibre", Delay: 20 * time.Millisecond},
+		&Path{Name: "cellular", Delay: 60 * time.Millisecond, Loss: 0.01},
+		&Path{Name: "satellite", Delay: 600 * time.Millisecond, Loss: 0.05, Rate: 8000, Frame: 42},
 		&Path{Name: "mesh", Delay: 5 * time.Second, Loss: 0.3},
 		&Path{Name: "beidou", Delay: 4 * time.Second, Loss: 0.2}
 }
@@ -231,9 +231,8 @@ func Failover(rules *courier.Rules, runs int, seed uint64) (red, alarm time.Dura
 }
 
 // Recovery gives how long it takes, from the first sign of life (a good probe, or a message that
-// got through) after 24 h dark, until the
-// newest alarm and all 2,880 readings (each a message of its own) are at the county, over a
-// satellite of 64 kbit/s, 600 ms and 5 % loss.
+// got through) after 24 h dark, until the newest alarm and all 2,880 readings (each a message
+// of its own) are at the county, over a satellite of 64 kbit/s, 600 ms and 5 % loss.
 func Recovery(rules *courier.Rules, seed uint64) (newest, backlog time.Duration, err error) {
 	_, _, sat, _, _ := Good()
 	w, err := New(rules, seed, sat)

@@ -25,7 +25,6 @@ type Path struct {
 	// Rate is bytes a second, 0 without limit; Frame what each parcel costs beside its bytes.
 	Rate, Frame int
 	Limits      courier.Limits
-	Probes      bool // it can ask whether the county is there
 
 	busy     time.Duration // when its pipe is free
 	last     time.Duration // when its last message went out
