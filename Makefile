@@ -6,12 +6,12 @@ SHELL   := /bin/bash
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STAMP   ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-LDFLAGS := -s -w -X tocsin/firmware/station.Version=$(VERSION) -X tocsin/firmware/station.BuildUnix=$(STAMP)
+LDFLAGS := -s -w -X tocsin/firmware/station.Version=$(VERSION) -X tocsin/firmware/station.BuildUnix=$(STAMP) -X main.Version=$(VERSION)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 OUT     := out
 
 # What the tests' peers need, as Debian packages.
-PEERS   := python3-pymodbus python3-serial-asyncio libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl
+PEERS   := python3-pymodbus python3-serial-asyncio libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl nats-server
 # What the figures sign and check with beside our own; without it those figures say so.
 NOTARY  := xmlsec1 libxml2-utils openssl
 BROWSER := chromium fonts-noto-cjk
@@ -32,9 +32,9 @@ peers:
 browser:
 	@.ci/packages $(BROWSER)
 
-build: go ## build edged and village for this machine into out/bin
+build: go ## build edged, hubd and village for this machine into out/bin
 	@$(GO) test -count=1 -run 'EveryCode' ./firmware/phrase >/dev/null || { $(GO) test -count=1 -run 'EveryCode' ./firmware/phrase; exit 1; }
-	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/village
+	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/hubd ./cmd/village
 
 cross: go ## build static edged for linux amd64, arm64 and armv7, without cgo
 	GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/edged-linux-amd64 ./cmd/edged
@@ -76,6 +76,6 @@ clips: go ## make the clip set anew with espeak-ng
 	$(GO) run ./cmd/makeclips
 
 fuzz-short: go ## each fuzz target for ten seconds
-	@for p in $$(grep -rlE '^func Fuzz' --include=*_test.go firmware drivers hwtest | xargs -n1 dirname | sort -u); do \
+	@for p in $$(grep -rlE '^func Fuzz' --include=*_test.go firmware drivers hwtest cmd | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$p/*_test.go | awk '{print $$2}'); do \
 	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s ./$$p || exit 1; done; done

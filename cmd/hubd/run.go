@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 	_ "time/tzdata"
@@ -19,6 +20,7 @@ import (
 	"tocsin/cmd/hubd/hubfile"
 	"tocsin/cmd/hubd/post"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
 )
 
 // RunCmd runs the hub.
@@ -82,6 +84,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 			h.close()
 		}
 	}()
+	for _, dir := range []string{f.Data, filepath.Dir(f.Socket)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, phrase.Wrap(err, "hubd.data_dir", "dir", dir)
+		}
+	}
 	if h.engine, err = engine.Open(ctx, f, log); err != nil {
 		return nil, err
 	}

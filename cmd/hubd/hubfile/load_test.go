@@ -203,3 +203,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMatch holds that an area never names what it has nothing to do with.
+func FuzzMatch(f *testing.F) {
+	file := &File{Stations: map[string]Station{"330483105203": {}, "330483105203-2": {}, "110101000000": {}}}
+	for _, a := range []string{"33", "330483105203-2", "1101", "000000000000", "33\x00", "-"} {
+		f.Add(a)
+	}
+	f.Fuzz(func(t *testing.T, area string) {
+		got, err := file.Match(area)
+		if (err == nil) != (len(got) > 0) {
+			t.Fatalf("%q: %v, %v", area, got, err)
+		}
+		for _, s := range got {
+			if len(area) < 2 || !strings.HasPrefix(string(s), area[:2]) {
+				t.Fatalf("%q names %s", area, s)
+			}
+		}
+	})
+}
+
+func TestTheExampleIsOneThatCanBeUsed(t *testing.T) {
+	b, err := os.ReadFile("../hub.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, _, ps := Parse("hub.example.yaml", b); f == nil || len(ps) > 0 {
+		t.Error(ps)
+	}
+}

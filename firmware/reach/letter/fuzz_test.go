@@ -60,3 +60,22 @@ func FuzzSubject(f *testing.F) {
 		}
 	})
 }
+
+// FuzzWindow reads what a disk gives back, and goes on with it.
+func FuzzWindow(f *testing.F) {
+	var w Window
+	for _, c := range []uint64{1, 3, 300, 299} {
+		w.Accept(c)
+		f.Add(w.Bytes(), c)
+	}
+	f.Add([]byte{}, uint64(1)<<48)
+	f.Fuzz(func(t *testing.T, b []byte, c uint64) {
+		w, ok := ReadWindow(b)
+		if ok && !bytes.Equal(w.Bytes(), b) {
+			t.Fatal("what was read writes otherwise")
+		}
+		if w.Accept(c) && w.Accept(c) {
+			t.Fatalf("%d was accepted twice", c)
+		}
+	})
+}
