@@ -138,10 +138,17 @@ func ShowAlert(raw []byte) (*alert.Alert, []api.Reason, error) {
 // nobody is whom a box without a site believes.
 var nobody, _ = trust.New(trust.Document{}, nil)
 
+// alertsListed bounds the list; what is in force comes first.
+const alertsListed = 500
+
 // show copies what the page may see.
 func (c *county) show() {
-	var all []api.Alert
-	for _, e := range c.book.List() {
+	list := c.book.List()
+	all := make([]api.Alert, 0, min(len(list), alertsListed))
+	for _, e := range list {
+		if len(all) == alertsListed {
+			break
+		}
 		zh, en := textOf(e, "zh"), textOf(e, "en")
 		both := func(f func(book.Text) string) api.Text { return api.Text{ZH: f(zh), EN: f(en)} }
 		x := api.Alert{
@@ -173,8 +180,21 @@ func (c *county) show() {
 	c.mu.Unlock()
 }
 
+// showWithin is how long the page waits for the county to render what it knows.
+const showWithin = time.Second
+
 // Alerts gives what is known of each alert.
 func (h *House) Alerts() []api.Alert {
+	// Rendered when somebody asks: in a flood nobody may, and where the county is too
+	// busy to answer, what it showed last is shown.
+	ctx, cancel := context.WithTimeout(context.Background(), showWithin)
+	defer cancel()
+	_ = h.county.do(ctx, func() {
+		if h.county.unshown {
+			h.county.show()
+			h.county.unshown = false
+		}
+	})
 	h.county.mu.RLock()
 	defer h.county.mu.RUnlock()
 	return slices.Clone(h.county.shown)

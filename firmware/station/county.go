@@ -42,11 +42,9 @@ type county struct {
 	ordered   bool // nor what commands hold up
 	documents documents
 
-	lifted   map[string]lift // not yet told to the alarm path
-	unsaid   []book.Change   // nor these notices and drills
-	unshown  bool
-	shownAt  time.Time
-	showCost time.Duration
+	lifted  map[string]lift // not yet told to the alarm path
+	unsaid  []book.Change   // nor these notices and drills
+	unshown bool            // what the page may see is not rendered yet
 
 	mu    sync.RWMutex
 	shown []api.Alert
@@ -155,7 +153,6 @@ func (c *county) pass() {
 // due lets time pass.
 func (c *county) due() {
 	now, floor := c.now()
-	c.showSoon()
 	c.carry(c.book.Due(now, floor), now)
 	c.expireOrders(now, floor)
 }
@@ -300,19 +297,6 @@ func (c *county) carry(changes []book.Change, now clock.Stamp) {
 	if len(changes) > 0 {
 		c.unshown = true
 	}
-	c.showSoon()
-}
-
-// showSoon renders what the page may see, in a flood only so often that it takes a
-// small part of the time.
-func (c *county) showSoon() {
-	if !c.unshown || time.Since(c.shownAt) < 10*c.showCost {
-		return
-	}
-	began := time.Now()
-	c.show()
-	c.unshown, c.shownAt = false, time.Now()
-	c.showCost = c.shownAt.Sub(began)
 }
 
 // lifts tells whether a change is a warning's cancel: also one that comes late, when

@@ -160,6 +160,8 @@ func (x *herald) answer(o *alert.Opened, ch book.Change) {
 	site, bp := x.h.site(), x.h.seen().bp
 	o = brief(o)
 	switch {
+	case o.Trusted && ch.Kind != book.Refused && !o.Concerns:
+		return // for elsewhere: who is there answers
 	case o.Trusted && ch.Kind != book.Refused:
 		what := outcomeOf(ch)
 		x.soon(func() {

@@ -59,7 +59,7 @@ func (b *Book) make(o *alert.Opened, way string, now clock.Stamp) *item {
 		Starts: later(a.Sent, a.Starts()), Expires: b.end(a),
 		Heard: now, Marked: now.Trust == clock.Free,
 		Concerns: o.Concerns, ConcernsWhy: o.ConcernsWhy, Action: o.Action,
-		Ways: []Way{{Name: cut(way, 64), Times: 1, First: now}}, Texts: texts(a), Note: cut(a.Note, longLine),
+		Ways: []Way{{Name: cut(way, 64), Times: 1, First: now}}, Texts: texts(a, o.Concerns), Note: cut(a.Note, longLine),
 	}
 	if o.Issuer != nil {
 		e.Issuer = o.Issuer.ID

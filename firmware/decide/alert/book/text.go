@@ -34,11 +34,17 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-func texts(a *alert.Alert) []Text {
+// texts keeps what a message says. What is for elsewhere is known by its headline: it is
+// neither spoken nor acted on here, and a flood of it must not fill the box.
+func texts(a *alert.Alert, here bool) []Text {
 	var all []Text
 	for _, i := range a.Infos {
 		if len(all) == mostTexts {
 			break
+		}
+		if !here {
+			all = append(all, Text{Language: cut(i.Language, 35), Event: cut(i.Event, longLine), Headline: cut(i.Headline, longLine)})
+			continue
 		}
 		t := Text{Language: cut(i.Language, 35), Event: cut(i.Event, longLine), SenderName: cut(i.SenderName, longLine),
 			Headline: cut(i.Headline, longLine), Description: cut(i.Description, longText), Instruction: cut(i.Instruction, longText)}
