@@ -295,6 +295,7 @@ func (m *Machine) credit(now time.Duration, w *way, r *row) {
 	if !f.measured {
 		f.measured = true
 		w.count.Acked++
+		w.overtake(now, f)
 		if f.first { // else nobody knows which of the parcels it answers
 			w.m.arrived(now - f.began)
 			w.patience = 0
@@ -304,6 +305,24 @@ func (m *Machine) credit(now time.Duration, w *way, r *row) {
 	}
 	if f.until > 0 && f.empty() {
 		delete(w.out, f.ticket)
+	}
+}
+
+// overtaken is how many later parcels must have their receipt before one without is thought
+// lost, as of TCP's duplicate acknowledgements (RFC 5681, section 3.2).
+const overtaken = 3
+
+// overtake counts the receipt of f against the parcels that left before it.
+func (w *way) overtake(now time.Duration, f *flight) {
+	if !w.rule.Wide {
+		return
+	}
+	for _, o := range w.out {
+		if o.ticket < f.ticket && o.until > 0 && !o.measured {
+			if o.passed++; o.passed == overtaken {
+				o.until = min(o.until, now)
+			}
+		}
 	}
 }
 
@@ -416,7 +435,7 @@ func (m *Machine) judge(now time.Duration) (next time.Duration) {
 				if w.lastAck < f.began { // not lost but slow, perhaps
 					w.patience = min(w.patience+1, 4)
 				}
-				if f.class <= Alarm {
+				if f.class <= Alarm && f.passed < overtaken { // else it plainly lives
 					m.miss(now, w, false)
 				}
 			}

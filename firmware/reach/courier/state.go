@@ -66,6 +66,7 @@ type flight struct {
 	class    Class
 	backlog  bool          // nothing of classes 0 to 3 in it
 	measured bool          // its receipt was counted
+	passed   int           // receipts of parcels that left later
 	slotFrom time.Duration // what next was before
 }
 

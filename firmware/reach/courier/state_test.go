@@ -232,3 +232,26 @@ func TestABacklogOfAlarmsKeepsToTheWindow(t *testing.T) {
 	w.turn()
 	w.want("red", "satellite ")
 }
+
+func TestAParcelThatThreeLaterOnesOvertookIsSentAgainAtOnce(t *testing.T) {
+	w := bench(t, shipped(t), 1, "satellite")
+	w.open("satellite")
+	for i := range 5 {
+		w.post(Command, number("c", i), 1000)
+		w.turn()
+	}
+	for i := 1; i < 5; i++ {
+		w.now += 10 * time.Millisecond
+		w.m.Ack(w.now, "satellite", []Ack{{ID: number("c", i)}})
+		w.turn()
+		if i < overtaken {
+			w.want("c000", "satellite ")
+		}
+	}
+	w.now += time.Second // the random pause before it goes again
+	w.turn()
+	w.want("c000", "satellite satellite ")
+	if w.state("satellite") != Up {
+		t.Error("a link that answers is held for", w.state("satellite"))
+	}
+}

@@ -230,8 +230,8 @@ func Failover(rules *courier.Rules, runs int, seed uint64) (red, alarm time.Dura
 	return red, alarm, nil
 }
 
-// Recovery gives how long it takes, from the first sign of life (a good probe, or a message that
-// got through) after 24 h dark, until the newest alarm and all 2,880 readings (each a message
+// Recovery gives how long it takes, from the first sign of life that the box has (a good probe or a
+// receipt) after 24 h dark, until the newest alarm and all 2,880 readings (each a message
 // of its own) are at the county, over a satellite of 64 kbit/s, 600 ms and 5 % loss.
 func Recovery(rules *courier.Rules, seed uint64) (newest, backlog time.Duration, err error) {
 	_, _, sat, _, _ := Good()
@@ -258,10 +258,11 @@ func Recovery(rules *courier.Rules, seed uint64) (newest, backlog time.Duration,
 	}
 	sat.Cut = false
 	good := w.Status().Links[0].Probes - w.Status().Links[0].Missed
-	had := len(w.Arrived)
+	alarms := func() int64 { return w.Status().Classes[courier.Alarm].Delivered }
+	had := alarms()
 	if !w.Until(10*time.Minute, func() bool {
 		l := w.Status().Links[0]
-		return l.Probes-l.Missed > good || len(w.Arrived) > had
+		return l.Probes-l.Missed > good || alarms() > had
 	}) {
 		return 0, 0, fmt.Errorf("no sign of life")
 	}
