@@ -27,8 +27,9 @@
 // # Money
 //
 // A link that costs has a token bucket of half its month's budget, refilled with the other
-// half in thirty days, so that no thirty days cost more than the budget. Of the bucket a
-// share is kept for classes 0 to 2; a warning may overdraw it within bounds. What was spent
+// half in thirty days, so that no thirty days cost more than the budget, but for what warnings
+// overdraw. Of the bucket a share is kept for classes 0 to 2; a warning may overdraw it within
+// bounds. What was spent
 // commits after each parcel: a power cut may forget the parcels of the commits that it lost,
 // and no more.
 //
@@ -55,6 +56,11 @@
 //
 // It never judges a warning, never sounds anything, and never waits for the disk.
 //
+// What it does not know: whether the county's receipt of a parcel that it gave up on is still
+// under way, so that a link may be used twice where once would have done; and what a link does with
+// parcels of several messages, of which the loss of one is the link's to mend.
+//
 // Sources for estimates: smoothed latency as RFC 6298 section 2 (gain 1/8), ambiguous samples
-// left out (Karn's rule, section 3 of the same); SO_BINDTODEVICE: socket(7).
+// left out (Karn's rule, section 3 of the same) and the wait doubled while none comes (5.5 to
+// 5.7); what three later parcels overtook is lost: RFC 5681 section 3.2; SO_BINDTODEVICE: socket(7).
 package courier
