@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -47,6 +48,10 @@ func (p *prover) proveAlerts() {
 		return
 	}
 	p.bp.Alerts = tables
+	if p.bp.Compact, err = compact.LoadTables(p.fsys); err != nil {
+		p.problem(phrase.M("site.bad_alert_tables", "detail", err), "alerts")
+		return
+	}
 	ways := len(a.Feeds) + len(a.Folders) + len(a.Sticks)
 	if len(store.Issuers()) > 0 {
 		name := a.Plan

@@ -6,6 +6,7 @@ import (
 
 	"tocsin/drivers"
 	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
@@ -30,6 +31,7 @@ type Blueprint struct {
 	Warned  *plan.Plan            // for what somebody outside warns of
 	Trust   *trust.Store          // whom outside the site believes
 	Alerts  *alert.Tables         // how warnings are read
+	Compact *compact.Tables       // and those of 78 bytes
 	Tones   *speech.Tones
 	Langs   []speech.Lang
 	Bounds  order.Bounds

@@ -14,6 +14,7 @@ import (
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/decide/alert/book"
+	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/decide/command"
 	"tocsin/firmware/decide/intake"
 	"tocsin/firmware/keep/journal"
@@ -87,12 +88,14 @@ const (
 	wayHand = "hand"
 	wayFeed = "feed"
 	wayFile = "file"
+	wayAir  = "air"
 )
 
 var queueOpts = func() intake.Opts {
 	o := intake.DefaultOpts()
-	for rank, name := range []string{wayFeed, wayFile, wayHand} {
-		o.Ways = append(o.Ways, intake.Way{Name: name, Rank: rank, Entries: o.Entries / 3, Bytes: o.Bytes / 3})
+	ways := []string{wayFeed, wayFile, wayAir, wayHand}
+	for rank, name := range ways {
+		o.Ways = append(o.Ways, intake.Way{Name: name, Rank: rank, Entries: o.Entries / len(ways), Bytes: o.Bytes / len(ways)})
 	}
 	return o
 }()
@@ -102,6 +105,7 @@ type job struct {
 	way     string   // as it is told: the name of a feed, a folder
 	only    []string // issuers that may come by it; none: any
 	command bool
+	compact bool // 78 bytes of a narrow link
 
 	verdict   api.Verdict
 	taken     bool // into the book: what is trusted may still be refused there
@@ -173,8 +177,8 @@ func (c *county) judge(it *intake.Item) {
 
 // alert verifies one and brings it into the book; false where it is not what it claims.
 func (c *county) alert(raw []byte, j *job) bool {
-	o := c.open(raw, j.only)
 	now, floor := c.now()
+	o := c.open(raw, j, now, floor)
 	changes := c.book.Take(o, j.way, now, floor)
 	c.carry(changes, now)
 	last := changes[len(changes)-1]
@@ -261,12 +265,20 @@ func (c *county) do(ctx context.Context, f func()) error {
 }
 
 // open reads and verifies, and holds a way to the issuers that may come by it.
-func (c *county) open(raw []byte, only []string) *alert.Opened {
-	o := c.reader.Open(raw)
-	if o.Trusted && len(only) > 0 && !slices.Contains(only, o.Issuer.ID) {
+func (c *county) open(raw []byte, j *job, now clock.Stamp, floor time.Time) *alert.Opened {
+	var o *alert.Opened
+	path := "/alert/Signature"
+	if j.compact {
+		path = "/"
+		r := &compact.Reader{Alerts: c.reader, Tables: c.bp.Compact, Zone: siteZone()}
+		o = r.Open(raw, compact.When{Now: now.Wall, Trusted: now.Trust > clock.Free, Floor: floor})
+	} else {
+		o = c.reader.Open(raw)
+	}
+	if o.Trusted && len(j.only) > 0 && !slices.Contains(j.only, o.Issuer.ID) {
 		o.Trusted = false
-		o.Findings = append(o.Findings, alert.Finding{Path: "/alert/Signature", Part: alert.Trusted, Fatal: true,
-			What: phrase.M("station.wrong_way", "issuer", o.Issuer.ID, "issuers", strings.Join(only, "、"))})
+		o.Findings = append(o.Findings, alert.Finding{Path: path, Part: alert.Trusted, Fatal: true,
+			What: phrase.M("station.wrong_way", "issuer", o.Issuer.ID, "issuers", strings.Join(j.only, "、"))})
 	}
 	return o
 }

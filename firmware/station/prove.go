@@ -161,6 +161,7 @@ func (p *prover) all() {
 		p.hazard(name, p.site.Rules[name])
 	}
 	p.proveAlerts()
+	p.proveLinks()
 	p.crossed()
 	p.proveHistory()
 	p.proveProxies()

@@ -22,6 +22,8 @@ type Site struct {
 	Proxies []Proxy `yaml:"proxies"`
 	// Alerts are warnings and commands from outside.
 	Alerts Alerts `yaml:"alerts"`
+	// Links are terminals that carry short messages, by names of the site's own.
+	Links map[string]Link `yaml:"links"`
 }
 
 // Place says what and where the site is.

@@ -85,3 +85,6 @@ func ReadText(s string) ([]byte, bool) {
 	}
 	return b, true
 }
+
+// Is tells by length and first bits whether bytes of a link may be a compact warning; see reach/wire's table of first bits.
+func Is(b []byte) bool { return len(b) == Size && b[0]>>4 == version }

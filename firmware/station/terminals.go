@@ -1,0 +1,165 @@
+package station
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/drivers/beidou"
+	"tocsin/drivers/meshtastic"
+	"tocsin/drivers/serial"
+	"tocsin/firmware/decide/alert/compact"
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+)
+
+// Terminals carry short messages. This version of the box listens: a warning of 78
+// bytes that its authority signed ends in the same verifier as one of any other way.
+
+// The kinds of terminals.
+const (
+	kindBeidou = "beidou"
+	kindMesh   = "meshtastic"
+)
+
+const (
+	linkBaud    = 115200
+	linkProfile = "beidou-bds3"
+	// linkDeaf is how long a terminal may be without a word before that is called.
+	linkDeaf = 5 * time.Minute
+)
+
+// proveLinks proves the terminals of a site.
+func (p *prover) proveLinks() {
+	for _, name := range slices.Sorted(maps.Keys(p.site.Links)) {
+		l := p.site.Links[name]
+		p.named("links", name)
+		at := func(m phrase.Message, key string) { p.problem(m, "links", name, key) }
+		if l.Port == "" {
+			at(phrase.M("site.link_port", "link", name), "port")
+		}
+		for other, o := range p.site.Lines {
+			if o.Port != "" && o.Port == l.Port {
+				at(phrase.M("site.line_twice", "line", name, "other", other), "port")
+			}
+		}
+		if l.Baud < 0 || l.Baud > 4_000_000 || l.Baud > 0 && l.Baud < 300 {
+			at(phrase.M("site.line_baud", "baud", l.Baud), "baud")
+		}
+		switch l.Kind {
+		case kindBeidou:
+			if _, err := beidouProfile(p.fsys, l); err != nil {
+				at(phrase.M("site.link_profile", "profile", l.Profile, "detail", err), "profile")
+			}
+		case kindMesh:
+			if l.Channel < 0 || l.Channel > 7 {
+				at(phrase.M("site.link_channel", "channel", l.Channel), "channel")
+			}
+		default:
+			at(phrase.M("site.link_kind", "kind", l.Kind), "kind")
+		}
+		p.issuers(l.Issuers, "links", name, "issuers")
+	}
+	if len(p.site.Links) == 0 || p.bp.Trust == nil {
+		return
+	}
+	for _, i := range p.bp.Trust.Issuers() {
+		if i.Compact != nil {
+			return
+		}
+	}
+	p.warn(phrase.M("site.link_nobody"), "links")
+}
+
+func beidouProfile(fsys fs.FS, l config.Link) (*beidou.Profile, error) {
+	name := l.Profile
+	if name == "" {
+		name = linkProfile
+	}
+	if strings.ContainsAny(name, "/.") {
+		return nil, fmt.Errorf("%q", name)
+	}
+	b, err := fs.ReadFile(fsys, "terminals/"+name+".yaml")
+	if err != nil {
+		return nil, err
+	}
+	return beidou.ParseProfile(b)
+}
+
+// terminal makes the driver of a link. Its port is opened when it runs.
+func (h *House) terminal(ctx context.Context, name string, l config.Link) (drivers.Terminal, error) {
+	baud := l.Baud
+	if baud == 0 {
+		baud = linkBaud
+	}
+	open := func() (drivers.Port, error) {
+		return serial.Open(l.Port, serial.Opts{Baud: baud, Format: "8N1", Start: func(job string, run func()) {
+			h.guard.GoIn(ctx, "reach", "link "+name+" "+job, guard.Once, func(context.Context) error { run(); return nil })
+		}})
+	}
+	if l.Kind == kindMesh {
+		return meshtastic.New(open, meshtastic.Opts{Channel: l.Channel})
+	}
+	p, err := beidouProfile(h.seen().bp.FS, l)
+	if err != nil {
+		return nil, err
+	}
+	return beidou.New(open, beidou.Opts{Profile: p})
+}
+
+// listen runs a terminal and hands on what it hears, until ctx ends.
+func (h *House) listen(name string, l config.Link) (func(context.Context) error, error) {
+	return func(ctx context.Context) error {
+		t, err := h.terminal(ctx, strings.TrimPrefix(name, "link "), l)
+		if err != nil {
+			h.setFault(name, phrase.M("station.way_failed", "way", name, "detail", err))
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		h.guard.GoIn(ctx, "reach", name+" terminal", guard.Restart, t.Run)
+		tick := time.NewTicker(10 * time.Second)
+		defer tick.Stop()
+		heard := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case m := <-t.Received():
+				h.heardBy(ctx, name, l, m)
+			case <-tick.C:
+				if t.State().Up {
+					heard = time.Now()
+					h.clearFault(name)
+				} else if time.Since(heard) > linkDeaf {
+					h.setFault(name, phrase.M("station.link_deaf", "link", name))
+				}
+			}
+		}
+	}, nil
+}
+
+// heardBy takes one message of a terminal. Who sent it proves nothing: a warning is
+// believed by its own signature, and what is none is counted and left.
+func (h *House) heardBy(ctx context.Context, name string, l config.Link, m drivers.Incoming) {
+	b := m.Bytes
+	if m.Text != "" {
+		if x, ok := compact.ReadText(m.Text); ok {
+			b = x
+		}
+	}
+	if m.GB2312 || !compact.Is(b) {
+		h.write(journal.Record{Kind: "link.unread", At: h.clock.Now(), Message: phrase.M("station.link_unread", "link", name, "bytes", len(b))}, nil)
+		return
+	}
+	j := &job{way: name, only: l.Issuers, compact: true}
+	if err := h.county.bring(ctx, b, wayAir, j); err != nil && ctx.Err() == nil {
+		h.log.Warn("a warning by a narrow link was not judged", "link", name, "err", err)
+	}
+}
