@@ -26,6 +26,10 @@ type Receipt struct {
 	At  time.Time `json:"at"`
 }
 
+// enterIn bounds one entry: where the store was lost and came back, the answer to
+// it never comes.
+const enterIn = 3 * time.Second
+
 // errAgain leaves a letter for the next round.
 var errAgain = errors.New("post: the ledger could not be written")
 
@@ -50,7 +54,10 @@ func (p *Post) Ledger(ctx context.Context) error {
 		if err != nil {
 			return phrase.Wrap(err, "hubd.stream", "stream", letter.StreamUp)
 		}
-		if err := p.enter(ctx, m); err != nil {
+		in, cancel := context.WithTimeout(ctx, enterIn)
+		err = p.enter(in, m)
+		cancel()
+		if err != nil {
 			p.log.Error("a letter could not be entered in the ledger; it is tried again", "subject", m.Subject(), "err", err)
 			_ = m.NakWithDelay(time.Second)
 			continue

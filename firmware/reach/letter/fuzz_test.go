@@ -74,8 +74,8 @@ func FuzzWindow(f *testing.F) {
 		if ok && !bytes.Equal(w.Bytes(), b) {
 			t.Fatal("what was read writes otherwise")
 		}
-		if w.Accept(c) && w.Accept(c) {
-			t.Fatalf("%d was accepted twice", c)
+		if first := w.Accept(c); w.Accept(c) {
+			t.Fatalf("%d was accepted again (first: %v)", c, first)
 		}
 	})
 }
