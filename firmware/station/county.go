@@ -481,10 +481,10 @@ func whyOf(bp *Blueprint, e book.Entry) phrase.Message {
 	return phrase.M("station.warned_by", "from", from, "headline", nameOf(e))
 }
 
-// alertRecord writes a change into the journal; copies of what is known are counted in
-// the book alone.
+// alertRecord writes a change into the journal. Copies of what is known, and what is for
+// elsewhere, are in the book alone.
 func alertRecord(ch book.Change, now clock.Stamp) (journal.Record, bool) {
-	if ch.Kind == book.Duplicate {
+	if ch.Kind == book.Duplicate || ch.Kind == book.Kept && !ch.Entry.Concerns {
 		return journal.Record{}, false
 	}
 	r := journal.Record{Kind: "alert." + string(ch.Kind), At: now, Body: bodyOf(ch), Message: outcomeOf(ch)}
