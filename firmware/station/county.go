@@ -320,7 +320,7 @@ func lifts(ch book.Change) bool {
 // tell gives the alarm path what stands now. Where it could not be told in time it
 // is told again with the next tick.
 func (c *county) tell(changes []book.Change) {
-	stand := c.standing(c.book.InForce())
+	stand := c.standing(c.book.Sounding())
 	if slices.ContainsFunc(changes, lifts) {
 		maps.Copy(c.lifted, c.liftedBy(c.book.List()))
 	}
@@ -374,12 +374,12 @@ func (c *county) level(e book.Entry) point.Level {
 const warningsStand = 64
 
 // standing gives what raises a level now.
-func (c *county) standing(inForce []book.Entry) (stand []standing) {
-	slices.SortFunc(inForce, func(x, y book.Entry) int {
+func (c *county) standing(sounding []book.Entry) (stand []standing) {
+	slices.SortFunc(sounding, func(x, y book.Entry) int {
 		return cmp.Or(cmp.Compare(c.level(y), c.level(x)), x.Ref.Sent.Compare(y.Ref.Sent), strings.Compare(x.ID, y.ID))
 	})
 	seen := map[string]bool{}
-	for _, e := range inForce {
+	for _, e := range sounding {
 		hazard, l := warnedByAlert+e.Chain, c.level(e)
 		if !e.Sounds() || l == point.Calm || seen[hazard] {
 			continue

@@ -103,12 +103,12 @@ func New(o Opts) *Book {
 	return &Book{o: o, known: map[string]*item{}, naming: map[string][]*item{}, stands: map[string]*item{}, dirty: map[string]*item{}}
 }
 
-// InForce gives what is in force, in no order: what the alarm path asks for at each
-// message, also in a flood of them.
-func (b *Book) InForce() []Entry {
+// Sounding gives what may sound here now, in no order: what the alarm path asks for at
+// each message, also in a flood of what is for elsewhere.
+func (b *Book) Sounding() []Entry {
 	var all []Entry
 	for _, e := range b.known {
-		if e.State == InForce {
+		if e.Sounds() {
 			all = append(all, e.Entry)
 		}
 	}

@@ -100,7 +100,7 @@ type Text struct {
 }
 
 // Sounds tells whether the entry may sound here now.
-func (e Entry) Sounds() bool {
+func (e *Entry) Sounds() bool {
 	return e.State == InForce && e.Concerns && e.Action.Sound && e.Action.Kind != ""
 }
 

@@ -418,7 +418,7 @@ func TestAChainIsKeptInWhateverOrderItComes(t *testing.T) {
 				want = []string{[]string{"compact-7-20260729-12", "compact-7-20260729-12-u1", "compact-7-20260729-12-u2"}[last]}
 			}
 			var have []string
-			for _, e := range b.InForce() {
+			for _, e := range b.Sounding() {
 				have = append(have, e.Ref.Identifier)
 			}
 			if !slices.Equal(have, want) {
@@ -451,7 +451,7 @@ func TestADrillsCancelEndsNothingThatIsReal(t *testing.T) {
 	for _, m := range [][]byte{signed(t, red(), 1, now), signed(t, Warning{Type: DrillCancel, Issuer: 7, Chain: red().Chain, Start: 844}, 1, now)} {
 		b.Take(r.Open(m, when(now)), "beidou", stamp, now.Add(-time.Hour))
 	}
-	if n := len(b.InForce()); n != 1 {
+	if n := len(b.Sounding()); n != 1 {
 		t.Errorf("%d in force", n)
 	}
 }
