@@ -37,7 +37,6 @@ func newFake(name string) *fake {
 func (f *fake) Name() string       { return f.name }
 func (f *fake) Acks() <-chan []Ack { return f.acks }
 func (f *fake) Limits() Limits     { f.mu.Lock(); defer f.mu.Unlock(); return f.limits }
-func (f *fake) set(do func())      { f.mu.Lock(); defer f.mu.Unlock(); do() }
 func (f *fake) Probe(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
