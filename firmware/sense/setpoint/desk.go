@@ -197,6 +197,11 @@ func (d *Desk) Set(ctx context.Context, id string, v float64, who Who) (Change, 
 		return Change{}, phrase.E("setpoint.busy", "id", id)
 	}
 	defer func() { it.turn <- struct{}{} }()
+	if end, _ := ctx.Deadline(); !time.Now().Before(end) {
+		// The turn came with the end of the wait: no time is left to write and read
+		// back, and a half-done asking would look like a device that does not take.
+		return Change{}, phrase.E("setpoint.busy", "id", id)
+	}
 	// Before it is written: should the power go meanwhile, it is held all the
 	// same.
 	d.mu.Lock()
