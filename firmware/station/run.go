@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -27,13 +28,23 @@ import (
 // proofLimit is how long a part of the alarm path may take to turn over.
 const proofLimit = 10 * time.Second
 
-// BuildTime is when this program was built; the zero time where nobody said.
+// BuildTime is when this program was built, as the linker was told, else when its source
+// was committed; the zero time where nobody knows. Nothing that ended before it can be
+// in force, whatever the clock says.
 func BuildTime() time.Time {
-	n, err := strconv.ParseInt(BuildUnix, 10, 64)
-	if err != nil || n <= 0 {
-		return time.Time{}
+	if n, err := strconv.ParseInt(BuildUnix, 10, 64); err == nil && n > 0 {
+		return time.Unix(n, 0).UTC()
 	}
-	return time.Unix(n, 0).UTC()
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
+					return t.UTC()
+				}
+			}
+		}
+	}
+	return time.Time{}
 }
 
 // Run builds the house of a proved site and runs it until ctx ends. An error means
