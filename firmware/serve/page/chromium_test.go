@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 // tab drives one tab of a real Chromium over its debugging pipe (DevTools
 // protocol; messages end with a NUL byte).
 type tab struct {
+	left    bool // the last evaluation had no answer: its page was left
 	t       *testing.T
 	to      *os.File
 	in      chan message
@@ -141,6 +143,10 @@ func (b *tab) call(method string, params, result any) {
 				b.note(m)
 				continue
 			}
+			if m.Error != nil && method == "Runtime.evaluate" && strings.Contains(m.Error.Message, "navigated") {
+				b.left = true // the page gave way to the next one while it was asked
+				return
+			}
 			if m.Error != nil {
 				b.t.Fatalf("%s: %s", method, m.Error.Message)
 			}
@@ -184,11 +190,12 @@ func (b *tab) js(expression string, v any) {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails json.RawMessage
 	}
+	b.left = false
 	b.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
 	if r.ExceptionDetails != nil {
 		b.t.Fatalf("%s: %s", expression, r.ExceptionDetails)
 	}
-	if v != nil {
+	if v != nil && !b.left {
 		if err := json.Unmarshal(r.Result.Value, v); err != nil {
 			b.t.Fatalf("%s: %v in %s", expression, err, r.Result.Value)
 		}
