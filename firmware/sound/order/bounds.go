@@ -20,6 +20,9 @@ type Bounds struct {
 	Reserved Reserved `yaml:"reserved"`
 	// AllClearTones are the tones that may say 解除; never a steady one.
 	AllClearTones []string `yaml:"all_clear_tones"`
+	// LeastVolume is the least, in percent, that a real level and its all-clear are
+	// sounded at, whatever volume somebody set; 0: no bound.
+	LeastVolume int `yaml:"least_volume"`
 	// Known names every output of the site. It comes from the site's own list,
 	// not from this document; empty means that it is not checked.
 	Known []string `yaml:"-"`
@@ -104,6 +107,9 @@ func (b Bounds) Validate() error {
 		if len(m.Clips) > 0 && m.First == "" {
 			return phrase.E("sound.bounds_no_mark", "place", place)
 		}
+	}
+	if b.LeastVolume < 0 || b.LeastVolume > 100 {
+		return phrase.E("sound.bounds_volume", "volume", b.LeastVolume)
 	}
 	for _, p := range b.Reserved.Tones {
 		if err := goodPattern("reserved.tones", p); err != nil {

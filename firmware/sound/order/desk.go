@@ -21,7 +21,7 @@ type Event struct {
 	Ask Ask
 	// Refused says why, where it was.
 	Refused phrase.Message
-	// Cut says that it was granted for less time, or with longer pauses, than
+	// Cut says that it was granted for less time, with longer pauses or louder than
 	// was asked.
 	Cut bool
 	At  clock.Stamp
@@ -265,6 +265,10 @@ func (d *Desk) cut(a *Ask) bool {
 	s := d.bounds.Sources[a.Source]
 	longest, rest := s.Longest.Duration(), s.Rest.Duration()
 	cut := a.For > longest || a.Standing && a.Off < rest
+	// What calls on people to move is never made so quiet that nobody hears it.
+	if v := a.Content.Volume; v > 0 && v < d.bounds.LeastVolume && a.Kind == Real && (a.Level > point.Calm || a.Action == AllClear) {
+		a.Content.Volume, cut = d.bounds.LeastVolume, true
+	}
 	if a.For == 0 || a.For > longest {
 		a.For = longest
 	}

@@ -91,6 +91,34 @@ func TestANoticeNeedsNoLevelWhereItsSourceMayGiveOne(t *testing.T) {
 	}
 }
 
+func TestNoVolumeMutesALevel(t *testing.T) {
+	b := bounds(t)
+	op := b.Sources[Operator]
+	op.Notices, op.Least = []string{"chime"}, 0
+	b.Sources[Operator], b.LeastVolume = op, 60
+	for asked, want := range map[int]int{0: 0, 1: 60, 59: 60, 60: 60, 80: 80} {
+		a := good()
+		a.Cause, a.Content.Volume = fmt.Sprint("v", asked), asked
+		o, err := NewDesk(b, &hand{}, nil).Make(a) // a desk for each: the rate is not the matter
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.Content().Volume; got != want {
+			t.Errorf("a level asked for at %d %% sounds at %d, want %d", asked, got, want)
+		}
+	}
+	notice := good()
+	notice.Source, notice.Who, notice.Level = Operator, Who{Name: "李雷"}, 0
+	notice.Outputs, notice.Content = []string{"siren-roof"}, Content{Tone: "chime", Volume: 20}
+	if o, err := NewDesk(b, &hand{}, nil).Make(notice); err != nil || o.Content().Volume != 20 {
+		t.Errorf("a notice may be quiet: %d %v", o.Content().Volume, err)
+	}
+	b.LeastVolume = 101
+	if b.Validate() == nil {
+		t.Error("more than all is proved")
+	}
+}
+
 func TestWhatTheDeskRefuses(t *testing.T) {
 	drill := func(a *Ask) {
 		a.Source, a.Kind = Rehearsal, Drill
