@@ -204,7 +204,9 @@ type life struct {
 	done  chan struct{}
 }
 
-// live starts the box; the county answers all but loss of what it gets.
+// live starts the box; the county answers all but loss of what it gets, and where anything is
+// lost none at all before it has seen one that the box also says it keeps: first is closed
+// then, so that a life always leaves something for the next to send again.
 func (y *county) live(t *testing.T, role, dir, name string, loss float64) *life {
 	t.Helper()
 	l := &life{cmd: exec.Command(os.Args[0]), first: make(chan struct{}), empty: make(chan struct{}), done: make(chan struct{})}
@@ -221,7 +223,7 @@ func (y *county) live(t *testing.T, role, dir, name string, loss float64) *life 
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	first := sync.OnceFunc(func() { close(l.first) })
+	unheard, begun := map[string]bool{}, loss == 0
 	go func() {
 		defer close(l.done)
 		r := bufio.NewReader(out)
@@ -236,7 +238,6 @@ func (y *county) live(t *testing.T, role, dir, name string, loss float64) *life 
 			switch {
 			case len(w) == 2 && w[0] == "kept":
 				y.kept[w[1]] = true
-				first()
 			case len(w) == 3 && w[0] == "sent":
 				if sum, known := y.has[w[1]]; known && sum != w[2] {
 					y.wrong = append(y.wrong, "twisted "+line)
@@ -244,14 +245,19 @@ func (y *county) live(t *testing.T, role, dir, name string, loss float64) *life 
 					y.copies++
 				}
 				y.has[w[1]] = w[2]
-				if rand.Float64() >= loss {
+				if !begun {
+					unheard[w[1]] = true
+				} else if rand.Float64() >= loss {
 					fmt.Fprintf(in, "ack %s\n", w[1])
 				}
 			case len(w) == 1 && w[0] == "empty":
-				first()
 				close(l.empty)
 			default:
 				y.wrong = append(y.wrong, line)
+			}
+			if len(w) > 1 && !begun && unheard[w[1]] && y.kept[w[1]] {
+				begun = true
+				close(l.first)
 			}
 			y.mu.Unlock()
 		}

@@ -160,10 +160,13 @@ func (d *Datagrams) got(g *letter.Datagram) {
 	switch g.Kind {
 	case letter.KindAnswer:
 		if c := d.waiting[g.Of]; c != nil {
+			// A word that was not read yet gives way: a “later” must not shut out the “kept”
+			// behind it. Whoever writes holds the lock, so that there is room now.
 			select {
-			case c <- g.Word:
+			case <-c:
 			default:
 			}
+			c <- g.Word
 		}
 	case letter.KindEcho:
 		if c := d.echoes[uint16(g.Of)]; c != nil {
@@ -263,20 +266,20 @@ func (d *Datagrams) Send(ctx context.Context, id string, class letter.Class, bod
 		if err != nil {
 			return err
 		}
-		select {
-		case w := <-word:
-			switch w {
-			case letter.Kept:
-				return nil
-			case letter.Refused:
-				return phrase.Wrap(ErrRefused, "uplink.refused")
-			}
-			select { // later: the pause all the same
-			case <-d.o.After(pause):
+		for after, waits := d.o.After(pause), true; waits; {
+			select {
+			case w := <-word:
+				switch w {
+				case letter.Kept:
+					return nil
+				case letter.Refused:
+					return phrase.Wrap(ErrRefused, "uplink.refused")
+				} // later: the pause all the same
+			case <-after:
+				waits = false
 			case <-ctx.Done():
+				waits = false
 			}
-		case <-d.o.After(pause):
-		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
 			return phrase.Wrap(ctx.Err(), "uplink.not_kept")

@@ -128,6 +128,20 @@ func TestASendEndsOnlyWithTheHubsWordAndNeverUsesACounterTwice(t *testing.T) {
 	}
 }
 
+func TestALaterThatNobodyReadShutsNoKeptOut(t *testing.T) {
+	d, hub, _ := pair(t, nil)
+	word := make(chan letter.Word, 1)
+	d.mu.Lock()
+	d.waiting[7] = word
+	d.mu.Unlock()
+	hub.write(letter.Datagram{Kind: letter.KindAnswer, Of: 7, Word: letter.Later})
+	hub.write(letter.Datagram{Kind: letter.KindAnswer, Of: 7, Word: letter.Kept})
+	hub.write(letter.Datagram{Kind: letter.KindProbe}) // read after both were acted on
+	if w := <-word; w != letter.Kept {
+		t.Errorf("the send reads %v", w)
+	}
+}
+
 func TestAHubsLetterIsJudgedOnceAndAnsweredEachTime(t *testing.T) {
 	judged := make(chan string, 8)
 	later := true
