@@ -47,7 +47,7 @@ type Device struct {
 	o    Opts
 	own  string // the registered card, without leading zeros
 	in   chan drivers.Incoming
-	jobs chan *job
+	jobs *drivers.Handover[*job, drivers.Sent]
 
 	// Run's own.
 	read    reader
@@ -67,15 +67,10 @@ type Device struct {
 }
 
 type job struct {
+	drivers.Reply[drivers.Sent]
 	body string
 	n    int
 	at   time.Time
-	done chan result
-}
-
-type result struct {
-	sent drivers.Sent
-	err  error
 }
 
 // New makes one over a port that open gives.
@@ -92,7 +87,7 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 	if o.Coding == hanziCoding || o.Profile.Send.Codings[o.Coding] == "" {
 		return nil, fmt.Errorf("beidou: the profile has no coding %q for bytes", o.Coding)
 	}
-	d := &Device{held: drivers.Reopener{Open: open}, o: o, jobs: make(chan *job)}
+	d := &Device{held: drivers.Reopener{Open: open}, o: o, jobs: drivers.NewHandover[*job, drivers.Sent]("another message is with the terminal", "the terminal has it: it may have gone out")}
 	if o.Card != "" {
 		n, err := number(o.Card)
 		if err != nil || n == "0" {
@@ -136,7 +131,7 @@ func (d *Device) Run(ctx context.Context) error {
 // down forgets what was known of a terminal that is gone.
 func (d *Device) down(err error) {
 	if d.pending != nil {
-		d.answer(result{err: &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the port went before the terminal answered: it may have gone out", Err: err}})
+		d.fail(&drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the port went before the terminal answered: it may have gone out", Err: err})
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -159,7 +154,7 @@ func (d *Device) session(ctx context.Context) error {
 		return d.held.Gone(err)
 	}
 	for {
-		jobs := d.jobs
+		jobs := d.jobs.Jobs()
 		if d.pending != nil {
 			jobs = nil // one at a time: the answer does not say whose it is
 		}
@@ -192,7 +187,7 @@ func (d *Device) keep(p drivers.Port) error {
 		// It may have radiated, so that its frequency runs from then on.
 		d.next = later(d.next, j.at.Add(d.card.frequency))
 		d.mu.Unlock()
-		d.answer(result{err: &drivers.Fault{Kind: drivers.FaultTimeout, Detail: fmt.Sprintf("the terminal said nothing of it for %v", answerIn)}})
+		d.fail(&drivers.Fault{Kind: drivers.FaultTimeout, Detail: fmt.Sprintf("the terminal said nothing of it for %v", answerIn)})
 	}
 	d.mu.Lock()
 	every := cardEvery
@@ -231,7 +226,7 @@ func (d *Device) begin(p drivers.Port, j *job) error {
 	j.at = d.o.Now()
 	if err := d.may(j.n, j.at); err != nil { // another one went before it
 		d.refused()
-		j.done <- result{err: err}
+		j.Fail(err)
 		return nil
 	}
 	d.pending = j
@@ -239,7 +234,7 @@ func (d *Device) begin(p drivers.Port, j *job) error {
 	return err
 }
 
-func (d *Device) answer(r result) { d.pending.done <- r; d.pending = nil }
+func (d *Device) fail(err error) { d.pending.Fail(err); d.pending = nil }
 
 // hear takes what came.
 func (d *Device) hear(c drivers.Chunk) {
@@ -343,39 +338,39 @@ func (d *Device) setOutcome(v []string, at time.Time) {
 	j := d.pending
 	d.mu.Lock()
 	d.st.Up, d.st.Heard = true, at
-	r := result{}
+	r := drivers.Outcome[drivers.Sent]{}
 	switch s.word {
 	case "done":
 		d.st.Aired++
 		d.silenced = false
 		d.next = at.Add(d.card.frequency)
-		r.sent = drivers.Sent{At: at, Stage: drivers.StageAired}
+		r.Result = drivers.Sent{At: at, Stage: drivers.StageAired}
 	case "early":
 		// The card's frequency is the most that can be left; at least a second, so
 		// that nobody asks in a circle.
 		w := max(min(s.wait, d.card.frequency), time.Second)
 		d.next = later(d.next, at.Add(w))
-		r.err = &drivers.Fault{Kind: drivers.FaultEarly, Code: s.code, Until: d.next, Detail: "the card's frequency"}
+		r.Err = &drivers.Fault{Kind: drivers.FaultEarly, Code: s.code, Until: d.next, Detail: "the card's frequency"}
 	case "silenced":
 		d.silenced = true
 		d.next = later(d.next, at.Add(retry))
-		r.err = &drivers.Fault{Kind: drivers.FaultBarred, Code: s.code, Detail: "the terminal or the system orders silence"}
+		r.Err = &drivers.Fault{Kind: drivers.FaultBarred, Code: s.code, Detail: "the terminal or the system orders silence"}
 	case "no-card":
 		d.present = false
-		r.err = &drivers.Fault{Kind: drivers.FaultBarred, Code: s.code, Detail: "no card in the terminal"}
+		r.Err = &drivers.Fault{Kind: drivers.FaultBarred, Code: s.code, Detail: "no card in the terminal"}
 	default:
 		d.next = later(d.next, at.Add(retry))
-		r.err = &drivers.Fault{Kind: drivers.FaultRefused, Code: s.code, Detail: s.word}
+		r.Err = &drivers.Fault{Kind: drivers.FaultRefused, Code: s.code, Detail: s.word}
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		d.st.Refused++
-		d.st.Last = r.err.Error()
+		d.st.Last = r.Err.Error()
 	}
 	d.mu.Unlock()
 	if s.word == "no-card" {
 		d.asked = time.Time{} // ask again at once
 	}
-	j.done <- r
+	j.Answer(r.Result, r.Err)
 	d.pending = nil
 }
 

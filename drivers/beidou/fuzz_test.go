@@ -32,7 +32,7 @@ func FuzzHeard(f *testing.F) {
 				t.Fatal(err)
 			}
 			at := time.Unix(1700000000, 0)
-			d.pending = &job{done: make(chan result, 1), n: 1, at: at}
+			d.pending = &job{Reply: make(drivers.Reply[drivers.Sent], 1), n: 1, at: at}
 			for in := b; len(in) > 0; {
 				n := min(len(in), int(step)+1)
 				d.hear(drivers.Chunk{At: at, B: in[:n]})
@@ -41,7 +41,7 @@ func FuzzHeard(f *testing.F) {
 					t.Fatalf("%d bytes held", len(d.read.line))
 				}
 				if d.pending == nil {
-					d.pending = &job{done: make(chan result, 1), n: 1, at: at}
+					d.pending = &job{Reply: make(drivers.Reply[drivers.Sent], 1), n: 1, at: at}
 				}
 			}
 			if l := d.Limits(); l.Bytes < 0 || l.Bytes > longestContent/2 || l.Every < 0 || l.Every > mostFrequency || l.Next.Sub(at) > mostFrequency {

@@ -11,25 +11,13 @@ import (
 // Send is drivers.Terminal. A message for people (Text) cannot be sent: Chinese
 // text goes in a code of its own, for which the box has no table.
 func (d *Device) Send(ctx context.Context, m drivers.Outgoing) (drivers.Sent, error) {
-	if ctx.Err() != nil {
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-	}
-	j, err := d.prepare(m)
-	if err != nil {
-		d.refused()
-		return drivers.Sent{}, err
-	}
-	select {
-	case d.jobs <- j:
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "another message is with the terminal", Err: ctx.Err()}
-	}
-	select {
-	case r := <-j.done:
-		return r.sent, r.err
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the terminal has it: it may have gone out", Err: ctx.Err()}
-	}
+	return d.jobs.Give(ctx, func(r drivers.Reply[drivers.Sent]) (*job, error) {
+		j, err := d.prepare(m, r)
+		if err != nil {
+			d.refused()
+		}
+		return j, err
+	})
 }
 
 func (d *Device) refused() {
@@ -38,7 +26,7 @@ func (d *Device) refused() {
 	d.mu.Unlock()
 }
 
-func (d *Device) prepare(m drivers.Outgoing) (*job, error) {
+func (d *Device) prepare(m drivers.Outgoing, r drivers.Reply[drivers.Sent]) (*job, error) {
 	if len(m.Bytes) == 0 || m.Text != "" {
 		return nil, &drivers.Fault{Kind: drivers.FaultRefused, Detail: "only bytes can be sent, and not none"}
 	}
@@ -58,7 +46,7 @@ func (d *Device) prepare(m drivers.Outgoing) (*job, error) {
 	if err != nil || to == "0" {
 		return nil, &drivers.Fault{Kind: drivers.FaultRefused, Detail: fmt.Sprintf("addressee %.20q", m.To), Err: err}
 	}
-	return &job{body: d.o.Profile.compose(d.o.Variant, to, d.o.Coding, m.Bytes), n: len(m.Bytes), done: make(chan result, 1)}, nil
+	return &job{Reply: r, body: d.o.Profile.compose(d.o.Variant, to, d.o.Coding, m.Bytes), n: len(m.Bytes)}, nil
 }
 
 // may tells why n bytes cannot be sent now.

@@ -114,6 +114,35 @@ func Terminal(t *testing.T, open func(t *testing.T, transmit bool) *TerminalBenc
 			t.Errorf("%v, aired %x", err, b.Aired())
 		}
 	})
+	each("many who send at once are each told what became of theirs", true, func(t *testing.T, b *TerminalBench, ctx context.Context) {
+		const many = 4
+		waits, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		told := make(chan error, many)
+		for range many {
+			go func() {
+				_, err := b.Terminal.Send(waits, message(b, 1))
+				told <- err
+			}()
+		}
+		sent := 0
+		for range many {
+			switch err := <-told; drivers.KindOf(err) {
+			case drivers.FaultOther:
+				if err != nil {
+					t.Error(err)
+				}
+				sent++
+			case drivers.FaultEarly, drivers.FaultCancelled:
+			default:
+				t.Error(err)
+			}
+		}
+		time.Sleep(b.Settle)
+		if got := b.Aired(); sent == 0 || len(got) != sent {
+			t.Errorf("%d were told that theirs was sent, and %d were", sent, len(got))
+		}
+	})
 	each("what nobody takes is dropped and counted", true, func(t *testing.T, b *TerminalBench, ctx context.Context) {
 		for i := range b.Buffer + 3 {
 			b.Say([]byte{1, 2, byte(i)})

@@ -65,7 +65,7 @@ type Device struct {
 	held drivers.Reopener
 	o    Opts
 	in   chan drivers.Incoming
-	jobs chan *job
+	jobs *drivers.Handover[*job, drivers.Sent]
 
 	// Run's own.
 	read   reader
@@ -87,16 +87,11 @@ type Device struct {
 }
 
 type job struct {
+	drivers.Reply[drivers.Sent]
 	p      outgoing
 	text   bool
 	at     time.Time
 	queued bool
-	done   chan result
-}
-
-type result struct {
-	sent drivers.Sent
-	err  error
 }
 
 // New makes one over a port that open gives.
@@ -122,7 +117,7 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 	if o.Buffer <= 0 {
 		o.Buffer = 64
 	}
-	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: make(chan *job), open: map[uint32]*job{}}
+	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: drivers.NewHandover[*job, drivers.Sent]("other messages are with the node", "the node has it: it may have gone out"), open: map[uint32]*job{}}
 	d.st.Bars, d.st.Free = -1, -1
 	return d, nil
 }
@@ -168,7 +163,7 @@ func (d *Device) down(err error) {
 func (d *Device) forget(why string, err error) {
 	for id, j := range d.open {
 		d.count(func(s *drivers.TerminalState) { s.Unknown++ })
-		j.done <- result{err: &drivers.Fault{Kind: drivers.FaultTimeout, Detail: why + " before anything was said of it: it may have gone out", Err: err}}
+		j.Fail(&drivers.Fault{Kind: drivers.FaultTimeout, Detail: why + " before anything was said of it: it may have gone out", Err: err})
 		delete(d.open, id)
 	}
 }
@@ -187,7 +182,7 @@ func (d *Device) session(ctx context.Context) error {
 		return d.held.Gone(err)
 	}
 	for {
-		jobs := d.jobs
+		jobs := d.jobs.Jobs()
 		if len(d.open) >= mostOpen {
 			jobs = nil
 		}
@@ -246,11 +241,11 @@ func (d *Device) keep(ctx context.Context, p drivers.Port) error {
 		delete(d.open, id)
 		if j.queued {
 			d.count(func(s *drivers.TerminalState) { s.Aired++ })
-			j.done <- result{sent: drivers.Sent{At: j.at, Stage: drivers.StageQueued, Ref: name(id)}}
+			j.Answer(drivers.Sent{At: j.at, Stage: drivers.StageQueued, Ref: name(id)}, nil)
 			continue
 		}
 		d.count(func(s *drivers.TerminalState) { s.Unknown++ })
-		j.done <- result{err: &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the node said nothing of it"}}
+		j.Fail(&drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the node said nothing of it"})
 	}
 	switch {
 	case d.wanted != 0 && now.Sub(d.asked) >= configIn, now.Sub(d.heard) >= 3*d.o.Heartbeat:
@@ -344,7 +339,7 @@ func (d *Device) queued(q *queueStatus, at time.Time) {
 	if d.o.NoAck {
 		delete(d.open, q.id)
 		d.count(func(s *drivers.TerminalState) { s.Aired++ })
-		j.done <- result{sent: drivers.Sent{At: at, Stage: drivers.StageQueued, Ref: name(q.id)}}
+		j.Answer(drivers.Sent{At: at, Stage: drivers.StageQueued, Ref: name(q.id)}, nil)
 	}
 }
 
@@ -381,7 +376,7 @@ func (d *Device) fail(j *job, reason uint64, at time.Time, unsent bool) {
 	}
 	d.st.Last = f.Error()
 	d.mu.Unlock()
-	j.done <- result{err: f}
+	j.Fail(f)
 }
 
 // came takes a packet of the mesh.
@@ -398,7 +393,7 @@ func (d *Device) came(p *packet, at time.Time) {
 				return
 			}
 			d.count(func(s *drivers.TerminalState) { s.Aired++ })
-			j.done <- result{sent: drivers.Sent{At: at, Stage: drivers.StageTaken, Ref: name(p.data.request)}}
+			j.Answer(drivers.Sent{At: at, Stage: drivers.StageTaken, Ref: name(p.data.request)}, nil)
 		}
 		return
 	}

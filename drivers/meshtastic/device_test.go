@@ -349,14 +349,14 @@ func TestWhatIsSentCountsAtOnceAgainstTheQueue(t *testing.T) {
 	}
 	d.ready, d.st.Up, d.st.Free, d.lora = true, true, 1, &lora{usePreset: true, enabled: true, region: 4, power: 10}
 	for i, want := range []drivers.FaultKind{drivers.FaultOther, drivers.FaultEarly} {
-		j := &job{p: outgoing{to: hubNode, port: portPrivate, payload: []byte{1}}, done: make(chan result, 1)}
+		j := &job{p: outgoing{to: hubNode, port: portPrivate, payload: []byte{1}}, Reply: make(drivers.Reply[drivers.Sent], 1)}
 		if err := d.send(p, j); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case r := <-j.done:
-			if drivers.KindOf(r.err) != want || i == 0 {
-				t.Errorf("%d: %v", i, r.err)
+		case r := <-j.Reply:
+			if drivers.KindOf(r.Err) != want || i == 0 {
+				t.Errorf("%d: %v", i, r.Err)
 			}
 		default:
 			if i > 0 {

@@ -32,7 +32,7 @@ func FuzzHeard(f *testing.F) {
 			t.Fatal(err)
 		}
 		at := time.Unix(1700000000, 0)
-		wait := &job{done: make(chan result, 1), at: at}
+		wait := &job{Reply: make(drivers.Reply[drivers.Sent], 1), at: at}
 		d.open[7], d.wanted = wait, 5
 		for in := b; len(in) > 0; {
 			n := min(len(in), int(step)+1)
@@ -48,7 +48,7 @@ func FuzzHeard(f *testing.F) {
 		if l := d.Limits(); l.Bytes < 0 || l.Bytes > mostBytes || l.Next.Sub(at) > dutyFor {
 			t.Fatalf("%+v", l)
 		}
-		if len(wait.done) > 1 {
+		if len(wait.Reply) > 1 {
 			t.Fatal("answered twice")
 		}
 		for len(d.in) > 0 {

@@ -14,29 +14,17 @@ import (
 // Opts.AckWait and ctx allow; a message that the node took and nobody acknowledged
 // is StageQueued.
 func (d *Device) Send(ctx context.Context, m drivers.Outgoing) (drivers.Sent, error) {
-	if ctx.Err() != nil {
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-	}
-	j, err := d.prepare(m)
-	if err != nil {
-		d.count(func(s *drivers.TerminalState) { s.Refused++ })
-		return drivers.Sent{}, err
-	}
-	select {
-	case d.jobs <- j:
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "other messages are with the node", Err: ctx.Err()}
-	}
-	select {
-	case r := <-j.done:
-		return r.sent, r.err
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the node has it: it may have gone out", Err: ctx.Err()}
-	}
+	return d.jobs.Give(ctx, func(r drivers.Reply[drivers.Sent]) (*job, error) {
+		j, err := d.prepare(m, r)
+		if err != nil {
+			d.count(func(s *drivers.TerminalState) { s.Refused++ })
+		}
+		return j, err
+	})
 }
 
-func (d *Device) prepare(m drivers.Outgoing) (*job, error) {
-	j := &job{text: m.Text != "", done: make(chan result, 1), p: outgoing{channel: uint32(d.o.Channel), hops: uint32(d.o.Hops), ack: !d.o.NoAck, port: portPrivate, payload: m.Bytes}}
+func (d *Device) prepare(m drivers.Outgoing, r drivers.Reply[drivers.Sent]) (*job, error) {
+	j := &job{Reply: r, text: m.Text != "", p: outgoing{channel: uint32(d.o.Channel), hops: uint32(d.o.Hops), ack: !d.o.NoAck, port: portPrivate, payload: m.Bytes}}
 	if j.text {
 		j.p.port, j.p.payload = portAlert, []byte(m.Text)
 	}
@@ -89,7 +77,7 @@ func (d *Device) send(p drivers.Port, j *job) error {
 	now := d.o.Now()
 	if err := d.may(len(j.p.payload), now); err != nil { // others went before it
 		d.count(func(s *drivers.TerminalState) { s.Refused++ })
-		j.done <- result{err: err}
+		j.Fail(err)
 		return nil
 	}
 	for j.p.id == 0 || d.open[j.p.id] != nil {

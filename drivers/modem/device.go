@@ -56,7 +56,7 @@ type Device struct {
 	held drivers.Reopener
 	o    Opts
 	in   chan drivers.Incoming
-	jobs chan *job
+	jobs *drivers.Handover[*job, drivers.Sent]
 
 	// Run's own.
 	at      *drivers.Attention
@@ -71,15 +71,10 @@ type Device struct {
 }
 
 type job struct {
+	drivers.Reply[drivers.Sent]
 	to   string
 	b    []byte
 	data bool
-	done chan result
-}
-
-type result struct {
-	sent drivers.Sent
-	err  error
 }
 
 // counter numbers messages of several parts. It begins anywhere, so that the parts
@@ -112,7 +107,7 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 	if o.Buffer <= 0 {
 		o.Buffer = 64
 	}
-	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: make(chan *job), pending: pending{}}
+	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: drivers.NewHandover[*job, drivers.Sent]("the modem is busy", "the modem has it: it may have gone out"), pending: pending{}}
 	d.st.Bars, d.st.Free = -1, -1
 	return d, nil
 }
@@ -182,7 +177,7 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 				return d.held.Gone(p.Err())
 			}
 			d.at.Listen(c)
-		case j := <-d.jobs:
+		case j := <-d.jobs.Jobs():
 			err = d.send(ctx, j, ref)
 		case <-tick.C:
 		case <-ctx.Done():

@@ -13,35 +13,23 @@ import (
 // Send is drivers.Terminal. To is a telephone number, with + before a country's
 // code. StageTaken means that the network's message centre has all of it.
 func (d *Device) Send(ctx context.Context, m drivers.Outgoing) (drivers.Sent, error) {
-	if ctx.Err() != nil {
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-	}
-	j, err := d.prepare(m)
-	if err != nil {
-		d.count(func(s *drivers.TerminalState) { s.Refused++ })
-		return drivers.Sent{}, err
-	}
-	select {
-	case d.jobs <- j:
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "the modem is busy", Err: ctx.Err()}
-	}
-	select {
-	case r := <-j.done:
-		return r.sent, r.err
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the modem has it: it may have gone out", Err: ctx.Err()}
-	}
+	return d.jobs.Give(ctx, func(r drivers.Reply[drivers.Sent]) (*job, error) {
+		j, err := d.prepare(m, r)
+		if err != nil {
+			d.count(func(s *drivers.TerminalState) { s.Refused++ })
+		}
+		return j, err
+	})
 }
 
-func (d *Device) prepare(m drivers.Outgoing) (*job, error) {
+func (d *Device) prepare(m drivers.Outgoing, r drivers.Reply[drivers.Sent]) (*job, error) {
 	if (len(m.Bytes) == 0) == (m.Text == "") || !utf8.ValidString(m.Text) || m.Broadcast || !phone.MatchString(m.To) {
 		return nil, &drivers.Fault{Kind: drivers.FaultRefused, Detail: fmt.Sprintf("a message is bytes or text, to a telephone number and not %.24q", m.To)}
 	}
 	if err := d.may(); err != nil {
 		return nil, err
 	}
-	j := &job{to: m.To, b: []byte(m.Text), done: make(chan result, 1)}
+	j := &job{Reply: r, to: m.To, b: []byte(m.Text)}
 	l := d.Limits()
 	switch {
 	case len(m.Bytes) > l.Bytes:
@@ -78,7 +66,7 @@ func (d *Device) send(ctx context.Context, j *job, ref *counter) error {
 	}
 	if err != nil {
 		d.count(func(s *drivers.TerminalState) { s.Refused++ })
-		j.done <- result{err: err}
+		j.Fail(err)
 		return nil
 	}
 	number := ""
@@ -98,14 +86,14 @@ func (d *Device) send(ctx context.Context, j *job, ref *counter) error {
 		} else {
 			d.count(func(s *drivers.TerminalState) { s.Refused++; s.Last = fault.Error() })
 		}
-		j.done <- result{err: fault}
+		j.Fail(fault)
 		if lost(err) {
 			return err
 		}
 		return nil
 	}
 	d.count(func(s *drivers.TerminalState) { s.Aired++ })
-	j.done <- result{sent: drivers.Sent{At: d.o.Now(), Stage: drivers.StageTaken, Ref: number}}
+	j.Answer(drivers.Sent{At: d.o.Now(), Stage: drivers.StageTaken, Ref: number}, nil)
 	return nil
 }
 

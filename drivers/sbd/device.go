@@ -51,7 +51,7 @@ type Device struct {
 	held drivers.Reopener
 	o    Opts
 	in   chan drivers.Incoming
-	jobs chan *job
+	jobs *drivers.Handover[*job, drivers.Sent]
 
 	// Run's own.
 	at     *drivers.Attention
@@ -67,14 +67,9 @@ type Device struct {
 }
 
 type job struct {
-	ctx  context.Context
-	b    []byte
-	done chan result
-}
-
-type result struct {
-	sent drivers.Sent
-	err  error
+	drivers.Reply[drivers.Sent]
+	ctx context.Context
+	b   []byte
 }
 
 // New makes one over a port that open gives.
@@ -94,7 +89,7 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 	if o.Buffer <= 0 {
 		o.Buffer = 16
 	}
-	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: make(chan *job)}
+	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: drivers.NewHandover[*job, drivers.Sent]("the modem is in a session", "the modem has it: it may have gone out")}
 	d.st.Bars, d.st.Free = -1, -1
 	return d, nil
 }
@@ -150,7 +145,7 @@ func (d *Device) session(ctx context.Context) error {
 				return d.held.Gone(p.Err())
 			}
 			d.at.Listen(c)
-		case j := <-d.jobs:
+		case j := <-d.jobs.Jobs():
 			err = d.send(ctx, j)
 		case <-tick.C:
 			err = d.keep(ctx)
@@ -244,24 +239,24 @@ func (d *Device) send(ctx context.Context, j *job) error {
 	var fail error
 	for try := 0; ; try++ {
 		if err := d.may(len(j.b), d.o.Now()); err != nil {
-			j.done <- result{err: err}
+			j.Fail(err)
 			return nil
 		}
 		code, err := d.try(ctx, j.b)
 		switch {
 		case err != nil:
 			d.count(func(s *drivers.TerminalState) { s.Unknown++ })
-			j.done <- result{err: &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the modem said nothing of it: it may have gone out", Err: err}}
+			j.Fail(&drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the modem said nothing of it: it may have gone out", Err: err})
 			return err
 		case code >= 0 && code <= 4:
 			d.count(func(s *drivers.TerminalState) { s.Aired++ })
-			j.done <- result{sent: drivers.Sent{At: d.o.Now(), Stage: drivers.StageTaken}}
+			j.Answer(drivers.Sent{At: d.o.Now(), Stage: drivers.StageTaken}, nil)
 			return nil
 		}
 		fail = d.failed(code)
 		if drivers.KindOf(fail) != drivers.FaultRefused || j.ctx.Err() != nil || !d.wait(ctx, j.ctx, d.backoff(try)) {
 			d.count(func(s *drivers.TerminalState) { s.Refused++; s.Last = fail.Error() })
-			j.done <- result{err: fail}
+			j.Fail(fail)
 			return nil
 		}
 	}

@@ -11,29 +11,16 @@ import (
 // Send is drivers.Terminal. All messages go to the gateway, which knows where they
 // are sent on to: To is "gateway".
 func (d *Device) Send(ctx context.Context, m drivers.Outgoing) (drivers.Sent, error) {
-	if ctx.Err() != nil {
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Err: ctx.Err()}
-	}
-	err := d.may(len(m.Bytes), d.o.Now())
-	if len(m.Bytes) == 0 || m.Text != "" || m.To != "gateway" || m.Broadcast {
-		err = &drivers.Fault{Kind: drivers.FaultRefused, Detail: "only bytes can be sent, and only to the gateway"}
-	}
-	if err != nil {
-		d.count(func(s *drivers.TerminalState) { s.Refused++ })
-		return drivers.Sent{}, err
-	}
-	j := &job{ctx: ctx, b: m.Bytes, done: make(chan result, 1)}
-	select {
-	case d.jobs <- j:
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultCancelled, Detail: "the modem is in a session", Err: ctx.Err()}
-	}
-	select {
-	case r := <-j.done:
-		return r.sent, r.err
-	case <-ctx.Done():
-		return drivers.Sent{}, &drivers.Fault{Kind: drivers.FaultTimeout, Detail: "the modem has it: it may have gone out", Err: ctx.Err()}
-	}
+	return d.jobs.Give(ctx, func(r drivers.Reply[drivers.Sent]) (*job, error) {
+		err := d.may(len(m.Bytes), d.o.Now())
+		if len(m.Bytes) == 0 || m.Text != "" || m.To != "gateway" || m.Broadcast {
+			err = &drivers.Fault{Kind: drivers.FaultRefused, Detail: "only bytes can be sent, and only to the gateway"}
+		}
+		if err != nil {
+			d.count(func(s *drivers.TerminalState) { s.Refused++ })
+		}
+		return &job{Reply: r, ctx: ctx, b: m.Bytes}, err
+	})
 }
 
 func (d *Device) may(n int, now time.Time) error {
