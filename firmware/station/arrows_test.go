@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"firmware/decide/alert/book/walk": {"firmware/decide/alert", "firmware/decide/alert/book", "firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock"},
 	"firmware/decide/plan":            {"firmware/point", "firmware/phrase"},
 	"firmware/decide/alert/compact":   {"firmware/decide/alert", "firmware/trust", "firmware/phrase"},
+	"firmware/decide/beacon":          {"firmware/trust", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/decide/alert":           {"firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/order":            {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/speech":           {"drivers", "firmware/point", "firmware/phrase"},

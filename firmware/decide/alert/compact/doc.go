@@ -25,7 +25,7 @@
 //	-----------+---------------+-------------+
 //
 //	version   4  1; a narrow message of reach/wire begins with 100, text with anything from 20 on: see its table of first bits
-//	type      3  0 alert, 1 update, 2 cancel, 3 test, 4 all clear, 5 drill, 6 cancel of a drill; 7 is refused
+//	type      3  0 alert, 1 update, 2 cancel, 3 test, 4 all clear, 5 drill, 6 cancel of a drill; 7 is refused: decide/beacon has it
 //	issuer    8  1 to 255: compact.number of the trust document
 //	number   14  days 3: low bits of the UTC day (since 1970) on which the chain began; serial 8: the issuer's own of that
 //	             day; seq 3: 1 to 7 for an update, in order, 0 for all else
