@@ -103,6 +103,7 @@ type House struct {
 	identity   atomic.Pointer[identity]
 	own        own
 	herald     *herald
+	post       *post
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew
 	applying   sync.Mutex    // one offered file at a time

@@ -115,6 +115,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
 	h.startIdentity()
+	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
@@ -233,7 +234,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 // build makes desk, outputs and announcer.
 func (h *House) build() error {
 	bp := h.bp
-	h.county, h.herald = newCounty(h), newHerald(h)
+	h.county, h.herald, h.post = newCounty(h), newHerald(h), newPost(h)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()

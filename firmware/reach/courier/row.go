@@ -84,6 +84,18 @@ func (r *row) letter(kept func(link string) bool) *journal.Letter {
 	return l
 }
 
+// Letter gives the row of the outbox of a message for which no courier runs just now: the
+// next one takes it up. Made must be set.
+func (r *Rules) Letter(m Message) (*journal.Letter, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if m.Deadline == 0 {
+		m.Deadline = r.of(m.Class).Deadline
+	}
+	return (&row{Message: m}).letter(func(string) bool { return false }), nil
+}
+
 // rowOf reads a letter; the second result is false where what was tried cannot be read. A letter
 // that is no message at all gives nil.
 func rowOf(l *journal.Letter) (*row, bool) {

@@ -1,0 +1,216 @@
+package station
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/courier"
+	"tocsin/firmware/reach/wire"
+)
+
+// keyNames is where the journal keeps which names were given.
+const keyNames = "courier.names"
+
+const (
+	// nameBlock is how many names are reserved at once, on the disk before the first of
+	// them is given.
+	nameBlock = 1000
+	nameMost  = 1<<24 - 1
+	// namesKept is how long a reservation may take before names go on without the disk.
+	namesKept  = 5 * time.Second
+	namesAgain = 10 * time.Second
+)
+
+// names gives each message to the county a name that no other of this box ever has. One
+// goroutine reserves them ahead, so that nobody waits for the disk; where the disk does
+// not keep a reservation, names come from an outbox drawn for this run alone.
+type names struct {
+	mu    sync.Mutex
+	kept  namesKeep
+	next  uint32 // the next of kept; 0: none was reserved yet
+	spare wire.Name
+	stir  chan struct{}
+}
+
+// namesKeep is what the journal keeps: names up to UpTo may have been given.
+type namesKeep struct {
+	Outbox uint32 `json:"outbox"`
+	UpTo   uint32 `json:"up_to"`
+}
+
+func drawOutbox() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // it never fails: crypto/rand
+	return binary.BigEndian.Uint32(b[:]) & nameMost
+}
+
+func newNames() *names {
+	return &names{spare: wire.Name{Outbox: drawOutbox(), Seq: 1}, stir: make(chan struct{}, 1)}
+}
+
+// give gives the next name.
+func (n *names) give() (wire.Name, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next == 0 || n.next+nameBlock/2 > n.kept.UpTo {
+		select {
+		case n.stir <- struct{}{}:
+		default:
+		}
+	}
+	if n.next > 0 && n.next <= n.kept.UpTo {
+		n.next++
+		return wire.Name{Outbox: n.kept.Outbox, Seq: n.next - 1}, true
+	}
+	if !n.spare.Valid() {
+		n.spare = wire.Name{Outbox: drawOutbox(), Seq: 1}
+	}
+	x := n.spare
+	n.spare.Seq++
+	return x, true
+}
+
+// reserver is what names need of the journal.
+type reserver interface {
+	Get(key string) ([]byte, bool)
+	Put(key string, value []byte)
+	Sync(ctx context.Context) error
+	Loaded() <-chan struct{}
+}
+
+// run reserves names until ctx ends.
+func (n *names) run(ctx context.Context, j reserver) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-j.Loaded():
+	}
+	n.mu.Lock()
+	first := n.next == 0
+	n.mu.Unlock()
+	if b, ok := j.Get(keyNames); first && ok {
+		var k namesKeep
+		if json.Unmarshal(b, &k) == nil && (wire.Name{Outbox: k.Outbox, Seq: max(k.UpTo, 1)}).Valid() {
+			n.mu.Lock()
+			n.kept = k
+			n.mu.Unlock()
+		}
+	}
+	for {
+		pause := time.Hour
+		if !n.reserve(ctx, j) {
+			pause = namesAgain
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-n.stir:
+			if pause == namesAgain { // the disk gets its pause
+				select {
+				case <-ctx.Done():
+				case <-t.C:
+				}
+			}
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// reserve makes sure that there are names for a while; false where the disk did not keep it.
+func (n *names) reserve(ctx context.Context, j reserver) bool {
+	n.mu.Lock()
+	k, next := n.kept, n.next
+	n.mu.Unlock()
+	if next > 0 && next+nameBlock/2 <= k.UpTo {
+		return true
+	}
+	if next == 0 { // the first of this run: what the one before had reserved is gone
+		next = k.UpTo + 1
+	}
+	if k.UpTo == 0 || k.UpTo+nameBlock > nameMost {
+		k, next = namesKeep{Outbox: drawOutbox()}, 1
+	}
+	k.UpTo += nameBlock
+	b, _ := json.Marshal(k) // two numbers
+	j.Put(keyNames, b)
+	in, cancel := context.WithTimeout(ctx, namesKept)
+	defer cancel()
+	if j.Sync(in) != nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next == 0 || n.kept.Outbox != k.Outbox {
+		n.next = next
+	}
+	n.kept = k
+	return true
+}
+
+// post gives the courier what this box has to tell its county.
+type post struct {
+	h     *House
+	names *names
+
+	mu      sync.Mutex
+	courier *courier.Courier
+	rules   *courier.Rules // of a county that has no courier just now, while links change
+	refused bool
+}
+
+func newPost(h *House) *post { return &post{h: h, names: newNames()} }
+
+// name gives a message a name for ever. It never waits; false: there is none to be had.
+func (p *post) name() (wire.Name, bool) {
+	if p == nil {
+		return wire.Name{}, false
+	}
+	return p.names.give()
+}
+
+// send keeps a message in the outbox until the county has it, in one with what caused it;
+// b is kept in any case. Where no link leads to the county it only keeps b. It never waits.
+func (p *post) send(m courier.Message, b journal.Batch) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.courier != nil {
+		err := p.courier.Post(m, b)
+		if err == nil {
+			if p.refused {
+				p.refused = false
+				p.h.noteSoon(func() { p.h.clearFault("outbox") })
+			}
+			return
+		}
+		p.refused = true
+		p.h.noteSoon(func() {
+			p.h.log.Error("a message to the county was not taken", "id", m.ID, "class", m.Class, "err", err)
+			p.h.setFault("outbox", phrase.M("station.outbox_refused", "why", phrase.Of(err)))
+		})
+	} else if p.rules != nil {
+		if m.Made.IsZero() {
+			m.Made = p.h.clock.Now()
+		}
+		if l, err := p.rules.Letter(m); err == nil {
+			if b.Outbox == nil {
+				b.Outbox = map[string]*journal.Letter{}
+			}
+			b.Outbox[m.ID] = l
+		}
+	}
+	if len(b.Records)+len(b.State)+len(b.Outbox) > 0 {
+		p.h.journal.Commit(b)
+	}
+}
