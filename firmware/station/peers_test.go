@@ -147,7 +147,7 @@ func crossing(t *testing.T, p *process, x *instruments, hazard string, cross fun
 }
 
 func TestAGaugeOfPymodbusSwitchesACoilOfPymodbus(t *testing.T) {
-	near, far := wire(t)
+	near, far := joined(t)
 	x := startInstruments(t, "/usr/bin/python3", peers+"pymodbus_village.py", far, "9600")
 	p := startEdged(t, strings.Replace(peerSite, "WAY", "port: "+near+", baud: 9600", 1))
 	crossing(t, p, x, "flash-flood", func() { x.say(t, "level", 3.4) })
@@ -186,8 +186,8 @@ func TestAGaugeOfLibmodbusSwitchesACoilBesideASecondMaster(t *testing.T) {
 	}
 }
 
-// wire joins two pseudo terminals: a program at each end.
-func wire(t *testing.T) (near, far string) {
+// joined joins two pseudo terminals: a program at each end.
+func joined(t *testing.T) (near, far string) {
 	a, b := drivertest.OpenPTY(t), drivertest.OpenPTY(t)
 	var wg sync.WaitGroup
 	t.Cleanup(func() { a.Pull(); b.Pull(); wg.Wait() })
