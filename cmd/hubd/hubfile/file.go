@@ -1,9 +1,13 @@
 package hubfile
 
 import (
+	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
+	"tocsin/firmware/trust"
 )
 
 // File is the hub's document.
@@ -13,12 +17,16 @@ type File struct {
 	// Data is the directory of the streams and the windows of counters.
 	Data string `yaml:"data"`
 	// Socket is where the desk's commands reach the daemon; DATA/hubd.sock.
-	Socket    string             `yaml:"socket"`
-	NATS      NATS               `yaml:"nats"`
-	Keep      Keep               `yaml:"keep"`
-	Datagrams []Datagrams        `yaml:"datagrams"`
-	Page      Page               `yaml:"page"`
-	Stations  map[string]Station `yaml:"stations"`
+	Socket    string      `yaml:"socket"`
+	NATS      NATS        `yaml:"nats"`
+	Keep      Keep        `yaml:"keep"`
+	Datagrams []Datagrams `yaml:"datagrams"`
+	// Terminals are gateways for short messages: satellites, a mesh, SMS.
+	Terminals []Terminal `yaml:"terminals"`
+	// Warnings is by what the desk condenses warnings.
+	Warnings Warnings           `yaml:"warnings"`
+	Page     Page               `yaml:"page"`
+	Stations map[string]Station `yaml:"stations"`
 }
 
 // NATS is the engine: embedded (Listen) or one that exists (Servers).
@@ -58,6 +66,52 @@ type Datagrams struct {
 	Listen string `yaml:"listen"`
 }
 
+// Terminal is a gateway for short messages on a serial port.
+type Terminal struct {
+	Name string `yaml:"name"`
+	// Kind: beidou, meshtastic, sbd (Iridium) or modem (SMS by 4G or Tiantong).
+	Kind string `yaml:"kind"`
+	Port string `yaml:"port"`
+	Baud int    `yaml:"baud"` // 115200; sbd 19200
+	// Profile is how a BeiDou terminal speaks (beidou-bds3).
+	Profile string `yaml:"profile"`
+	// Channel is the mesh's, 0 to 7.
+	Channel int `yaml:"channel"`
+	// Own is the hub's name on this link as stations write it: its card, node or
+	// number. It is sealed with what goes out.
+	Own string `yaml:"own"`
+	// Transmit lets it send; without it the hub listens alone.
+	Transmit *Transmit `yaml:"transmit"`
+}
+
+// Transmit is what the law asks for before a terminal sends.
+type Transmit struct {
+	// Licence, Band (such as CN) and Power (dBm) are a mesh's; Licence also sbd's.
+	Licence string `yaml:"licence"`
+	Band    string `yaml:"band"`
+	Power   int    `yaml:"power"`
+	// Card is the registered card (BeiDou, Tiantong: IMSI) or modem (sbd: IMEI),
+	// Approval the terminal's type approval.
+	Card     string `yaml:"card"`
+	Approval string `yaml:"approval"`
+}
+
+// Warnings says by what the desk condenses warnings to 78 bytes.
+type Warnings struct {
+	// Trust is a file as the stations' alerts.trust: the issuers, with their keys,
+	// numbers and regions.
+	Trust string `yaml:"trust"`
+	// Tables is a directory with alerts/compact.yaml and the like, where the county
+	// has its own; it must be what the stations have.
+	Tables string `yaml:"tables"`
+
+	// Store is whom Trust names, Book what is said; nil without Trust. Tables are
+	// always there.
+	Store *trust.Store    `yaml:"-"`
+	Book  *compact.Tables `yaml:"-"`
+	CAP   *alert.Tables   `yaml:"-"`
+}
+
 // Page is the officers' page.
 type Page struct {
 	Listen   string    `yaml:"listen"`
@@ -83,7 +137,19 @@ type Station struct {
 	PSK string `yaml:"psk"`
 	// Also are further division codes that it warns.
 	Also []string `yaml:"also"`
+	// Number is its own of the county, 1 to 65535: receipts name it by that.
+	Number int `yaml:"number"`
+	// Root is a file with the root of its keys (firmware/reach/wire), 64 hexadecimal
+	// digits; it may be the same as PSK's.
+	Root string `yaml:"root"`
+	// Box is the id of the key with which it signs, as its page shows it; without
+	// one what it signed is shown as not verified.
+	Box string `yaml:"box"`
+	// Addresses are its names on the hub's terminals: card, node, number.
+	Addresses map[string]string `yaml:"addresses"`
 
 	// Key is what PSK held; nil without.
 	Key *letter.Key `yaml:"-"`
+	// Keys are made of Root; nil without.
+	Keys []*wire.Keys `yaml:"-"`
 }

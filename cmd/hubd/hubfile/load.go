@@ -76,6 +76,8 @@ type prover struct {
 	f    *File
 	dir  string
 	list []config.Problem
+	// roots are who has which, by digest.
+	roots map[[32]byte]string
 }
 
 func (p *prover) wrong(m phrase.Message, path ...any) {
@@ -93,14 +95,18 @@ func (p *prover) document() {
 	p.nats()
 	p.keep()
 	p.datagrams()
+	p.terminals()
 	p.page()
 	if len(f.Stations) > stationsMost {
 		p.wrong(phrase.M("hubd.stations_many", "most", stationsMost), "stations")
 		return
 	}
 	psk := false
-	for id, s := range f.Stations {
+	numbers, addresses := map[int]string{}, map[[2]string]string{}
+	for _, id := range f.Order() {
+		s := f.Stations[id]
 		p.station(id, s)
+		p.narrow(id, s, numbers, addresses)
 		psk = psk || s.PSK != ""
 	}
 	if psk && len(f.Datagrams) == 0 {
@@ -214,7 +220,7 @@ func (p *prover) station(id string, s Station) {
 	if s.NKey != "" && s.Token != "" {
 		p.wrong(phrase.M("hubd.credential_two", "id", id), "stations", id)
 	}
-	if s.NKey == "" && s.Token == "" && s.PSK == "" {
+	if s.NKey == "" && s.Token == "" && s.PSK == "" && s.Root == "" {
 		p.wrong(phrase.M("hubd.credential_none", "id", id), "stations", id)
 	}
 	if s.NKey != "" && !nkeys.IsValidPublicUserKey(s.NKey) {
@@ -243,6 +249,7 @@ func (p *prover) files() {
 	p.authority(&f.NATS.CA, "nats", "ca")
 	p.secret(&f.NATS.Seed, "nats", "seed")
 	p.secret(&f.NATS.Credentials, "nats", "credentials")
+	p.warnings()
 	keys := map[letter.KeyID]string{}
 	nkey := map[string]string{}
 	for _, id := range f.Order() {
@@ -251,6 +258,7 @@ func (p *prover) files() {
 			p.wrong(phrase.M("hubd.same_key", "id", id, "other", other), "stations", id, "nkey")
 		}
 		nkey[s.NKey] = id
+		s = p.root(id, s)
 		if s.PSK == "" {
 			continue
 		}

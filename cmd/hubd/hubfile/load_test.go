@@ -50,6 +50,9 @@ func good(t testing.TB) (dir, text string) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "trust.yaml"), []byte("issuers: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return dir, fmt.Sprintf(`version: 1
 name: {zh: 桐乡市, en: Tongxiang}
 data: data
@@ -65,6 +68,14 @@ stations:
     token: %s
     psk: b.psk
     also: ["330483"]
+    number: 7
+    root: b.psk
+    box: 00112233445566778899aabbccddeeff
+    addresses: {bd: "0123456"}
+terminals:
+  - {name: bd, kind: beidou, port: /dev/ttyS1, own: "247718"}
+  - {name: mesh, kind: meshtastic, port: /dev/ttyS2, own: "!0000000a", transmit: {licence: X, band: CN, power: 17}}
+warnings: {trust: trust.yaml}
 `, nkey(t), token(t))
 }
 
@@ -82,6 +93,12 @@ func TestAGoodFileIsTakenInWithItsKeys(t *testing.T) {
 	f, ps := load(t, dir, text)
 	if f == nil || len(ps) > 0 {
 		t.Fatal(ps)
+	}
+	if s := f.Stations["330483105203-2"]; len(s.Keys) != 1 || f.Warnings.Store == nil || f.Warnings.Book == nil {
+		t.Errorf("%+v", s)
+	}
+	if s, ok := f.ByNumber(7); !ok || s != "330483105203-2" {
+		t.Error(s, ok)
 	}
 	if f.Stations["330483105203"].Key == nil || f.Socket != filepath.Join(dir, "data", "hubd.sock") {
 		t.Errorf("%+v", f)
@@ -126,20 +143,31 @@ func TestEachFaultIsNamedWithItsLineAndItsMend(t *testing.T) {
 		"another version":                      {"version: 1", "version: 2", 1, "2"},
 		"a list where a name belongs":          {"data: data", "data: [a]", 3, ""},
 		"an alias":                             {"data: data", "data: &a data", 3, ""},
-		"a station without any credential":     {"    psk: b.psk\n", "", 12, ""},
+		"a station without any credential":     {"    nkey:", "", 8, "nkey"},
 		"a seed for the embedded server":       {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", seed: a.psk}`, 4, "servers"},
 		"a certificate without a key":          {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", tls: {certificate: a.pem}}`, 4, "key"},
+		"a number that is none":                {"number: 7", "number: 70000", 16, "65535"},
+		"a root that is none":                  {"root: b.psk", "root: short.psk", 17, "64"},
+		"two stations with one root":           {"psk: a.psk", "psk: a.psk\n    root: b.psk", 18, "同一个密钥"},
+		"a box's key that is none":             {"box: 00", "box: zz", 18, "32 位"},
+		"an address of no terminal":            {"{bd:", "{be:", 19, "be"},
+		"an address that is none":              {`"0123456"`, `"!0123456"`, 19, "卡号"},
+		"the terminal's own address":           {`"0123456"`, `"00247718"`, 19, "自己"},
+		"addresses without a root":             {"    root: b.psk\n", "", 18, "root"},
+		"a kind of terminal that is none":      {"kind: meshtastic", "kind: bird", 22, "meshtastic"},
+		"a terminal without its own address":   {`, own: "247718"`, "", 21, "own"},
+		"a terminal without a port":            {"port: /dev/ttyS1, ", "", 21, "ttyS1"},
+		"two terminals on a port":              {"/dev/ttyS2", "/dev/ttyS1", 22, "两次"},
+		"two terminals of a name":              {"name: mesh", "name: bd", 22, "两次"},
+		"a radio without its licence":          {"licence: X, ", "", 22, "licence"},
+		"a card without its approval":          {`own: "247718"`, `own: "247718", transmit: {card: "247718"}`, 21, "approval"},
+		"issuers that cannot be read":          {"trust.yaml", "none.yaml", 23, "none.yaml"},
+		"tables that cannot be read":           {"trust: trust.yaml", "tables: nowhere", 23, "nowhere"},
 		"files of TLS that are no certificate": {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", tls: {certificate: a.psk, key: b.psk}}`, 4, ""},
 	} {
 		if name == "a station without any credential" {
-			text := strings.Replace(text, c.old, c.new, 1)
-			i := strings.Index(text, "    token:")
-			j := strings.Index(text[i:], "\n") + i + 1
-			c.old, c.new = text[i:j], ""
-			if f, ps := load(t, dir, strings.Replace(text, c.old, "", 1)); f != nil || len(ps) == 0 || ps[0].Line != c.line {
-				t.Errorf("%s: %v", name, ps)
-			}
-			continue
+			at := strings.Index(text, c.old)
+			c.old = text[at : at+strings.Index(text[at:], "    psk: a.psk\n")+len("    psk: a.psk\n")]
 		}
 		if !strings.Contains(text, c.old) {
 			t.Fatalf("%s: the sample has no %q", name, c.old)
@@ -230,5 +258,18 @@ func TestTheExampleIsOneThatCanBeUsed(t *testing.T) {
 	}
 	if f, _, ps := Parse("hub.example.yaml", b); f == nil || len(ps) > 0 {
 		t.Error(ps)
+	}
+}
+
+func TestOneAddressIsOneHoweverItIsWritten(t *testing.T) {
+	for _, c := range [][3]string{
+		{KindBeidou, "0123456", "123456"}, {KindBeidou, "000", ""}, {KindBeidou, "12a", ""},
+		{KindMesh, "!A1B2C3D4", "!a1b2c3d4"}, {KindMesh, "a1b2c3d4", ""}, {KindMesh, "!a1b2", ""},
+		{KindSBD, "300234010753370", "300234010753370"}, {KindSBD, "3002340107533", ""},
+		{KindModem, "+8613800138000", "+8613800138000"}, {KindModem, "+", ""}, {"pigeon", "1", ""},
+	} {
+		if got := Address(c[0], c[1]); got != c[2] {
+			t.Errorf("%s %q: %q", c[0], c[1], got)
+		}
 	}
 }
