@@ -36,7 +36,7 @@ type Opts struct {
 	// Rand spreads what many boxes would do at once; nil takes a random seed.
 	Rand *rand.Rand
 	Log  *slog.Logger
-	// Arrived is told each message whose receipt came. It must not block and may be nil.
+	// Arrived is told each message whose receipt came, and of telemetry also that of its short form. It must not block and may be nil.
 	Arrived func(Delivered)
 }
 

@@ -219,7 +219,7 @@ func (m *Machine) fillSlot(now time.Duration, w *way, c *cargo, rows []*row) (so
 	if len(picked) == 0 {
 		return soon
 	}
-	if alone && used < w.rule.Fill && due > now {
+	if alone && used+w.rule.Overhead < w.rule.Fill && due > now {
 		w.count.Waits++
 		return min(soon, due)
 	}

@@ -55,7 +55,7 @@ type Turned struct {
 	Why      phrase.Message
 }
 
-// Delivered is a message whose receipt came.
+// Delivered is a message whose receipt came, or that of its short form.
 type Delivered struct {
 	ID    string
 	Class Class
@@ -63,6 +63,8 @@ type Delivered struct {
 	Link  string
 	After time.Duration
 	Late  bool
+	// Short: it was telemetry's short form; the whole still waits for a wide link.
+	Short bool
 }
 
 // Orders is what the shell is to do now, and when to ask again at the latest.
@@ -267,6 +269,9 @@ func (m *Machine) Ack(now time.Duration, link string, acks []Ack) {
 		}
 		m.credit(now, m.ways[via], r)
 		if a.Short && r.Class >= Telemetry {
+			if !r.shortHas {
+				m.done = append(m.done, Delivered{ID: r.ID, Class: r.Class, Link: via, After: now - r.born, Late: now > r.due(), Short: true})
+			}
 			r.shortHas = true
 			m.dirty[r.ID] = true
 			continue

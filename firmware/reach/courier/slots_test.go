@@ -40,12 +40,37 @@ func TestASlotOfTelemetryAloneWaitsUntilItIsWorthIt(t *testing.T) {
 	w.post(Telemetry, "a", 200, short(30, "a"))
 	w.run(10*time.Minute, all)
 	w.want("a", "")
-	w.post(Telemetry, "b", 200, short(33, "b")) // 30+2+33+2 = 67 < fill of 70
+	w.post(Telemetry, "b", 200, short(24, "b")) // 30+2+24+2 and 11 around them = 69 < fill of 70
 	w.run(19*time.Minute, all)
 	w.want("a", "")
 	w.run(2*time.Minute, all) // half an hour: half of its deadline
 	w.want("a", "beidou ")
 	w.want("b", "beidou ")
+}
+
+func TestASlotOfTelemetryAloneThatIsFullGoesAtOnce(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	w.open("beidou")
+	w.post(Telemetry, "a", 200, short(57, "a")) // 57+2 and 11 around it
+	w.run(time.Minute, all)
+	w.want("a", "beidou ")
+}
+
+func TestTheReceiptOfAShortFormIsToldOnceAndTheWholeWaitsOn(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou", "fibre")
+	w.open("beidou")
+	w.post(Telemetry, "a", 200, short(57, "a"))
+	w.turn()
+	for range 2 {
+		w.m.Ack(w.now+time.Second, "beidou", []Ack{{ID: "a", Short: true}})
+	}
+	if _, done := w.m.News(); len(done) != 1 || !done[0].Short || done[0].Link != "beidou" || len(w.m.rows) != 1 {
+		t.Errorf("%+v, %d rows", done, len(w.m.rows))
+	}
+	w.m.Ack(w.now+time.Minute, "fibre", []Ack{{ID: "a"}})
+	if _, done := w.m.News(); len(done) != 1 || done[0].Short || len(w.m.rows) != 0 {
+		t.Errorf("%+v, %d rows", done, len(w.m.rows))
+	}
 }
 
 func TestALongMessageTakesSeveralSlotsAndMoreThanItsBoundIsNotSent(t *testing.T) {

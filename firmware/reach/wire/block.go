@@ -221,25 +221,38 @@ type Block struct {
 // Encode puts as many rows as fit into most bytes, every value exact. An error says
 // that not even one row fits, or that the series is none.
 func (e *Encoder) Encode(s Series, most int) (Block, error) {
-	if err := e.prove(s); err != nil {
+	rows, b, left, err := e.fit(s, most)
+	if err != nil {
 		return Block{}, err
 	}
-	least, n := 0, min(len(s.Rows), StepsMost)
-	var best []byte
-	var left past
-	for beyond := n + 1; least+1 < beyond; { // the most rows that fit
-		b, p := e.block(s, n, nil)
-		if len(b) <= most {
-			least, best, left = n, b, p
+	return e.done(b, left, rows), nil
+}
+
+// Fit tells how many rows Encode would put into most bytes now, and makes no block of them.
+func (e *Encoder) Fit(s Series, most int) (int, error) {
+	rows, _, _, err := e.fit(s, most)
+	return rows, err
+}
+
+// fit finds the most rows that fit.
+func (e *Encoder) fit(s Series, most int) (rows int, b []byte, left past, err error) {
+	if err := e.prove(s); err != nil {
+		return 0, nil, past{}, err
+	}
+	n := min(len(s.Rows), StepsMost)
+	for beyond := n + 1; rows+1 < beyond; {
+		x, p := e.block(s, n, nil)
+		if len(x) <= most {
+			rows, b, left = n, x, p
 		} else {
 			beyond = n
 		}
-		n = (least + beyond) / 2
+		n = (rows + beyond) / 2
 	}
-	if least == 0 {
-		return Block{}, phrase.E("wire.no_room", "most", most)
+	if rows == 0 {
+		return 0, nil, past{}, phrase.E("wire.no_room", "most", most)
 	}
-	return e.done(best, left, least), nil
+	return rows, b, left, nil
 }
 
 // EncodeAll puts all rows, at most StepsMost, into most bytes. Where they do not fit it thins

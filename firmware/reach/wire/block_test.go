@@ -259,6 +259,29 @@ func TestABlockOfAnotherBaseOrDictionaryGivesNothing(t *testing.T) {
 	}
 }
 
+func TestWhatFitsIsWhatIsThenEncodedAndAskingMakesNoBlock(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := Dictionary{ID: 1, Channels: 4}
+		e, _ := NewEncoder(d, 2)
+		number := 0
+		for range 3 {
+			s := someSeries(t, d.Channels)
+			n, err := e.Fit(s, 65)
+			m, _ := e.Fit(s, 65)
+			b, wrong := e.Encode(s, 65)
+			if (err == nil) != (wrong == nil) || n != m || n != b.Rows {
+				t.Fatalf("%d and %d rows fit (%v), %d were encoded (%v)", n, m, err, b.Rows, wrong)
+			}
+			if err == nil {
+				if b.Number != number {
+					t.Fatalf("block %d, want %d", b.Number, number)
+				}
+				number++
+			}
+		}
+	})
+}
+
 func TestTheCurveIsTheLogisticOne(t *testing.T) {
 	for i, v := range logistic {
 		want := (1 << 22) / (1 + math.Exp(-math.Pi/math.Sqrt(3)*float64(i)/32))
