@@ -19,7 +19,7 @@ var parserRooms = []string{
 	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
 	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "drivers/sbd", "drivers/modem", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
 	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
-	"firmware/reach/letter", "firmware/reach/uplink", "cmd/hubd/hubfile",
+	"firmware/reach/wire", "firmware/reach/letter", "firmware/reach/uplink", "cmd/hubd/hubfile",
 }
 
 // bytesOf are the types by which bytes come in; lines count at exported doors.
@@ -89,6 +89,9 @@ var noParser = map[string]string{
 	"firmware/keep/config.Load":             "reads the file that Parse parses",
 	"firmware/keep/config.Read":             "reads the file that ParseTree parses",
 
+	"firmware/reach/wire.SealDatagram":         "what we send",
+	"firmware/reach/wire.NewSplit":             "what we send",
+	"firmware/reach/wire.AboutAlert":           "a digest",
 	"firmware/reach/letter.Sum":                "a digest",
 	"firmware/reach/letter.(Station).Receipts": "what we send",
 	"firmware/reach/uplink.(*Datagrams).read":  "moves bytes to Key.Open, which reach/letter fuzzes",

@@ -75,6 +75,27 @@
 //	1 telemetry block      2 acknowledgement (10 bytes)   3 receipts            4 request for fragments (2)   5 alarm
 //	6 command              7 compact warning (78)         8 text for people     9 clock (7)                   10 epoch (4)
 //
+// # Names
+//
+// What a station sends up has one name on every link: Outbox, drawn at random when the outbox is made, and Seq, from 1. As text six lower-case hexadecimal
+// digits, - and Seq in decimal without leading zeros: a1b2c3-17. In items six bytes:
+//
+//	+-----------------------+-----------------------+
+//	| outbox 24             | seq 24                |
+//	+-----------------------+-----------------------+
+//
+// # Alarm
+//
+// The short form of an alarm. hazard is the code, 1 to 16 printable ASCII; the text goes to the item's end: UTF-8 on one line, cut at a whole rune
+// to what fits, and without what moves a cursor or turns the direction of writing.
+//
+//	+---------+---------+-------+------+----------+----------+--------+-------
+//	| name 48 | at 32   |event 3|rank 5| cause 16 | length 8 | hazard | text …
+//	+---------+---------+-------+------+----------+----------+--------+-------
+//
+//	at     seconds since 1970, 0 unknown      event  0 raised, 1 escalated, 2 eased, 3 again, 4 released
+//	rank   of the level, by the station's table     cause  first two bytes of SHA-256 of the alarm's id
+//
 // # Acknowledgement
 //
 // Ten bytes, for up to 33 messages. It is sent when they are kept, not when they come.
@@ -179,12 +200,14 @@
 //	+----+-------+------+------+-----+---------+----------+---------+--------+------+-------+---------+-----------+ - - - - - - - -+
 //
 //	flags    class 3 | a slot follows 1 | clock 2 (0 none, 1 free, 2 network, 3 GNSS) | 0 | sealed 1
+//	type     1 telemetry block, 3 receipts (as the items); 16 CAP document, 17 dictionary of telemetry (JSON), 18 state of the station (JSON)
 //	created  milliseconds since 1970, 0 unknown;  deadline  seconds after it, 0 never
 //	station  1 to 64 bytes of printable ASCII without / * >;  slot, to  up to 64 bytes
 //	exts     their count (at most 16), then each: must 1 | type 7, length 2 (at most 4,096), bytes. Who does not know one that must be known may pass the envelope on and not act on it
 //	MAC      first 16 bytes of HMAC-SHA-256(key w, all before it)
 //
-// Its name, for queues that drop duplicates, is station/boot/seq: boot in 16 hexadecimal digits, drawn at random when an outbox is made.
+// Its name, for queues that drop duplicates, is station/boot/seq: boot in 16 hexadecimal digits, drawn at random when an outbox is made. What a
+// station sends up has boot = outbox and seq = seq of its name.
 //
 // # Datagram
 //

@@ -18,6 +18,15 @@ const (
 	envelopeHead   = 27
 )
 
+// What an envelope's content is. Where an item's form is carried whole, the number is the item's.
+const (
+	TypeTelemetry  = uint8(ItemTelemetry) // a block of the codec
+	TypeReceipts   = uint8(ItemReceipts)  // a packet of receipts
+	TypeCAP        = uint8(16)            // a CAP document that the station signed
+	TypeDictionary = uint8(17)            // JSON: what the channels of telemetry blocks are
+	TypeState      = uint8(18)            // JSON: version, readiness, faults, links
+)
+
 // ID names an envelope for ever: the hub takes each once, over whichever links it comes.
 type ID struct {
 	Station string
@@ -44,7 +53,7 @@ type Envelope struct {
 	Trust   uint8
 	// Deadline is how many seconds after Created it is worth nothing; 0: never.
 	Deadline uint32
-	// Type says what Content is: the courier's numbers, of which the items' are the first.
+	// Type says what Content is: TypeTelemetry and its fellows.
 	Type       uint8
 	Content    []byte
 	Extensions []Extension

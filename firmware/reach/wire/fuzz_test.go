@@ -100,6 +100,18 @@ func FuzzReadClock(f *testing.F) {
 	})
 }
 
+func FuzzReadAlarm(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := ReadAlarm(b)
+		if err != nil {
+			return
+		}
+		if again, err := a.Append(nil, len(b)); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%x is written as %x, %v", b, again, err)
+		}
+	})
+}
+
 // FuzzAssembler gives the fragment, and pieces of it as further ones.
 func FuzzAssembler(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {

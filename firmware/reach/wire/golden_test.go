@@ -98,6 +98,12 @@ func vectors(t *testing.T) (all []vector) {
 	add("block 3: rows 100 to 102 at minute 29903000, velocity missing in the second", "FuzzDecode", blk.Bytes, err)
 	blk, err = enc.EncodeAll(Series{Minute: storm.Minute + 4000, Step: 5, Rows: storm.Rows[150:174]}, 66)
 	add("block 4: rows 150 to 173 at minute 29904000, thinned to 66 bytes", "FuzzDecode", blk.Bytes, err)
+
+	// Added later: what is above keeps its place.
+	n := Name{0xA1B2C3, 17}
+	add("name a1b2c3-17 in an item", "", n.Bytes(), nil)
+	b, err = AlarmItem{Name: n, At: 1_790_000_000, Event: AlarmEscalated, Rank: 4, Cause: 0xBEEF, Hazard: "flash-flood", Text: "河道水位 103.2 m，超过立即转移线 103.0 m"}.Append(nil, 66)
+	add("alarm a1b2c3-17 at 1790000000: escalated to rank 4, cause beef, flash-flood, \"河道水位 103.2 m，超过立即转移线 103.0 m\" cut to 66 bytes", "FuzzReadAlarm", b, err)
 	return all
 }
 

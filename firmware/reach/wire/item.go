@@ -11,7 +11,7 @@ const (
 	ItemAck                           // AckSize bytes
 	ItemReceipts                      // AppendReceipts
 	ItemMore                          // a request for fragments
-	ItemAlarm                         // an alarm of the station; its form is the courier's
+	ItemAlarm                         // AlarmItem
 	ItemCommand                       // a signed command
 	ItemWarning                       // a compact warning within a sealed message
 	ItemText                          // UTF-8 for people
