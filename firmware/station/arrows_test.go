@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"configs":                         {},
 	"firmware/phrase":                 {},
 	"firmware/clock":                  {},
+	"firmware/clock/source":           {"firmware/clock", "firmware/phrase"},
 	"firmware/point":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/guard":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/trust":                  {"firmware/clock", "firmware/phrase"},
