@@ -12,6 +12,7 @@ import (
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/sense/profile"
 	"tocsin/firmware/sound/order"
 	"tocsin/firmware/sound/output"
@@ -32,6 +33,7 @@ type Blueprint struct {
 	Trust   *trust.Store          // whom outside the site believes
 	Alerts  *alert.Tables         // how warnings are read
 	Compact *compact.Tables       // and those of 78 bytes
+	Rows    *courier.Rules        // what links cost and wait for; nil: no county hears from this box
 	Tones   *speech.Tones
 	Langs   []speech.Lang
 	Bounds  order.Bounds

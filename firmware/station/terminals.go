@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,60 +21,12 @@ import (
 // Terminals carry short messages. This version of the box listens: a warning of 78
 // bytes that its authority signed ends in the same verifier as one of any other way.
 
-// The kinds of terminals.
-const (
-	kindBeidou = "beidou"
-	kindMesh   = "meshtastic"
-)
-
 const (
 	linkBaud    = 115200
 	linkProfile = "beidou-bds3"
 	// linkDeaf is how long a terminal may be without a word before that is called.
 	linkDeaf = 5 * time.Minute
 )
-
-// proveLinks proves the terminals of a site.
-func (p *prover) proveLinks() {
-	for _, name := range slices.Sorted(maps.Keys(p.site.Links)) {
-		l := p.site.Links[name]
-		p.named("links", name)
-		at := func(m phrase.Message, key string) { p.problem(m, "links", name, key) }
-		if l.Port == "" {
-			at(phrase.M("site.link_port", "link", name), "port")
-		}
-		for other, o := range p.site.Lines {
-			if o.Port != "" && o.Port == l.Port {
-				at(phrase.M("site.line_twice", "line", name, "other", other), "port")
-			}
-		}
-		if l.Baud < 0 || l.Baud > 4_000_000 || l.Baud > 0 && l.Baud < 300 {
-			at(phrase.M("site.line_baud", "baud", l.Baud), "baud")
-		}
-		switch l.Kind {
-		case kindBeidou:
-			if _, err := beidouProfile(p.fsys, l); err != nil {
-				at(phrase.M("site.link_profile", "profile", l.Profile, "detail", err), "profile")
-			}
-		case kindMesh:
-			if l.Channel < 0 || l.Channel > 7 {
-				at(phrase.M("site.link_channel", "channel", l.Channel), "channel")
-			}
-		default:
-			at(phrase.M("site.link_kind", "kind", l.Kind), "kind")
-		}
-		p.issuers(l.Issuers, "links", name, "issuers")
-	}
-	if len(p.site.Links) == 0 || p.bp.Trust == nil {
-		return
-	}
-	for _, i := range p.bp.Trust.Issuers() {
-		if i.Compact != nil {
-			return
-		}
-	}
-	p.warn(phrase.M("site.link_nobody"), "links")
-}
 
 func beidouProfile(fsys fs.FS, l config.Link) (*beidou.Profile, error) {
 	name := l.Profile

@@ -56,7 +56,9 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 		want["stick "+name] = f
 	}
 	for name, l := range bp.Doc.Site.Links {
-		want["link "+name] = l
+		if l.Kind == kindBeidou || l.Kind == kindMesh {
+			want["link "+name] = l
+		}
 	}
 	for name, w := range h.ways {
 		if c, there := want[name]; there && reflect.DeepEqual(c, w.config) {

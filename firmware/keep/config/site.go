@@ -22,7 +22,9 @@ type Site struct {
 	Proxies []Proxy `yaml:"proxies"`
 	// Alerts are warnings and commands from outside.
 	Alerts Alerts `yaml:"alerts"`
-	// Links are terminals that carry short messages, by names of the site's own.
+	// County is who hears from this box.
+	County *County `yaml:"county"`
+	// Links are the ways between this box and its county, by their rows in links.yaml.
 	Links map[string]Link `yaml:"links"`
 }
 
