@@ -70,7 +70,7 @@ func (a *Attention) Prompt(ctx context.Context, command, prompt string, wait tim
 			return nil
 		}
 		if line, ok := a.line(); ok {
-			if err := final(line); err != nil {
+			if err := final(line, command); err != nil {
 				return err
 			}
 			if line != command {
@@ -164,10 +164,10 @@ func (a *Attention) result(ctx context.Context, command string, wait time.Durati
 			}
 		case line == "OK":
 			return out, nil
-		case final(line) != nil:
-			return out, final(line)
+		case final(line, command) != nil:
+			return out, final(line, command)
 		case command != "" && line == command: // its echo
-		case a.unsolicited(line):
+		case a.unsolicited(line), endsCall(line):
 			a.idle(line)
 		case len(out) < mostLines:
 			out = append(out, line)
@@ -184,11 +184,20 @@ func (a *Attention) unsolicited(line string) bool {
 	return false
 }
 
+// endsCall tells whether a line is the result of a call: of the command that dials,
+// or, later, the news that it ended, which may come within any other answer.
+func endsCall(line string) bool {
+	switch line {
+	case "NO CARRIER", "BUSY", "NO ANSWER", "NO DIALTONE", "NO DIAL TONE":
+		return true
+	}
+	return false
+}
+
 // final gives the fault of a line that ends a command badly; nil where it does not
 // end it.
-func final(line string) error {
-	switch line {
-	case "ERROR", "NO CARRIER", "BUSY", "NO ANSWER", "NO DIALTONE", "NO DIAL TONE", "COMMAND NOT SUPPORT":
+func final(line, command string) error {
+	if line == "ERROR" || line == "COMMAND NOT SUPPORT" || endsCall(line) && strings.HasPrefix(command, "ATD") {
 		return &Fault{Kind: FaultRefused, Detail: line}
 	}
 	for _, p := range []string{"+CME ERROR:", "+CMS ERROR:"} {

@@ -52,6 +52,8 @@ func TestADialogueKeepsAnswersResultsAndNewsApart(t *testing.T) {
 		{"in pieces", "AT+CSQ", "\r\n+CS|Q: 20,9|9\r\n\r|\nO|K\r\n", []string{"+CSQ: 20,99"}, 0, 0, nil},
 		{"with its echo", "AT+CSQ", "AT+CSQ\r\r\n+CSQ: 20,99\r\n\r\nOK\r\n", []string{"+CSQ: 20,99"}, 0, 0, nil},
 		{"news between", "AT+CSQ", "\r\n+CMTI: \"SM\",3\r\n+CSQ: 1,9\r\nRING\r\nOK\r\n", []string{"+CSQ: 1,9"}, 0, 0, []string{`+CMTI: "SM",3`, "RING"}},
+		{"a call that ends between", "AT+CSQ", "\r\nNO CARRIER\r\n+CSQ: 1,9\r\nBUSY\r\nOK\r\n", []string{"+CSQ: 1,9"}, 0, 0, []string{"NO CARRIER", "BUSY"}},
+		{"a call that does not begin", "ATD123;", "\r\nNO CARRIER\r\n", nil, drivers.FaultRefused, 0, nil},
 		{"an error", "AT+CSQ", "\r\nERROR\r\n", nil, drivers.FaultRefused, 0, nil},
 		{"an error with a code", "AT+CPIN?", "\r\n+CME ERROR: 10\r\n", nil, drivers.FaultRefused, 10, nil},
 		{"a message's error", "AT+CMGS=1", "\r\n+CMS ERROR: 500\r\n", nil, drivers.FaultRefused, 500, nil},

@@ -1,6 +1,9 @@
 package drivers
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Handover brings what any goroutine asks to the one that runs a device, one at a
 // time, and the device's word of it back: what stands behind Terminal.Send and
@@ -8,6 +11,10 @@ import "context"
 // kind of the fault whether the device had it. J is a job, which carries its Reply;
 // R is what comes of it.
 type Handover[J, R any] struct {
+	// Grace is how long the word on a begun job is still waited for after its
+	// context's end: for a device that looks at that context itself. Default 0.
+	Grace time.Duration
+
 	jobs        chan J
 	busy, begun string
 }
@@ -60,6 +67,13 @@ func (h *Handover[J, R]) Give(ctx context.Context, prepare func(Reply[R]) (J, er
 	case o := <-reply:
 		return o.Result, o.Err
 	case <-ctx.Done():
+	}
+	t := time.NewTimer(h.Grace)
+	defer t.Stop()
+	select {
+	case o := <-reply:
+		return o.Result, o.Err
+	case <-t.C:
 		return none, &Fault{Kind: FaultTimeout, Detail: h.begun, Err: ctx.Err()}
 	}
 }

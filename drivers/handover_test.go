@@ -16,6 +16,7 @@ func TestWhoeverAsksLearnsWhetherTheDeviceHadIt(t *testing.T) {
 		prepare     error
 		takes       bool          // the device takes jobs
 		wait, after time.Duration // until the device takes it, until it answers
+		grace       time.Duration
 		kind        FaultKind
 		err         error
 		began       bool
@@ -26,6 +27,8 @@ func TestWhoeverAsksLearnsWhetherTheDeviceHadIt(t *testing.T) {
 		{name: "nobody takes it", kind: FaultCancelled},
 		{name: "taken late", takes: true, wait: 8 * time.Second, began: true},
 		{name: "taken too late", takes: true, wait: 12 * time.Second, kind: FaultCancelled},
+		{name: "answered within the grace", takes: true, wait: 5 * time.Second, after: 8 * time.Second, grace: 4 * time.Second, began: true},
+		{name: "answered after the grace", takes: true, wait: 5 * time.Second, after: 30 * time.Second, grace: 4 * time.Second, kind: FaultTimeout, began: true},
 		{name: "answered too late", takes: true, wait: 5 * time.Second, after: 30 * time.Second, kind: FaultTimeout, began: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -35,6 +38,7 @@ func TestWhoeverAsksLearnsWhetherTheDeviceHadIt(t *testing.T) {
 					word string
 				}
 				h := NewHandover[job, int]("busy", "begun")
+				h.Grace = c.grace
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				if c.before {

@@ -23,6 +23,14 @@ type Opts struct {
 	Satellite bool
 	Card      string
 	Approval  string
+	// Profile says how it makes calls; nil: it makes none. One of a satellite telephone
+	// sets Satellite.
+	Profile *Profile
+	// Audio opens the modem's second port, over which the sound of calls runs: signed
+	// 16-bit little-endian samples, 8000 a second. nil: no calls.
+	Audio func() (drivers.Port, error)
+	// Start starts the goroutine that plays. Needed with Audio.
+	Start drivers.Starter
 	// Data sends bytes as 8-bit data instead of base64.
 	Data bool
 	// Parts is the most parts of a text. Default 4, which is 268 Chinese characters.
@@ -53,14 +61,17 @@ const (
 
 // Device is a modem: a drivers.Terminal. Use New.
 type Device struct {
-	held drivers.Reopener
-	o    Opts
-	in   chan drivers.Incoming
-	jobs *drivers.Handover[*job, drivers.Sent]
+	held  drivers.Reopener
+	o     Opts
+	in    chan drivers.Incoming
+	jobs  *drivers.Handover[*job, drivers.Sent]
+	calls *drivers.Handover[*callJob, drivers.Called]
 
 	// Run's own.
 	at      *drivers.Attention
 	news    bool
+	rung    bool  // somebody calls
+	talk    *talk // the call that is on
 	looked  time.Time
 	pending pending
 
@@ -68,6 +79,7 @@ type Device struct {
 	st      drivers.TerminalState
 	ready   bool
 	present bool
+	called  drivers.CallState
 }
 
 type job struct {
@@ -86,6 +98,10 @@ func (c *counter) Count() int { *c++; return int(*c) }
 
 // New makes one over a port that open gives.
 func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
+	o.Satellite = o.Satellite || o.Profile != nil && o.Profile.Satellite
+	if o.Audio != nil && o.Start == nil {
+		return nil, errors.New("modem: Opts.Start is missing: calls need it")
+	}
 	if o.Transmit && o.Satellite && (o.Card == "" || o.Approval == "") {
 		return nil, errors.New("modem: for a satellite telephone to transmit, the registered card and the terminal's approval must be entered")
 	}
@@ -108,6 +124,8 @@ func New(open func() (drivers.Port, error), o Opts) (*Device, error) {
 		o.Buffer = 64
 	}
 	d := &Device{held: drivers.Reopener{Open: open}, o: o, in: make(chan drivers.Incoming, o.Buffer), jobs: drivers.NewHandover[*job, drivers.Sent]("the modem is busy", "the modem has it: it may have gone out"), pending: pending{}}
+	d.calls = drivers.NewHandover[*callJob, drivers.Called]("the modem is busy", "the modem says nothing of the call")
+	d.calls.Grace = 4 * hangWait
 	d.st.Bars, d.st.Free = -1, -1
 	return d, nil
 }
@@ -148,8 +166,17 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 	if err != nil {
 		return err
 	}
-	d.at = &drivers.Attention{Port: p, Unsolicited: []string{"+CMTI:", "RING", "+CLIP:", "+CDSI:", "^", "*"}, Heard: func(line string, at time.Time) {
+	d.rung, d.talk = false, nil
+	own := []string{"+CMTI:", "RING", "+CRING:", "+CLIP:", "+CDSI:", "MISSED_CALL:", "^", "*"}
+	if c := d.plan(); c != nil {
+		own = append(own, c.unsolicited()...)
+	}
+	d.at = &drivers.Attention{Port: p, Unsolicited: own, Heard: func(line string, at time.Time) {
 		d.news = d.news || strings.HasPrefix(line, "+CMTI:")
+		d.rung = d.rung || line == "RING" || strings.HasPrefix(line, "+CRING:")
+		if d.talk != nil {
+			d.talk.line(line, at)
+		}
 		d.count(func(s *drivers.TerminalState) { s.Heard = at })
 	}}
 	// Out of a message that was being given when the port went.
@@ -162,6 +189,13 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 	for _, c := range []string{"ATE0", "AT+CMEE=1"} {
 		if _, err := d.at.Ask(ctx, c, askWait); err != nil {
 			return d.gone(err)
+		}
+	}
+	if d.o.Profile != nil {
+		for _, c := range d.o.Profile.Setup {
+			if _, err := d.at.Ask(ctx, c, askWait); lost(err) {
+				return d.gone(err)
+			}
 		}
 	}
 	d.looked = time.Time{}
@@ -179,6 +213,8 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 			d.at.Listen(c)
 		case j := <-d.jobs.Jobs():
 			err = d.send(ctx, j, ref)
+		case j := <-d.calls.Jobs():
+			err = d.makeCall(ctx, j)
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -198,6 +234,11 @@ func lost(err error) bool { return err != nil && drivers.KindOf(err) != drivers.
 // keep looks at card, network and messages when it is time, or news came.
 func (d *Device) keep(ctx context.Context) error {
 	now := d.o.Now()
+	if d.rung {
+		if err := d.refuse(ctx); err != nil {
+			return err
+		}
+	}
 	if !d.news && now.Sub(d.looked) < d.o.Poll {
 		return nil
 	}

@@ -1,10 +1,14 @@
 package modem
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/warthog618/sms/encoding/tpdu"
+
+	"tocsin/drivers"
 )
 
 type tpduType = tpdu.TPDU
@@ -54,5 +58,54 @@ func FuzzList(f *testing.F) {
 		}
 		isRegistered(lines)
 		unbase64(a)
+	})
+}
+
+// FuzzCallLines gives what a modem may say during a call: nothing is believed twice,
+// and nothing grows.
+func FuzzCallLines(f *testing.F) {
+	p := profile(f, "sim7600")
+	f.Add("VOICE CALL: BEGIN\n+RXDTMF: 1\nNO CARRIER\n+CLCC: 1,0,0,0,0,\"+86138\",145")
+	f.Add("+CLCC: 1,0,3,0,0\n+CLCC: 1,1,0,0,0\nBUSY")
+	f.Add("+RXDTMF: 12\n+RXDTMF:\n+CLCC:,,,,\n+CLCC: 1,0,99,0,0")
+	f.Fuzz(func(t *testing.T, all string) {
+		now := time.Unix(1700000000, 0)
+		x := &talk{CallPlan: p.Call, call: drivers.Call{Keys: "1"}, seen: now}
+		for i, l := range strings.Split(all, "\n") {
+			was := x.r.Stage
+			x.line(l, now)
+			if i%2 == 1 {
+				x.list([]string{l}, now)
+			}
+			if x.r.Stage < was || x.r.Stage > drivers.CallAnswered || len(x.r.Keys) > mostKeys {
+				t.Fatalf("%+v", x.r)
+			}
+		}
+		if x.key && !strings.Contains(x.r.Keys, "1") && len(x.r.Keys) < mostKeys {
+			t.Fatalf("a key that nobody pressed: %+v", x.r)
+		}
+		x.end()
+	})
+}
+
+// FuzzCallProfile gives a file that somebody may have changed.
+func FuzzCallProfile(f *testing.F) {
+	for _, n := range []string{"sim7600", "ec20", "tiantong"} {
+		b, err := os.ReadFile("../../configs/terminals/modem-" + n + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := ParseProfile(b)
+		if err != nil || p.Call == nil {
+			return
+		}
+		for _, c := range append(p.Setup, p.Call.Dial, p.Call.HangUp, p.Call.List) {
+			if strings.ContainsAny(c, "\r\n\x1a") {
+				t.Fatalf("%q", c)
+			}
+		}
 	})
 }

@@ -1,9 +1,11 @@
 // Package cell is a telephone modem and its network as the host on the modem's
 // serial port meets them: a card that may be missing, a network that comes and
 // goes, messages that are kept in a store of bounded size until they are deleted,
-// and errors with their codes. Written from 3GPP TS 27.005 and TS 23.040; the few
-// lines that read and write messages are its own. It imports nothing of firmware
-// or drivers.
+// errors with their codes, and subscribers who ring, answer or not, hear what is
+// played and press keys. Written from 3GPP TS 27.005, TS 27.007 and TS 23.040, and for
+// what makers add from the SIM7500/SIM7600 AT command manual V2.00 (SIMCom) and the
+// EC20 AT commands manual V1.3 (Quectel); the few lines that read and write messages are
+// its own. It imports nothing of firmware or drivers.
 package cell
 
 import (
@@ -29,6 +31,17 @@ type Ways struct {
 	Takes time.Duration
 	// Echo repeats commands. NoNews does not tell of messages that came.
 	Echo, NoNews bool
+	// Dialect is whose modem it is: SIMCom (the default), Quectel, Plain.
+	Dialect string
+	// Split gives what it says in pieces of so many bytes; Amid puts its news into the
+	// middle of answers.
+	Split int
+	Amid  bool
+	// EarlyActive calls a call answered as soon as it rings, as some networks let
+	// modems do; FalseEnd says once that it is over before it has begun.
+	EarlyActive, FalseEnd bool
+	// KeysInSound lets pressed keys be heard and says nothing of them.
+	KeysInSound bool
 }
 
 // storeMost is how many messages the card keeps.
@@ -43,10 +56,49 @@ type Modem struct {
 	lost  int
 	out   io.Writer
 	ref   int
+
+	phones   map[string]Phone
+	talks    []*Talk
+	line     *line
+	incoming string
+	keys     bool // it tells keys
+	sound    bool // sound runs
+	ear      io.Writer
+	waiting  []string // news for the middle of the next answer
 }
 
 // New makes one with a card in it, registered.
-func New() *Modem { return &Modem{w: Ways{Signal: 20, Takes: time.Second}, store: map[int]string{}} }
+func New() *Modem {
+	return &Modem{w: Ways{Signal: 20, Takes: time.Second, Dialect: SIMCom}, store: map[int]string{}, phones: map[string]Phone{}}
+}
+
+// pieces writes in pieces.
+type pieces struct {
+	m *Modem
+	w io.Writer
+}
+
+func (p pieces) Write(b []byte) (int, error) {
+	n := len(b)
+	for step := p.m.w.Split; step > 0 && len(b) > step; b = b[step:] {
+		if _, err := p.w.Write(b[:step]); err != nil {
+			return 0, err
+		}
+	}
+	_, err := p.w.Write(b)
+	return n, err
+}
+
+// news is what it says by itself. The lock is held.
+func (m *Modem) news(line string) {
+	switch {
+	case m.out == nil || m.w.Deaf:
+	case m.w.Amid:
+		m.waiting = append(m.waiting, line)
+	default:
+		fmt.Fprintf(m.out, "\r\n%s\r\n", line)
+	}
+}
 
 // Set changes its ways.
 func (m *Modem) Set(f func(*Ways)) { m.mu.Lock(); f(&m.w); m.mu.Unlock() }
@@ -81,17 +133,26 @@ func (m *Modem) Come(pdu string) {
 		i++
 	}
 	m.store[i] = pdu
-	if m.out != nil && !m.w.NoNews && !m.w.Deaf {
-		fmt.Fprintf(m.out, "\r\n+CMTI: \"SM\",%d\r\n", i)
+	if !m.w.NoNews {
+		m.news(fmt.Sprintf("+CMTI: \"SM\",%d", i))
 	}
 }
 
 // Serve answers on a port's other end until it ends.
 func (m *Modem) Serve(port io.ReadWriter) error {
+	port = struct {
+		io.Reader
+		io.Writer
+	}{port, pieces{m, port}}
 	m.mu.Lock()
 	m.out = port
 	m.mu.Unlock()
-	defer func() { m.mu.Lock(); m.out = nil; m.mu.Unlock() }()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.out = nil
+		m.end(true) // without its host a call is of no use
+	}()
 	var buf []byte
 	want := 0 // octets of a message that is awaited
 	b := make([]byte, 512)
@@ -110,7 +171,9 @@ func (m *Modem) Serve(port io.ReadWriter) error {
 				if buf[i] == 0x1a {
 					m.send(port, strings.TrimSpace(string(buf[:i])), want)
 				} else {
+					m.mu.Lock()
 					io.WriteString(port, "\r\nOK\r\n")
+					m.mu.Unlock()
 				}
 				buf, want = buf[i+1:], 0
 				continue
@@ -134,7 +197,14 @@ func (m *Modem) command(port io.Writer, line string) (want int) {
 	if m.w.Deaf {
 		return 0
 	}
-	say := func(f string, v ...any) { fmt.Fprintf(port, "\r\n"+f+"\r\n", v...) }
+	say := func(f string, v ...any) {
+		s := "\r\n" + fmt.Sprintf(f, v...) + "\r\n"
+		if i := strings.LastIndex(s, "\r\nOK\r\n"); i >= 0 && len(m.waiting) > 0 {
+			s = s[:i] + "\r\n" + strings.Join(m.waiting, "\r\n\r\n") + "\r\n" + s[i:]
+			m.waiting = nil
+		}
+		io.WriteString(port, s)
+	}
 	if m.w.Echo {
 		io.WriteString(port, line+"\r")
 	}
@@ -178,6 +248,7 @@ func (m *Modem) command(port io.Writer, line string) (want int) {
 		}
 		io.WriteString(port, "\r\n> ")
 		return n
+	case m.calling(line, say):
 	default:
 		say("ERROR")
 	}
@@ -200,6 +271,8 @@ func (m *Modem) send(port io.Writer, pdu string, n int) {
 	switch {
 	case err != nil:
 		say("+CMS ERROR: 304")
+	case m.line != nil:
+		say("+CMS ERROR: 302") // not during a call
 	case m.w.Unregistered:
 		say("+CMS ERROR: 331")
 	case code != 0:
