@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/letter":           {"firmware/phrase"},
 	"firmware/reach/wire":             {"firmware/phrase"},
+	"firmware/reach/account":          {"firmware/reach/wire", "firmware/phrase"},
 	"firmware/reach/courier":          {"firmware/keep/journal", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/reach/courier/world":    {"firmware/reach/courier", "firmware/keep/journal", "firmware/clock"},
 	"firmware/reach/uplink":           {"firmware/reach/letter", "firmware/phrase"},
