@@ -108,3 +108,4 @@ func (c *Clock) Close() error { return nil }
 func (c *Clock) String() string { return "ds3231 at 0x68 of " + c.g.bus.String() }
 
 var _ drivers.Values = (*Clock)(nil)
+var _ drivers.Timepiece = (*Clock)(nil)

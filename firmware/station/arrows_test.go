@@ -29,6 +29,8 @@ var arrows = map[string][]string{
 	"drivers/beidou":                  {"drivers"},
 	"drivers/meshtastic":              {"drivers"},
 	"drivers/sbd":                     {"drivers"},
+	"drivers/pps":                     {"drivers"},
+	"drivers/rtc":                     {"drivers"},
 	"drivers/modem":                   {"drivers"},
 	"drivers/drivertest":              {"drivers"},
 	"configs":                         {},
