@@ -4,8 +4,8 @@
 // One YAML file says where it listens and whom it knows (hubfile). Letters are kept
 // by NATS JetStream, embedded or a cluster's (engine), entered in a ledger and given
 // receipts (post), brought by NATS or by gateways for other links (gateway), and
-// shown on a page (console). It opens no envelope yet and verifies no alert: that is
-// each station's, which believes nobody else.
+// opened and joined (logbook) and shown on a page (console). It verifies no alert of an
+// authority: that is each station's, which believes nobody else.
 //
 //	hubd check hub.yaml
 //	hubd run -c hub.yaml

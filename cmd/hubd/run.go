@@ -18,9 +18,11 @@ import (
 	"tocsin/cmd/hubd/engine"
 	"tocsin/cmd/hubd/gateway"
 	"tocsin/cmd/hubd/hubfile"
+	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
 )
 
 // RunCmd runs the hub.
@@ -65,10 +67,17 @@ func (c *RunCmd) Run(g *Globals) error {
 	return nil
 }
 
+// How far back the logbook reads after a start.
+const (
+	alarmsFor    = 14 * 24 * time.Hour
+	telemetryFor = 3 * 24 * time.Hour
+)
+
 // hub is one that runs.
 type hub struct {
 	engine   *engine.Engine
 	post     *post.Post
+	book     *logbook.Book
 	console  *console.Console
 	gateways []gateway.Gateway
 	guard    *guard.Guard
@@ -92,7 +101,7 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	if h.engine, err = engine.Open(ctx, f, log); err != nil {
 		return nil, err
 	}
-	h.post = post.New(h.engine, f, log)
+	h.post, h.book = post.New(h.engine, f, log), logbook.New(f)
 	if h.console, err = console.New(f, h.post, zone, log); err != nil {
 		return nil, err
 	}
@@ -106,6 +115,13 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	h.guard.Go("post", "ledger", guard.Restart, h.post.Ledger)
 	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)
 	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)
+	now := time.Now()
+	h.guard.Go("logbook", "alarms", guard.Restart, func(ctx context.Context) error {
+		return h.post.Letters(ctx, now.Add(-alarmsFor), []letter.Class{letter.Receipt, letter.Alarm}, h.book.Take)
+	})
+	h.guard.Go("logbook", "telemetry", guard.Restart, func(ctx context.Context) error {
+		return h.post.Letters(ctx, now.Add(-telemetryFor), []letter.Class{letter.Telemetry}, h.book.Take)
+	})
 	h.guard.Go("console", "desk", guard.Restart, h.console.RunDesk)
 	h.guard.Go("console", "page", guard.Restart, h.console.RunPage)
 	for _, w := range h.gateways {

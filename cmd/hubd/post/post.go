@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +19,10 @@ import (
 const (
 	headerAbout = "Tocsin-About"
 	headerBy    = "Tocsin-By"
+	// headerNames are a warning's names in receipts, headerWith the letter that says the
+	// same in another form.
+	headerNames = "Tocsin-Names"
+	headerWith  = "Tocsin-With"
 )
 
 // Post is the post office. Use New, then run Ledger and Watch.
@@ -93,6 +98,38 @@ func (p *Post) Down(ctx context.Context, s letter.Station, give func(letter.Lett
 		})
 }
 
+// Letters gives the letters that stations sent, of some classes and since a time, and then each new
+// one, until ctx ends.
+func (p *Post) Letters(ctx context.Context, since time.Time, classes []letter.Class, give func(s letter.Station, l letter.Letter, at time.Time, seq uint64)) error {
+	return p.follow(ctx, letter.StreamUp, from(since, "up", classes), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+		if sub, ok := letter.ParseSubject(m.Subject()); ok {
+			l := letter.Letter{ID: m.Headers().Get(letter.HeaderID), Class: sub.Class, Link: m.Headers().Get(letter.HeaderLink), Body: m.Data()}
+			if l.Check() == nil {
+				give(sub.Station, l, meta.Timestamp.UTC(), meta.Sequence.Stream)
+			}
+		}
+	})
+}
+
+// Sends gives what the desk sent to stations since a time, and then each new letter, until ctx ends.
+func (p *Post) Sends(ctx context.Context, since time.Time, classes []letter.Class, give func(s letter.Station, l letter.Letter, names string, at time.Time)) error {
+	return p.follow(ctx, letter.StreamDown, from(since, "down", classes), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+		sub, ok := letter.ParseSubject(m.Subject())
+		id := m.Headers().Get(letter.HeaderID)
+		if ok && letter.IsID(id) {
+			give(sub.Station, letter.Letter{ID: id, Class: sub.Class, Body: m.Data()}, m.Headers().Get(headerNames), meta.Timestamp.UTC())
+		}
+	})
+}
+
+func from(since time.Time, way string, classes []letter.Class) jetstream.OrderedConsumerConfig {
+	c := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}
+	for _, k := range classes {
+		c.FilterSubjects = append(c.FilterSubjects, letter.OfClass(way, k))
+	}
+	return c
+}
+
 // follow reads a stream in order until ctx ends.
 func (p *Post) follow(ctx context.Context, stream string, c jetstream.OrderedConsumerConfig, take func(jetstream.Msg, *jetstream.MsgMetadata)) error {
 	cons, err := p.js.OrderedConsumer(ctx, stream, c)
@@ -127,7 +164,10 @@ type Dispatch struct {
 	Letter letter.Letter
 	// About names it for people, By who sent it.
 	About, By string
-	To        []letter.Station
+	// Names are the warning's in receipts, as the logbook writes them; With is the letter
+	// that says the same in another form.
+	Names, With string
+	To          []letter.Station
 }
 
 // Send puts it into DOWN for each station, and gives those for which that
@@ -142,6 +182,12 @@ func (p *Post) Send(ctx context.Context, d Dispatch) (failed []letter.Station, e
 		m.Header.Set(letter.HeaderID, d.Letter.ID)
 		m.Header.Set(headerAbout, plain(d.About))
 		m.Header.Set(headerBy, plain(d.By))
+		if d.Names != "" {
+			m.Header.Set(headerNames, d.Names)
+		}
+		if d.With != "" {
+			m.Header.Set(headerWith, d.With)
+		}
 		m.Header.Set(jetstream.MsgIDHeader, s.MessageID(&d.Letter))
 		if _, e := p.js.PublishMsg(ctx, m, jetstream.WithExpectStream(letter.StreamDown)); e != nil {
 			failed = append(failed, s)

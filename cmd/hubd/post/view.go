@@ -63,9 +63,11 @@ type Kept struct {
 // Sent is one thing that the desk sent.
 type Sent struct {
 	ID, About, By string
-	Class         letter.Class
-	At            time.Time
-	To            map[letter.Station]Took
+	// Names and With are those of the Dispatch.
+	Names, With string
+	Class       letter.Class
+	At          time.Time
+	To          map[letter.Station]Took
 }
 
 // Took is by which link and when a station took it; zero where it has not.
@@ -210,7 +212,7 @@ func (v *view) down(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	}
 	d := v.sent[id]
 	if d == nil {
-		d = &Sent{ID: id, About: m.Headers().Get(headerAbout), By: m.Headers().Get(headerBy), Class: sub.Class, At: at, To: map[letter.Station]Took{}}
+		d = &Sent{ID: id, About: m.Headers().Get(headerAbout), By: m.Headers().Get(headerBy), Names: m.Headers().Get(headerNames), With: m.Headers().Get(headerWith), Class: sub.Class, At: at, To: map[letter.Station]Took{}}
 		v.sent[id] = d
 		if len(v.sent) > sentMost {
 			oldest := slices.MinFunc(slices.Collect(maps.Values(v.sent)), func(a, b *Sent) int { return a.At.Compare(b.At) })

@@ -58,6 +58,9 @@ func (s Station) Down(c Class) string { return "down." + s.place() + "." + strco
 // DownAll is the subject of all letters to it.
 func (s Station) DownAll() string { return "down." + s.place() + ".*" }
 
+// OfClass is the subject of all stations' letters of a class, way being "up" or "down".
+func OfClass(way string, c Class) string { return way + ".*.*.*." + strconv.Itoa(int(c)) }
+
 // Kept is the subject of the hub's receipt for one of its letters.
 func (s Station) Kept(id string) string { return "rcpt." + s.place() + ".up." + id }
 

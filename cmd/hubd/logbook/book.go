@@ -1,0 +1,445 @@
+package logbook
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/cmd/hubd/hubfile"
+	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
+)
+
+// Bounds of what is shown; the streams hold the rest.
+const (
+	alarmsMost    = 200
+	messagesMost  = 40 // of one alarm
+	waysMost      = 16 // by which one message came
+	warningsMost  = 200
+	strangeMost   = 8 // of a station, beside their count
+	faultsMost    = 64
+	linksMost     = 16
+	pendingBlocks = 16
+)
+
+// Book is what is known. Take is called by one reader for each group of classes.
+type Book struct {
+	file *hubfile.File
+
+	mu       sync.Mutex
+	read     map[letter.Class]uint64
+	stations map[letter.Station]*station
+	alarms   map[alarmKey]*Alarm
+	progress map[wire.About]*progress
+	stir     []func() // told of a stage that rose
+}
+
+type alarmKey struct {
+	station letter.Station
+	cause   uint16
+}
+
+type progress struct {
+	at time.Time
+	by map[letter.Station]*Reached
+}
+
+// Way is a link by which something came, and when first.
+type Way struct {
+	Link  string
+	At    time.Time
+	Short bool
+}
+
+// Message is one thing that a station said of an alarm, in whichever forms it came.
+type Message struct {
+	Name wire.Name
+	// At is when the station said it; zero where it had no clock.
+	At     time.Time
+	Event  wire.AlarmEvent
+	Long   bool
+	Signed Signed // of the long form
+	Ways   []Way
+}
+
+// Alarm is one alarm of a station, by its newest message.
+type Alarm struct {
+	Station letter.Station
+	Cause   uint16
+	Kind    string // real, drill or test
+	// Title and Text are the long form's, or what the short one has.
+	Title, Text phrase.Text
+	Rank        uint8 // of the newest short form
+	Hazard      string
+	Over        bool
+	At          time.Time // when something of it came last
+	Messages    []Message // newest first
+}
+
+// Reached is how far a warning got at a station, and by which links that came.
+type Reached struct {
+	wire.Progress
+	At time.Time // when that stage came
+	By map[string]Step
+	// Note is what its box said of it in words.
+	Note string
+}
+
+// Step is the highest stage that a link brought.
+type Step struct {
+	wire.Progress
+	At time.Time
+}
+
+// Strange is a letter that was not acted on.
+type Strange struct {
+	ID, Link string
+	At       time.Time
+	Why      phrase.Message
+}
+
+type station struct {
+	state    *wire.StateContent
+	stateOf  wire.Name
+	stateAt  time.Time
+	strange  int
+	last     []Strange
+	dict     map[int]*wire.DictionaryContent
+	decoders map[decoderKey]*decoder
+	values   []Value
+	valuesAt time.Time
+}
+
+// New makes an empty book.
+func New(f *hubfile.File) *Book {
+	return &Book{file: f, read: map[letter.Class]uint64{}, stations: map[letter.Station]*station{}, alarms: map[alarmKey]*Alarm{}, progress: map[wire.About]*progress{}}
+}
+
+// OnStage has f called, without the book's lock, when a receipt came.
+func (b *Book) OnStage(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stir = append(b.stir, f)
+}
+
+// Take takes a letter that the stream UP holds, once.
+func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64) {
+	of, known := b.file.Stations[string(s)]
+	if !known {
+		return
+	}
+	b.mu.Lock()
+	if seq <= b.read[l.Class] {
+		b.mu.Unlock()
+		return
+	}
+	b.read[l.Class] = seq
+	b.mu.Unlock()
+	o, err := open(s, of, &l, b.file.Warnings.CAP)
+	b.mu.Lock()
+	st := b.stations[s]
+	if st == nil {
+		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}}
+		b.stations[s] = st
+	}
+	if err == nil {
+		err = b.act(s, of, st, &l, o, at)
+	}
+	if err != nil {
+		st.strange++
+		st.last = slices.Insert(st.last, 0, Strange{l.ID, l.Link, at, phrase.Of(err)})
+		st.last = st.last[:min(len(st.last), strangeMost)]
+	}
+	var stir []func()
+	if err == nil && o.receipts != nil {
+		stir = b.stir
+	}
+	b.mu.Unlock()
+	for _, f := range stir {
+		f()
+	}
+}
+
+// act takes in what was opened. The lock is held.
+func (b *Book) act(s letter.Station, of hubfile.Station, st *station, l *letter.Letter, o *opened, at time.Time) error {
+	for _, r := range o.receipts {
+		if err := b.receipts(s, of, r, l.Link, at); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.alarm != nil:
+		b.short(s, o, l.Link, at)
+	case o.cap != nil && (o.cap.MsgType == "Ack" || o.cap.MsgType == "Error"):
+		b.answer(s, o.cap, at)
+	case o.cap != nil:
+		b.long(s, o, l.Link, at)
+	case o.block != nil:
+		return st.telemetry(o, at)
+	case o.dict != nil:
+		st.dictionary(o.dict)
+	case o.state != nil:
+		if st.state != nil && st.stateOf.Outbox == o.name.Outbox && o.name.Seq < st.stateOf.Seq {
+			return nil // an older one came later
+		}
+		o.state.Faults = o.state.Faults[:min(len(o.state.Faults), faultsMost)]
+		o.state.Links = o.state.Links[:min(len(o.state.Links), linksMost)]
+		st.state, st.stateOf, st.stateAt = o.state, o.name, at
+	}
+	return nil
+}
+
+// causeOf is the short name of an alarm's id.
+func causeOf(id string) uint16 {
+	d := sha256.Sum256([]byte(id))
+	return binary.BigEndian.Uint16(d[:])
+}
+
+// alarm finds an alarm, or makes it.
+func (b *Book) alarm(s letter.Station, cause uint16, at time.Time) *Alarm {
+	k := alarmKey{s, cause}
+	a := b.alarms[k]
+	if a == nil {
+		a = &Alarm{Station: s, Cause: cause, Kind: "real"}
+		b.alarms[k] = a
+	}
+	a.At = at
+	if len(b.alarms) > alarmsMost {
+		// The oldest that is over goes first.
+		old := slices.MinFunc(slices.Collect(maps.Values(b.alarms)), func(x, y *Alarm) int {
+			if x.Over != y.Over {
+				if x.Over {
+					return -1
+				}
+				return 1
+			}
+			return x.At.Compare(y.At)
+		})
+		delete(b.alarms, alarmKey{old.Station, old.Cause})
+	}
+	return a
+}
+
+// message finds a message by its name, or makes it, and notes the way.
+func (a *Alarm) message(o *opened, link string, at time.Time) *Message {
+	i := slices.IndexFunc(a.Messages, func(m Message) bool { return m.Name == o.name })
+	if i < 0 {
+		a.Messages = append(a.Messages, Message{Name: o.name})
+		i = len(a.Messages) - 1
+	}
+	m := &a.Messages[i]
+	if !slices.ContainsFunc(m.Ways, func(w Way) bool { return w.Link == link && w.Short == o.short }) && len(m.Ways) < waysMost {
+		m.Ways = append(m.Ways, Way{link, at, o.short})
+	}
+	return m
+}
+
+// newest tells whether a message is the newest of its alarm, after sorting them.
+func (a *Alarm) newest(n wire.Name) bool {
+	slices.SortStableFunc(a.Messages, func(x, y Message) int {
+		if x.Name.Outbox == y.Name.Outbox {
+			return cmp.Compare(y.Name.Seq, x.Name.Seq)
+		}
+		return y.Ways[0].At.Compare(x.Ways[0].At)
+	})
+	a.Messages = a.Messages[:min(len(a.Messages), messagesMost)]
+	return a.Messages[0].Name == n
+}
+
+func (b *Book) short(s letter.Station, o *opened, link string, at time.Time) {
+	x := o.alarm
+	a := b.alarm(s, x.Cause, at)
+	m := a.message(o, link, at)
+	m.Event = x.Event
+	if x.At > 0 {
+		m.At = time.Unix(int64(x.At), 0).UTC()
+	}
+	if long := m.Long; a.newest(x.Name) {
+		a.Over, a.Rank, a.Hazard = x.Event == wire.AlarmReleased, x.Rank, x.Hazard
+		if !long {
+			name := b.file.Warnings.CAP.HazardName(x.Hazard)
+			if name.ZH == "" {
+				name = phrase.Text{ZH: x.Hazard, EN: x.Hazard}
+			}
+			a.Title, a.Text = name, phrase.Text{ZH: x.Text, EN: x.Text}
+		}
+	}
+}
+
+func (b *Book) long(s letter.Station, o *opened, link string, at time.Time) {
+	c := o.cap
+	cause := c.Identifier
+	if len(c.Incidents) > 0 {
+		cause = c.Incidents[0]
+	}
+	a := b.alarm(s, causeOf(cause), at)
+	m := a.message(o, link, at)
+	m.Long, m.Signed, m.At = true, o.signed, c.Sent.UTC()
+	if len(m.Ways) == 1 { // no short form said it more exactly
+		m.Event = map[string]wire.AlarmEvent{"Update": wire.AlarmAgain, "Cancel": wire.AlarmReleased}[c.MsgType]
+	}
+	if !a.newest(o.name) {
+		return
+	}
+	a.Over = c.MsgType == "Cancel"
+	a.Kind = map[string]string{"Exercise": "drill", "Test": "test"}[c.Status]
+	if a.Kind == "" {
+		a.Kind = "real"
+	}
+	if zh, en := c.Info("zh-CN"), c.Info("en-US"); zh != nil {
+		a.Title = phrase.Text{ZH: clip(zh.Headline), EN: clip(en.Headline)}
+		a.Text = phrase.Text{ZH: clip(zh.Description), EN: clip(en.Description)}
+	} else if a.Title.ZH == "" {
+		a.Title = phrase.Text{ZH: clip(c.Note), EN: clip(c.Note)}
+	}
+}
+
+// receipts takes in a packet. A station speaks for itself alone.
+func (b *Book) receipts(s letter.Station, of hubfile.Station, packet []byte, link string, at time.Time) error {
+	about, all, err := wire.ReadReceipts(packet)
+	if err != nil {
+		return phrase.E("hubd.strange_content")
+	}
+	for _, r := range all {
+		if of.Number == 0 || int(r.Station) != of.Number {
+			return phrase.E("hubd.strange_number", "number", int(r.Station))
+		}
+	}
+	g := b.reached(about, s, at)
+	for _, r := range all {
+		if j := g.Progress.Join(r.Progress); j != g.Progress || g.At.IsZero() {
+			g.Progress, g.At = j, at
+		}
+		old, had := g.By[link]
+		if j := old.Progress.Join(r.Progress); !had && len(g.By) < linksMost || had && j != old.Progress {
+			g.By[link] = Step{j, at}
+		}
+	}
+	return nil
+}
+
+func (b *Book) reached(about wire.About, s letter.Station, at time.Time) *Reached {
+	p := b.progress[about]
+	if p == nil {
+		p = &progress{by: map[letter.Station]*Reached{}}
+		b.progress[about] = p
+	}
+	p.at = at
+	if len(b.progress) > warningsMost {
+		var old wire.About
+		var first time.Time
+		for k, v := range b.progress {
+			if k != about && (first.IsZero() || v.at.Before(first)) {
+				old, first = k, v.at
+			}
+		}
+		delete(b.progress, old)
+	}
+	g := p.by[s]
+	if g == nil {
+		g = &Reached{By: map[string]Step{}}
+		p.by[s] = g
+	}
+	return g
+}
+
+// answer notes what a box said in words of a warning. The stage is the packet's, not guessed from words.
+func (b *Book) answer(s letter.Station, c *alert.Alert, at time.Time) {
+	for _, r := range c.References {
+		g := b.reached(wire.AboutAlert(r.Key()), s, at)
+		g.Note = clip(strings.TrimSpace(c.Note))
+	}
+}
+
+// Station is what a station said of itself.
+type Station struct {
+	Ready    bool
+	Version  string
+	Faults   []wire.FaultContent
+	Links    []wire.LinkContent
+	StateAt  time.Time // zero: it said nothing yet
+	Strange  int
+	Last     []Strange // newest first
+	Values   []Value
+	ValuesAt time.Time
+}
+
+// State is what the page shows.
+type State struct {
+	Stations map[letter.Station]Station
+	Alarms   []Alarm // newest first, those that stand before those that are over
+}
+
+// State gives a copy of what is known now.
+func (b *Book) State() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := State{Stations: map[letter.Station]Station{}}
+	for id, st := range b.stations {
+		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt}
+		if st.state != nil {
+			v.Ready, v.Version, v.Faults, v.Links = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links
+		}
+		out.Stations[id] = v
+	}
+	for _, a := range b.alarms {
+		c := *a
+		c.Messages = slices.Clone(a.Messages)
+		for i := range c.Messages {
+			c.Messages[i].Ways = slices.Clone(c.Messages[i].Ways)
+		}
+		out.Alarms = append(out.Alarms, c)
+	}
+	slices.SortFunc(out.Alarms, func(x, y Alarm) int {
+		if x.Over != y.Over {
+			if y.Over {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(y.At.Compare(x.At), cmp.Compare(x.Station, y.Station), cmp.Compare(x.Cause, y.Cause))
+	})
+	return out
+}
+
+// Reached tells how far a warning got at each station, whichever of its names they used.
+func (b *Book) Reached(names []wire.About) map[letter.Station]Reached {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[letter.Station]Reached{}
+	for _, n := range names {
+		p := b.progress[n]
+		if p == nil {
+			continue
+		}
+		for s, g := range p.by {
+			o, had := out[s]
+			if !had {
+				c := *g
+				c.By = maps.Clone(g.By)
+				out[s] = c
+				continue
+			}
+			if j := o.Progress.Join(g.Progress); j != o.Progress || o.At.IsZero() {
+				o.Progress, o.At = j, g.At
+			}
+			if o.Note == "" {
+				o.Note = g.Note
+			}
+			for link, step := range g.By {
+				if have, ok := o.By[link]; !ok || have.Progress.Join(step.Progress) != have.Progress {
+					o.By[link] = step
+				}
+			}
+			out[s] = o
+		}
+	}
+	return out
+}
