@@ -47,7 +47,7 @@
 //
 // Counters have 48 bits, begin at 1, never come twice in a direction, and outlive keys. The sender reserves them in blocks of 1,000,
 // on disk before use. The receiver takes the counter with those low bits that lies nearest to its highest (within 2^15), and
-// where the MAC does not fit tries the four above it, each 2^16 further; with each key of the epochs in use. Each counter is taken once; those 256 or more below the
+// where the MAC does not fit tries the four above it, each 2^16 further (the 1,024 above it where it has heard nothing yet); with each key of the epochs in use. Each counter is taken once; those 256 or more below the
 // highest are refused. The receiver keeps its window on disk before it acts.
 //
 // Commands are enciphered, and what else both ends agreed on: AES-128-CTR with key h over the content, initial block counter (6) | ten zeros. The MAC is
@@ -59,6 +59,8 @@
 //
 //	info = "tocsin wire 1" | letter | direction (1) | epoch (4) | station's name
 //	letter  m MAC (32 bytes), h cipher of narrow content (16), w envelope's MAC (32), d datagram (32)
+//
+// What both ends keep counters and windows under is named by six bytes of the same with info = "tocsin wire 1i" | station's name, in all epochs alike.
 //
 // An epoch is a number that rises. No epoch is on the air in a narrow message: while keys roll over, the
 // receiver tries those of both. An ItemEpoch (4 bytes) tells which one the sender uses from now on.
@@ -126,7 +128,7 @@
 //	| index 5 |k-1 4| group 7 | shard          |
 //	+---------+-----+---------+----------------+
 //
-// The content, its length (16 bits) before it and zeros behind it, is cut into k shards of equal size: indices 0 to k-1. Shard k+j is
+// The content (of reach/narrow: a CRC-32 of what follows, then items), its length (16 bits) before it and zeros behind it, is cut into k shards of equal size: indices 0 to k-1. Shard k+j is
 // parity: byte by byte, the value at x = k+j of the polynomial of degree below k that has the data's bytes at x = 0 to k-1, in GF(2^8) with
 // x^8+x^4+x^3+x^2+1 (the systematic Vandermonde form). One byte less would have been enough for 16 indices; 32 need two. group is
 // one higher for each content of a class. A receiver that lacks some asks for n more (ItemMore: class 3, n-1 6, group 7 bits), never for which:

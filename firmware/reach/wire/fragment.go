@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -18,6 +19,9 @@ const (
 	groupsKept = 8 // contents that are put together at a time
 	groups     = 128
 )
+
+// GroupOf gives the group of a fragment's content, which has at least FragmentHead bytes.
+func GroupOf(fragment []byte) uint8 { return fragment[1] & (groups - 1) }
 
 // Split is a longer content in shards of equal size: any Data of them give it back. A sender sends the data
 // shards, and as much parity as the link's losses ask for; asked for more, it goes on from there.
@@ -148,6 +152,10 @@ func (a *Assembler) Add(class Class, fragment []byte, now time.Duration) ([]byte
 		g = &group{class: class, number: number, data: data, shards: make([][]byte, data+ShardsMost), since: now}
 		a.open = append(a.open, g)
 	}
+	if g.shards[index] != nil && !g.done && !bytes.Equal(g.shards[index], shard) {
+		a.Drop(class, number) // so they did, and the contents are alike in length
+		return a.Add(class, fragment, now)
+	}
 	if g.shards[index] != nil {
 		return nil, nil
 	}
@@ -170,6 +178,11 @@ func (a *Assembler) Add(class Class, fragment []byte, now time.Duration) ([]byte
 		return nil, phrase.E("wire.fragment")
 	}
 	return full[2 : 2+n], nil
+}
+
+// Drop forgets a content: what came of it does not belong together.
+func (a *Assembler) Drop(class Class, number uint8) {
+	a.open = slices.DeleteFunc(a.open, func(g *group) bool { return g.class == class && g.number == number })
 }
 
 // Missing lists what to ask for: each content that is not whole, and how many fragments it wants.

@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 
 	"tocsin/firmware/phrase"
 )
@@ -25,7 +26,10 @@ const (
 // Keys are what one epoch's messages between two ends are sealed with.
 type Keys struct {
 	Epoch uint32
-	ways  [directions]wayKeys
+	// Pair names the root and the station, in all epochs alike, and tells nothing of the root: what counters and windows are
+	// kept under, since a new root begins anew.
+	Pair string
+	ways [directions]wayKeys
 }
 
 type wayKeys struct{ mac, hide, whole, data []byte }
@@ -39,7 +43,11 @@ func NewKeys(root []byte, station string, epoch uint32) (*Keys, error) {
 	if len(station) == 0 || len(station) > nameMost {
 		return nil, phrase.E("wire.name", "bytes", len(station), "most", nameMost)
 	}
-	k := &Keys{Epoch: epoch}
+	pair, err := hkdf.Expand(sha256.New, prk(root), "tocsin wire 1i"+station, 6)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keys{Epoch: epoch, Pair: hex.EncodeToString(pair)}
 	for d := range directions {
 		w := &k.ways[d]
 		for _, one := range []struct {

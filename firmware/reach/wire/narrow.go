@@ -21,6 +21,9 @@ const (
 	// windowsAhead is how many windows of 2^16 above the nearest a receiver tries: a sender that lost
 	// power some hundred times unheard is still understood.
 	windowsAhead = 4
+	// windowsFresh is how many a receiver tries that has heard nothing yet, or lost what it kept: counters of
+	// some decades.
+	windowsFresh = 1 << 10
 )
 
 // Kind is what the content of a narrow message is.
@@ -62,14 +65,29 @@ type Sender struct {
 // Seal gives the bytes of a message. from is the sender's name on the link (a card's number, a node's): it is part
 // of what is sealed and is not sent, since the link tells it.
 func (s *Sender) Seal(m Message, from string) ([]byte, error) {
-	switch {
-	case m.Class >= classes || m.Kind > Service || len(from) > nameMost:
-		return nil, phrase.E("wire.message", "class", int(m.Class), "kind", int(m.Kind))
-	case len(m.Content)+Overhead > NarrowMost:
-		return nil, phrase.E("wire.too_long", "bytes", len(m.Content)+Overhead, "most", NarrowMost)
+	if err := sealable(m, from); err != nil {
+		return nil, err
 	}
 	n, err := s.Counter.Next()
 	if err != nil {
+		return nil, err
+	}
+	return s.SealAs(n, m, from)
+}
+
+func sealable(m Message, from string) error {
+	switch {
+	case m.Class >= classes || m.Kind > Service || len(from) > nameMost:
+		return phrase.E("wire.message", "class", int(m.Class), "kind", int(m.Kind))
+	case len(m.Content)+Overhead > NarrowMost:
+		return phrase.E("wire.too_long", "bytes", len(m.Content)+Overhead, "most", NarrowMost)
+	}
+	return nil
+}
+
+// SealAs seals with a number that the Counter gave for this message and for no other.
+func (s *Sender) SealAs(n uint64, m Message, from string) ([]byte, error) {
+	if err := sealable(m, from); err != nil {
 		return nil, err
 	}
 	b := make([]byte, headSize, len(m.Content)+Overhead)
@@ -175,7 +193,11 @@ func (w *Window) candidates(low uint16) []uint64 {
 		n -= turn
 	}
 	var all []uint64
-	for range windowsAhead + 1 {
+	ahead := windowsAhead
+	if w.highest == 0 {
+		ahead = windowsFresh
+	}
+	for range ahead + 1 {
 		if n > 0 && n <= counterMost {
 			all = append(all, n)
 		}

@@ -1,0 +1,57 @@
+package narrow
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/wire"
+)
+
+// Counters reserve the numbers of messages in blocks, on the disk before they are used. The ends of one pair share one over all
+// their links: the key of what is hidden is the pair's, so that a number that came on two links would lay it open.
+type Counters struct {
+	keep Keep
+	mu   sync.Mutex
+	upTo map[string]uint64
+}
+
+// NewCounters makes one over what keeps them.
+func NewCounters(k Keep) *Counters { return &Counters{keep: k, upTo: map[string]uint64{}} }
+
+// load reads what is kept, so that what cannot be read is found before anything is sent.
+func (c *Counters) load(key string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read(key)
+}
+
+// read takes up what is kept. It never goes back.
+func (c *Counters) read(key string) error {
+	b, ok := c.keep.Get(key)
+	if !ok {
+		return nil
+	}
+	n, err := strconv.ParseUint(string(b[:min(len(b), 20)]), 10, 48)
+	if err != nil {
+		return phrase.Wrap(err, "narrow.counter_unread")
+	}
+	c.upTo[key] = max(c.upTo[key], n)
+	return nil
+}
+
+// take reserves the next block and gives the number before its first.
+func (c *Counters) take(ctx context.Context, key string) (after uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.read(key); err != nil {
+		return 0, err
+	}
+	n := c.upTo[key]
+	if err := c.keep.Put(ctx, key, strconv.AppendUint(nil, n+wire.CounterBlock, 10)); err != nil {
+		return 0, err
+	}
+	c.upTo[key] = n + wire.CounterBlock
+	return n, nil
+}
