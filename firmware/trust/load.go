@@ -140,6 +140,12 @@ func (l *loader) block(p PEMDocument) (*pem.Block, error) {
 	return block, nil
 }
 
+// PublicKey reads one public key, or the key of a certificate, as an issuer's is read.
+func PublicKey(p PEMDocument, files fs.FS) (*Key, error) {
+	l := &loader{files: files, store: &Store{rsaLeast: rsaModest}, zone: time.UTC}
+	return l.key(p)
+}
+
 func (l *loader) certificate(p PEMDocument) (*x509.Certificate, error) {
 	b, err := l.block(p)
 	if err != nil {

@@ -26,6 +26,8 @@ type Site struct {
 	County *County `yaml:"county"`
 	// Links are the ways between this box and its county, by their rows in links.yaml.
 	Links map[string]Link `yaml:"links"`
+	// Beacons are warnings between stations, without the county.
+	Beacons Beacons `yaml:"beacons"`
 }
 
 // Place says what and where the site is.

@@ -1,0 +1,348 @@
+package station
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"tocsin/drivers"
+	"tocsin/firmware/clock"
+	"tocsin/firmware/decide/alarm"
+	"tocsin/firmware/decide/beacon"
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/sound/order"
+)
+
+// beacons tells the stations downstream what this one measured, raises here what
+// those upstream say, and passes their messages on as they are. Beside the alarm path: what
+// it cannot follow is counted and lost, and comes again with the next message.
+type beacons struct {
+	h     *House
+	heard chan heardBeacon
+	acts  chan func()
+	lost  atomic.Int64
+
+	// Owned by its goroutine.
+	keeper   *beacon.Keeper
+	bp       *Blueprint
+	restored bool
+	behind   bool
+	told     map[string]toldBeacon // by alarm
+}
+
+type heardBeacon struct {
+	link  string
+	bytes []byte
+}
+
+// toldBeacon is what others were last told of an alarm of this box.
+type toldBeacon struct {
+	alarm alarm.Alarm
+	bytes []byte
+	at    time.Duration
+	// copies are how often the same bytes went out.
+	copies int
+}
+
+const (
+	beaconPrefix = alarm.WarnedPrefix + "beacon-"
+	keyBeacons   = "beacons"
+	beaconQueue  = 32
+	// beaconAgain is after how long a level that stands is told anew; the same bytes go
+	// out again after each of beaconCopies.
+	beaconAgain  = 10 * time.Minute
+	beaconSend   = time.Minute
+	beaconLasts  = time.Hour
+	beaconJitter = 4 * time.Second // relays that heard one message do not all speak at once
+)
+
+var beaconCopies = []time.Duration{20 * time.Second, 90 * time.Second}
+
+func newBeacons(h *House) *beacons {
+	b := &beacons{h: h, heard: make(chan heardBeacon, beaconQueue), acts: make(chan func(), 64), bp: h.bp, told: map[string]toldBeacon{}}
+	b.keeper = beacon.New(beaconOpts(h.bp))
+	return b
+}
+
+// beaconOpts reads a proved site.
+func beaconOpts(bp *Blueprint) beacon.Opts {
+	c := bp.Doc.Site.Beacons
+	o := beacon.Opts{Self: uint16(c.Number), Relay: c.Relay}
+	for _, name := range slices.Sorted(maps.Keys(c.From)) {
+		f := c.From[name]
+		u := beacon.Upstream{Name: named(f.Name, name), Number: uint16(f.Number), Key: bp.BeaconKeys[name], Effects: map[uint8]beacon.Effect{}}
+		for code, e := range f.Hazards {
+			row, ok := bp.Beacons.ByCode(code)
+			if !ok {
+				continue
+			}
+			x := beacon.Effect{Hazard: e.Hazard, Travel: e.Travel.Duration(), Lasts: e.Lasts.Duration()}
+			for i, level := range bp.Levels.Codes() {
+				if to, ok := e.Levels[level]; ok || e.Levels == nil {
+					if !ok {
+						to = level
+					}
+					x.Levels = append(x.Levels, beacon.Step{Rank: uint8(i + 1), Level: levelOf(bp, to)})
+				}
+			}
+			u.Effects[uint8(row.Number)] = x
+		}
+		o.Upstream = append(o.Upstream, u)
+	}
+	return o
+}
+
+func levelOf(bp *Blueprint, code string) point.Level {
+	return point.Level(1 + slices.Index(bp.Levels.Codes(), code))
+}
+
+// take hands a message over without waiting.
+func (x *beacons) take(link string, b []byte) {
+	select {
+	case x.heard <- heardBeacon{link, b}:
+	default:
+		x.lost.Add(1)
+	}
+}
+
+// alarmed tells others of a change of an alarm that this box's own gauges raised.
+func (x *beacons) alarmed(e alarm.Event) {
+	if e.Alarm.ID == "" || e.Alarm.Warned() || e.Alarm.Hazard == alarm.ByHand {
+		return // what others said, and what nobody measured, is not ours to tell
+	}
+	select {
+	case x.acts <- func() { x.tell(e.Alarm) }:
+	default:
+		x.lost.Add(1)
+	}
+}
+
+// renew takes a site's new options.
+func (x *beacons) renew(bp *Blueprint) {
+	select {
+	case x.acts <- func() {
+		x.bp = bp
+		x.keeper.Set(beaconOpts(bp))
+		x.behind = true
+		maps.DeleteFunc(x.told, func(_ string, t toldBeacon) bool { _, sends := bp.Doc.Site.Beacons.Send[t.alarm.Hazard]; return !sends })
+	}:
+	default:
+		x.lost.Add(1)
+	}
+}
+
+func (x *beacons) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		x.restore()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-x.acts:
+			f()
+		case m := <-x.heard:
+			x.judge(ctx, m)
+		case <-tick.C:
+			x.repeat()
+		}
+		x.stand()
+	}
+}
+
+// restore takes up what the journal kept once it is there. What was heard before counts too.
+func (x *beacons) restore() {
+	if x.restored {
+		return
+	}
+	select {
+	case <-x.h.journal.Loaded():
+	default:
+		return
+	}
+	x.restored, x.behind = true, true
+	if b, ok := x.h.journal.Get(keyBeacons); ok {
+		if err := x.keeper.Restore(b); err != nil {
+			x.h.unreadable(keyBeacons, err)
+		}
+	}
+	// What stood before a restart is told on.
+	_ = x.h.do(func() {
+		for _, a := range x.h.alarms.Open() {
+			x.alarmed(alarm.Event{Alarm: a})
+		}
+	})
+}
+
+// judge takes one message in.
+func (x *beacons) judge(ctx context.Context, m heardBeacon) {
+	now := x.h.clock.Now()
+	r := x.keeper.Take(m.bytes, now, x.h.clock.Floor())
+	if r.Outcome == beacon.Again || r.Outcome == beacon.Own {
+		return
+	}
+	hazard := phrase.Text{ZH: "？", EN: "?"}
+	if row, ok := x.bp.Beacons.ByNumber(r.Message.Hazard); ok {
+		hazard = row.Name
+	}
+	rec := journal.Record{Kind: "beacon." + r.Outcome.String(), At: now, Message: phrase.M("station.beacon_"+r.Outcome.String(),
+		"link", m.link, "station", r.Upstream, "number", int(r.Message.Station), "hazard", hazard, "level", x.bp.Levels.Rank(point.Level(r.Message.Rank)).Name)}
+	genuine := r.Outcome == beacon.Raised || r.Outcome == beacon.Heard || r.Outcome == beacon.Drill
+	if !genuine {
+		x.h.write(rec, nil)
+		return
+	}
+	kept, err := x.keeper.Kept()
+	if err != nil {
+		x.h.log.Error("beacons are not kept", "err", err)
+	}
+	x.h.write(rec, map[string][]byte{keyBeacons: kept})
+	x.behind = x.behind || r.Outcome == beacon.Raised
+	if r.Relay {
+		x.air(ctx, m.bytes, time.Duration(rand.Int64N(int64(beaconJitter))), m.link)
+	}
+}
+
+// stand brings what stands to the alarm path, where it changed.
+func (x *beacons) stand() {
+	now := x.h.clock.Now()
+	all := x.keeper.Standing(now)
+	var stand []standing
+	for _, s := range all {
+		why := phrase.M("station.beacon_why", "station", s.Upstream, "hazard", hazardName(x.bp, s.Hazard),
+			"issued", s.Issued.In(siteZone()).Format("15:04"), "arrives", s.Arrives.In(siteZone()).Format("15:04"))
+		stand = append(stand, standing{
+			hazard: beaconPrefix + s.Hazard, level: s.Level, why: why, who: order.Who{Name: s.Upstream.ZH, Via: "beacon"},
+			name: inBoth(phrase.M("station.beacon_name", "hazard", hazardName(x.bp, s.Hazard), "station", s.Upstream)),
+		})
+	}
+	if !x.behind && slices.EqualFunc(stand, x.stood, func(a, b standing) bool { return a.hazard == b.hazard && a.level == b.level && a.who == b.who }) {
+		return
+	}
+	err := x.h.do(func() { x.h.warn(beaconPrefix, stand, nil) })
+	if x.behind = err != nil; err == nil {
+		x.stood = stand
+	}
+}
+
+func hazardName(bp *Blueprint, hazard string) phrase.Text {
+	t, _ := bp.hazardText(hazard)
+	return t
+}
+
+// tell signs and sends what stands of an alarm; what stands no more is told no more.
+func (x *beacons) tell(a alarm.Alarm) {
+	c, sends := x.bp.Doc.Site.Beacons.Send[a.Hazard]
+	if !sends || x.bp.Doc.Site.Beacons.Number == 0 {
+		return
+	}
+	least := point.Level(1)
+	if c.Least != "" {
+		least = levelOf(x.bp, c.Least)
+	}
+	if !a.Stands() || a.Blind || a.Level < least {
+		delete(x.told, a.ID)
+		return
+	}
+	if old, ok := x.told[a.ID]; ok && old.alarm.Level == a.Level && x.h.clock.Now().Mono-old.at < beaconAgain {
+		old.alarm = a
+		x.told[a.ID] = old
+		return
+	}
+	id := x.h.identity.Load()
+	row, ok := x.bp.Beacons.ByCode(c.As)
+	if id == nil || !ok {
+		// Without a key yet: with the next tick.
+		x.told[a.ID] = toldBeacon{alarm: a, at: x.h.clock.Now().Mono - beaconAgain}
+		return
+	}
+	lasts := c.Lasts.Duration()
+	if lasts == 0 {
+		lasts = beaconLasts
+	}
+	now := x.h.clock.Now()
+	b, err := beacon.Sign(beacon.Message{
+		Station: uint16(x.bp.Doc.Site.Beacons.Number), Serial: uint8(rand.N(256)), Hazard: uint8(row.Number), Rank: uint8(min(a.Level, 15)), Lasts: uint8(max(1, min(63, lasts/(10*time.Minute)))),
+	}, id.key, now.Wall)
+	if err != nil {
+		x.h.setFault("beacons", phrase.M("station.beacon_failed", "detail", err))
+		return
+	}
+	x.told[a.ID] = toldBeacon{alarm: a, bytes: b, at: now.Mono}
+	x.h.write(journal.Record{Kind: "beacon.sent", Cause: a.ID, At: now, Message: phrase.M("station.beacon_sent", "hazard", row.Name, "level", x.bp.Levels.Rank(a.Level).Name)}, nil)
+	x.air(context.Background(), b, 0, "")
+}
+
+// repeat sends the same bytes some times more, and new ones while the level stands.
+func (x *beacons) repeat() {
+	now := x.h.clock.Now().Mono
+	for id, t := range x.told {
+		switch {
+		case now-t.at >= beaconAgain:
+			x.tell(t.alarm)
+		case t.bytes != nil && t.copies < len(beaconCopies) && now-t.at >= beaconCopies[t.copies]:
+			t.copies++
+			x.told[id] = t
+			x.air(context.Background(), t.bytes, 0, "")
+		}
+	}
+}
+
+// air broadcasts a message over the links, but for the one that it came by unless
+// that is the only one: on a mesh a relay reaches who the sender did not.
+func (x *beacons) air(ctx context.Context, b []byte, after time.Duration, _ string) {
+	by := x.bp.Doc.Site.Beacons.By
+	for name, t := range x.h.onAir() {
+		if len(by) > 0 && !slices.Contains(by, name) {
+			continue
+		}
+		x.h.guard.GoIn(ctx, "reach", "beacon by "+name, guard.Once, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, beaconSend)
+			defer cancel()
+			select {
+			case <-time.After(after):
+			case <-ctx.Done():
+				return nil
+			}
+			x.send(ctx, name, t, b)
+			return nil
+		})
+	}
+}
+
+// send gives it to one terminal, and again when that said that it is too early.
+func (x *beacons) send(ctx context.Context, name string, t drivers.Terminal, b []byte) {
+	for {
+		_, err := t.Send(ctx, drivers.Outgoing{Broadcast: true, Bytes: b})
+		until, early := tooEarly(err)
+		switch {
+		case err == nil:
+			return
+		case !early:
+			x.h.log.Warn("a beacon was not sent", "link", name, "err", err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(100*time.Millisecond, time.Until(until))):
+		}
+	}
+}
+
+// tooEarly reads a terminal's refusal for being early.
+func tooEarly(err error) (time.Time, bool) {
+	f, ok := faultOf(err)
+	if !ok || f.Kind != drivers.FaultEarly {
+		return time.Time{}, false
+	}
+	return f.Until, true
+}
+
+var _ = clock.Free
