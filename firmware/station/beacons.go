@@ -2,6 +2,7 @@ package station
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -9,10 +10,10 @@ import (
 	"time"
 
 	"tocsin/drivers"
-	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/beacon"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -33,7 +34,9 @@ type beacons struct {
 	bp       *Blueprint
 	restored bool
 	behind   bool
+	stood    []standing
 	told     map[string]toldBeacon // by alarm
+	refused  hourly                // records of what was not believed: whoever forges must not fill the journal
 }
 
 type heardBeacon struct {
@@ -65,7 +68,7 @@ const (
 var beaconCopies = []time.Duration{20 * time.Second, 90 * time.Second}
 
 func newBeacons(h *House) *beacons {
-	b := &beacons{h: h, heard: make(chan heardBeacon, beaconQueue), acts: make(chan func(), 64), bp: h.bp, told: map[string]toldBeacon{}}
+	b := &beacons{h: h, heard: make(chan heardBeacon, beaconQueue), acts: make(chan func(), 64), bp: h.bp, told: map[string]toldBeacon{}, refused: hourly{most: 20}}
 	b.keeper = beacon.New(beaconOpts(h.bp))
 	return b
 }
@@ -73,7 +76,7 @@ func newBeacons(h *House) *beacons {
 // beaconOpts reads a proved site.
 func beaconOpts(bp *Blueprint) beacon.Opts {
 	c := bp.Doc.Site.Beacons
-	o := beacon.Opts{Self: uint16(c.Number), Relay: c.Relay}
+	o := beacon.Opts{Self: uint16(ownNumber(bp.Doc.Site)), Relay: c.Relay}
 	for _, name := range slices.Sorted(maps.Keys(c.From)) {
 		f := c.From[name]
 		u := beacon.Upstream{Name: named(f.Name, name), Number: uint16(f.Number), Key: bp.BeaconKeys[name], Effects: map[uint8]beacon.Effect{}}
@@ -96,6 +99,14 @@ func beaconOpts(bp *Blueprint) beacon.Opts {
 		o.Upstream = append(o.Upstream, u)
 	}
 	return o
+}
+
+// ownNumber is this station's in the county's table; 0: it has none.
+func ownNumber(s config.Site) int {
+	if s.Beacons.Number == 0 && s.County != nil {
+		return s.County.Number
+	}
+	return s.Beacons.Number
 }
 
 func levelOf(bp *Blueprint, code string) point.Level {
@@ -148,9 +159,12 @@ func (x *beacons) run(ctx context.Context) error {
 		case f := <-x.acts:
 			f()
 		case m := <-x.heard:
-			x.judge(ctx, m)
+			x.judge(m)
 		case <-tick.C:
 			x.repeat()
+			if n := x.lost.Swap(0); n > 0 {
+				x.h.record("beacon.lost", phrase.M("station.beacon_lost", "count", n), nil)
+			}
 		}
 		x.stand()
 	}
@@ -181,21 +195,20 @@ func (x *beacons) restore() {
 }
 
 // judge takes one message in.
-func (x *beacons) judge(ctx context.Context, m heardBeacon) {
+func (x *beacons) judge(m heardBeacon) {
 	now := x.h.clock.Now()
 	r := x.keeper.Take(m.bytes, now, x.h.clock.Floor())
 	if r.Outcome == beacon.Again || r.Outcome == beacon.Own {
 		return
 	}
-	hazard := phrase.Text{ZH: "？", EN: "?"}
-	if row, ok := x.bp.Beacons.ByNumber(r.Message.Hazard); ok {
-		hazard = row.Name
-	}
-	rec := journal.Record{Kind: "beacon." + r.Outcome.String(), At: now, Message: phrase.M("station.beacon_"+r.Outcome.String(),
-		"link", m.link, "station", r.Upstream, "number", int(r.Message.Station), "hazard", hazard, "level", x.bp.Levels.Rank(point.Level(r.Message.Rank)).Name)}
+	rec := journal.Record{Kind: "beacon." + r.Outcome.String(), At: now, Message: x.outcome(m.link, r)}
 	genuine := r.Outcome == beacon.Raised || r.Outcome == beacon.Heard || r.Outcome == beacon.Drill
 	if !genuine {
-		x.h.write(rec, nil)
+		if x.refused.may(now.Mono) {
+			x.h.write(rec, nil)
+		} else {
+			x.lost.Add(1)
+		}
 		return
 	}
 	kept, err := x.keeper.Kept()
@@ -205,8 +218,47 @@ func (x *beacons) judge(ctx context.Context, m heardBeacon) {
 	x.h.write(rec, map[string][]byte{keyBeacons: kept})
 	x.behind = x.behind || r.Outcome == beacon.Raised
 	if r.Relay {
-		x.air(ctx, m.bytes, time.Duration(rand.Int64N(int64(beaconJitter))), m.link)
+		x.air(m.bytes, rand.N(beaconJitter))
 	}
+}
+
+// outcome words what became of a message.
+func (x *beacons) outcome(link string, r beacon.Result) phrase.Message {
+	hazard := phrase.Text{ZH: "？", EN: "?"}
+	if row, ok := x.bp.Beacons.ByNumber(r.Message.Hazard); ok {
+		hazard = row.Name
+	}
+	number, level := int(r.Message.Station), x.bp.Levels.Rank(point.Level(r.Message.Rank)).Name
+	switch r.Outcome {
+	case beacon.Raised:
+		return phrase.M("station.beacon_raised", "link", link, "station", r.Upstream, "number", number, "hazard", hazard, "level", level)
+	case beacon.Heard:
+		return phrase.M("station.beacon_heard", "link", link, "station", r.Upstream, "number", number, "hazard", hazard, "level", level)
+	case beacon.Drill:
+		return phrase.M("station.beacon_drill", "link", link, "station", r.Upstream, "number", number, "hazard", hazard, "level", level)
+	case beacon.Unknown:
+		return phrase.M("station.beacon_unknown", "link", link, "number", number)
+	case beacon.Unsigned:
+		return phrase.M("station.beacon_unsigned", "link", link, "station", r.Upstream, "number", number)
+	case beacon.Old:
+		return phrase.M("station.beacon_old", "link", link, "station", r.Upstream, "number", number)
+	}
+	return phrase.M("station.beacon_no_form", "link", link)
+}
+
+// hourly lets so many things happen in an hour.
+type hourly struct {
+	most int
+	at   []time.Duration
+}
+
+func (l *hourly) may(now time.Duration) bool {
+	l.at = slices.DeleteFunc(l.at, func(t time.Duration) bool { return now-t >= time.Hour })
+	if len(l.at) >= l.most {
+		return false
+	}
+	l.at = append(l.at, now)
+	return true
 }
 
 // stand brings what stands to the alarm path, where it changed.
@@ -239,7 +291,7 @@ func hazardName(bp *Blueprint, hazard string) phrase.Text {
 // tell signs and sends what stands of an alarm; what stands no more is told no more.
 func (x *beacons) tell(a alarm.Alarm) {
 	c, sends := x.bp.Doc.Site.Beacons.Send[a.Hazard]
-	if !sends || x.bp.Doc.Site.Beacons.Number == 0 {
+	if !sends || ownNumber(x.bp.Doc.Site) == 0 {
 		return
 	}
 	least := point.Level(1)
@@ -268,7 +320,7 @@ func (x *beacons) tell(a alarm.Alarm) {
 	}
 	now := x.h.clock.Now()
 	b, err := beacon.Sign(beacon.Message{
-		Station: uint16(x.bp.Doc.Site.Beacons.Number), Serial: uint8(rand.N(256)), Hazard: uint8(row.Number), Rank: uint8(min(a.Level, 15)), Lasts: uint8(max(1, min(63, lasts/(10*time.Minute)))),
+		Station: uint16(ownNumber(x.bp.Doc.Site)), Serial: uint8(rand.N(256)), Hazard: uint8(row.Number), Rank: uint8(min(a.Level, 15)), Lasts: uint8(max(1, min(63, lasts/(10*time.Minute)))),
 	}, id.key, now.Wall)
 	if err != nil {
 		x.h.setFault("beacons", phrase.M("station.beacon_failed", "detail", err))
@@ -276,7 +328,7 @@ func (x *beacons) tell(a alarm.Alarm) {
 	}
 	x.told[a.ID] = toldBeacon{alarm: a, bytes: b, at: now.Mono}
 	x.h.write(journal.Record{Kind: "beacon.sent", Cause: a.ID, At: now, Message: phrase.M("station.beacon_sent", "hazard", row.Name, "level", x.bp.Levels.Rank(a.Level).Name)}, nil)
-	x.air(context.Background(), b, 0, "")
+	x.air(b, 0)
 }
 
 // repeat sends the same bytes some times more, and new ones while the level stands.
@@ -289,20 +341,20 @@ func (x *beacons) repeat() {
 		case t.bytes != nil && t.copies < len(beaconCopies) && now-t.at >= beaconCopies[t.copies]:
 			t.copies++
 			x.told[id] = t
-			x.air(context.Background(), t.bytes, 0, "")
+			x.air(t.bytes, 0)
 		}
 	}
 }
 
-// air broadcasts a message over the links, but for the one that it came by unless
-// that is the only one: on a mesh a relay reaches who the sender did not.
-func (x *beacons) air(ctx context.Context, b []byte, after time.Duration, _ string) {
+// air broadcasts a message over the links, also the one that it came by: on a mesh a relay
+// reaches whom the sender did not.
+func (x *beacons) air(b []byte, after time.Duration) {
 	by := x.bp.Doc.Site.Beacons.By
-	for name, t := range x.h.onAir() {
+	for name, t := range x.h.onAir.now() {
 		if len(by) > 0 && !slices.Contains(by, name) {
 			continue
 		}
-		x.h.guard.GoIn(ctx, "reach", "beacon by "+name, guard.Once, func(ctx context.Context) error {
+		x.h.guard.Go("reach", "beacon by "+name, guard.Once, func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, beaconSend)
 			defer cancel()
 			select {
@@ -338,11 +390,9 @@ func (x *beacons) send(ctx context.Context, name string, t drivers.Terminal, b [
 
 // tooEarly reads a terminal's refusal for being early.
 func tooEarly(err error) (time.Time, bool) {
-	f, ok := faultOf(err)
-	if !ok || f.Kind != drivers.FaultEarly {
+	var f *drivers.Fault
+	if !errors.As(err, &f) || f.Kind != drivers.FaultEarly {
 		return time.Time{}, false
 	}
 	return f.Until, true
 }
-
-var _ = clock.Free

@@ -1,12 +1,14 @@
 package station
 
 import (
+	"crypto"
 	"io/fs"
 	"time"
 
 	"tocsin/drivers"
 	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/decide/alert/compact"
+	"tocsin/firmware/decide/beacon"
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
@@ -34,9 +36,12 @@ type Blueprint struct {
 	Alerts  *alert.Tables         // how warnings are read
 	Compact *compact.Tables       // and those of 78 bytes
 	Rows    *courier.Rules        // what links cost and wait for; nil: no county hears from this box
-	Tones   *speech.Tones
-	Langs   []speech.Lang
-	Bounds  order.Bounds
+	Beacons *beacon.Tables        // of what stations warn each other
+	// BeaconKeys are those of the stations upstream, by their names here.
+	BeaconKeys map[string]crypto.PublicKey
+	Tones      *speech.Tones
+	Langs      []speech.Lang
+	Bounds     order.Bounds
 
 	Lines   []LinePlan
 	Points  []PointInfo

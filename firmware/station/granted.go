@@ -1,6 +1,7 @@
 package station
 
 import (
+	"maps"
 	"slices"
 
 	"tocsin/firmware/clock"
@@ -21,6 +22,11 @@ func (p *prover) granted() {
 	}
 	for _, r := range p.bp.Rules {
 		p.grantedAll(r.Hazard, p.bp.PlanOf[r.Hazard], order.Rule, "rules", r.Hazard)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.site.Beacons.From)) {
+		for code, e := range p.site.Beacons.From[name].Hazards {
+			p.grantedAll(beaconPrefix+e.Hazard, p.bp.PlanOf[e.Hazard], order.Alert, "beacons", "from", name, "hazards", code)
+		}
 	}
 	if p.bp.Warned != nil {
 		p.grantedAll(alarm.WarnedPrefix, p.bp.Warned, order.Alert, "alerts", "plan")

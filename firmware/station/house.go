@@ -103,6 +103,8 @@ type House struct {
 	identity   atomic.Pointer[identity]
 	own        own
 	herald     *herald
+	beacons    *beacons
+	onAir      terminals
 	post       *post
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew
@@ -339,7 +341,9 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 // planFor gives a hazard's plan; for one whose rule is gone any plan is better
 // than silence.
 func (h *House) planFor(hazard string) *plan.Plan {
-	if strings.HasPrefix(hazard, alarm.WarnedPrefix) && h.bp.Warned != nil {
+	if here, ok := strings.CutPrefix(hazard, beaconPrefix); ok {
+		hazard = here // what comes down the valley is answered as what is measured here
+	} else if strings.HasPrefix(hazard, alarm.WarnedPrefix) && h.bp.Warned != nil {
 		return h.bp.Warned
 	}
 	if pl := h.bp.PlanOf[hazard]; pl != nil {
@@ -461,6 +465,7 @@ func (h *House) writeAlarm(e alarm.Event) {
 	}
 	h.write(rec, state)
 	h.herald.alarmed(e)
+	h.beacons.alarmed(e)
 }
 
 // memory gives all that a later run must know: what the rules remember goes with

@@ -96,7 +96,7 @@ func (p *prover) proveLinks() {
 		p.issuers(l.Issuers, "links", name, "issuers")
 	}
 	p.bp.Rows = rules
-	if !listens || p.bp.Trust == nil {
+	if !listens || len(p.site.Beacons.From) > 0 || p.bp.Trust == nil {
 		return
 	}
 	for _, i := range p.bp.Trust.Issuers() {
@@ -274,7 +274,7 @@ func (p *prover) transmits(name string, l config.Link) {
 		}
 		return
 	}
-	if p.site.County == nil {
+	if b := p.site.Beacons; p.site.County == nil && len(b.Send) == 0 && !b.Relay {
 		p.problem(phrase.M("site.link_county", "link", name), "links", name, "transmit")
 	}
 	need := func(key string, there bool) {

@@ -56,6 +56,10 @@ func (bp *Blueprint) hazardText(id string) (phrase.Text, bool) {
 	if id == alarm.ByHand {
 		return inBoth(phrase.M("station.by_hand")), true
 	}
+	if here, ok := strings.CutPrefix(id, beaconPrefix); ok {
+		t, _ := bp.hazardText(here)
+		return inBoth(phrase.M("station.beacon_hazard", "hazard", t)), true
+	}
 	if strings.HasPrefix(id, alarm.WarnedPrefix) {
 		return inBoth(phrase.M("station.warning")), true
 	}

@@ -70,6 +70,7 @@ func (h *House) reload(ctx context.Context) {
 		return
 	}
 	h.county.reload(bp)
+	h.beacons.renew(bp)
 	started, stopped := h.startLines(ctx, bp.Lines)
 	h.setpoints.Plan(bp.setpoints())
 	h.startProxies(ctx, bp.Doc.Site.Proxies)

@@ -117,6 +117,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startIdentity()
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
+	h.guard.GoIn(deciding, "station", "beacons", guard.Restart, h.beacons.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
 	if err := h.do(h.quiet); err != nil { // with what decides, so that it silences nothing that has just begun
@@ -234,7 +235,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 // build makes desk, outputs and announcer.
 func (h *House) build() error {
 	bp := h.bp
-	h.county, h.herald, h.post = newCounty(h), newHerald(h), newPost(h)
+	h.county, h.herald, h.beacons, h.post = newCounty(h), newHerald(h), newBeacons(h), newPost(h)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin/drivers"
@@ -12,6 +14,7 @@ import (
 	"tocsin/drivers/meshtastic"
 	"tocsin/drivers/serial"
 	"tocsin/firmware/decide/alert/compact"
+	"tocsin/firmware/decide/beacon"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/journal"
@@ -74,6 +77,7 @@ func (h *House) listen(name string, l config.Link) (func(context.Context) error,
 			return ctx.Err()
 		}
 		h.guard.GoIn(ctx, "reach", name+" terminal", guard.Restart, t.Run)
+		defer h.onAir.hold(strings.TrimPrefix(name, "link "), t)()
 		tick := time.NewTicker(10 * time.Second)
 		defer tick.Stop()
 		heard := time.Now()
@@ -104,6 +108,10 @@ func (h *House) heardBy(ctx context.Context, name string, l config.Link, m drive
 			b = x
 		}
 	}
+	if beacon.Is(b) && !m.GB2312 {
+		h.beacons.take(name, b)
+		return
+	}
 	if m.GB2312 || !compact.Is(b) {
 		h.write(journal.Record{Kind: "link.unread", At: h.clock.Now(), Message: phrase.M("station.link_unread", "link", name, "bytes", len(b))}, nil)
 		return
@@ -112,4 +120,36 @@ func (h *House) heardBy(ctx context.Context, name string, l config.Link, m drive
 	if err := h.county.bring(ctx, b, wayAir, j); err != nil && ctx.Err() == nil {
 		h.log.Warn("a warning by a narrow link was not judged", "link", name, "err", err)
 	}
+}
+
+// terminals are those that run, by the names of their links.
+type terminals struct {
+	mu  sync.Mutex
+	all map[string]drivers.Terminal
+}
+
+// hold enters one; what it gives takes it out again.
+func (t *terminals) hold(name string, d drivers.Terminal) func() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		t.all = map[string]drivers.Terminal{}
+	}
+	t.all[name] = d
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.all[name] == d {
+			delete(t.all, name)
+		}
+	}
+}
+
+// now gives those that may transmit.
+func (t *terminals) now() map[string]drivers.Terminal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := maps.Clone(t.all)
+	maps.DeleteFunc(all, func(_ string, d drivers.Terminal) bool { return !d.Limits().Transmit })
+	return all
 }

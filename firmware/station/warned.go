@@ -23,6 +23,16 @@ const warningLapses = 24 * time.Hour
 // commandPrefix begins the hazard of what a signed command raised.
 const commandPrefix = alarm.WarnedPrefix + "command-"
 
+// saidBy gives the prefix of those who may raise a hazard: "" where it is measured here.
+func saidBy(hazard string) string {
+	for _, p := range []string{commandPrefix, beaconPrefix, warnedByAlert} {
+		if strings.HasPrefix(hazard, p) {
+			return p
+		}
+	}
+	return ""
+}
+
 // standing is a warning that stands: what the alarm path needs of it.
 type standing struct {
 	hazard string
@@ -80,9 +90,7 @@ func (h *House) warn(prefix string, stand []standing, lifted map[string]lift) {
 	if all == nil {
 		all, names = map[string]standing{}, map[string]phrase.Text{}
 	}
-	ours := func(hazard string) bool {
-		return strings.HasPrefix(hazard, prefix) && (prefix == commandPrefix) == strings.HasPrefix(hazard, commandPrefix)
-	}
+	ours := func(hazard string) bool { return saidBy(hazard) == prefix }
 	maps.DeleteFunc(all, func(hazard string, _ standing) bool { return ours(hazard) })
 	for _, s := range stand {
 		all[s.hazard], names[s.hazard] = s, s.name

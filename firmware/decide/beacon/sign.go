@@ -67,3 +67,9 @@ func algorithm(pub crypto.PublicKey) (trust.Algorithm, bool) {
 	}
 	return "", false
 }
+
+// Signs tells whether beacons can be signed by a key.
+func Signs(pub crypto.PublicKey) bool {
+	_, ok := algorithm(pub)
+	return ok
+}
