@@ -89,11 +89,12 @@ const (
 	wayFeed = "feed"
 	wayFile = "file"
 	wayAir  = "air"
+	wayNet  = "net"
 )
 
 var queueOpts = func() intake.Opts {
 	o := intake.DefaultOpts()
-	ways := []string{wayFeed, wayFile, wayAir, wayHand}
+	ways := []string{wayFeed, wayFile, wayAir, wayNet, wayHand}
 	for rank, name := range ways {
 		o.Ways = append(o.Ways, intake.Way{Name: name, Rank: rank, Entries: o.Entries / len(ways), Bytes: o.Bytes / len(ways)})
 	}

@@ -106,6 +106,7 @@ type House struct {
 	beacons    *beacons
 	onAir      terminals
 	post       *post
+	links      linkSet
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew
 	applying   sync.Mutex    // one offered file at a time

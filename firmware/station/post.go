@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/firmware/keep/journal"
@@ -25,6 +26,8 @@ const (
 	// namesKept is how long a reservation may take before names go on without the disk.
 	namesKept  = 5 * time.Second
 	namesAgain = 10 * time.Second
+	// heldMost bounds what is kept for a courier that is to come.
+	heldMost = 2000
 )
 
 // names gives each message to the county a name that no other of this box ever has. One
@@ -164,7 +167,11 @@ type post struct {
 	mu      sync.Mutex
 	courier *courier.Courier
 	rules   *courier.Rules // of a county that has no courier just now, while links change
+	held    int // of it, since
 	refused bool
+	reports *reports
+
+	delivered atomic.Pointer[func(courier.Delivered)]
 }
 
 func newPost(h *House) *post { return &post{h: h, names: newNames()} }
@@ -199,7 +206,8 @@ func (p *post) send(m courier.Message, b journal.Batch) {
 			p.h.log.Error("a message to the county was not taken", "id", m.ID, "class", m.Class, "err", err)
 			p.h.setFault("outbox", phrase.M("station.outbox_refused", "why", phrase.Of(err)))
 		})
-	} else if p.rules != nil {
+	} else if p.rules != nil && m.Class < courier.Telemetry && p.held < heldMost {
+		p.held++
 		if m.Made.IsZero() {
 			m.Made = p.h.clock.Now()
 		}
@@ -214,3 +222,81 @@ func (p *post) send(m courier.Message, b journal.Batch) {
 		p.h.journal.Commit(b)
 	}
 }
+
+// open begins a courier. Whatever was posted before waits in the journal for it.
+func (p *post) open(o courier.Opts) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, err := courier.Open(o)
+	if err == nil {
+		p.courier, p.rules, p.held = c, nil, 0
+	}
+	return err
+}
+
+// close forgets the courier. With rules, another is about to come.
+func (p *post) close(rules *courier.Rules) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.courier, p.rules, p.reports = nil, rules, nil
+}
+
+// known tells who this box is to its county.
+func (p *post) known(r *reports) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = r
+}
+
+// as gives who this box is to its county; nil where none hears from it, or its secret
+// cannot be read.
+func (p *post) as() *reports {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reports
+}
+
+// envelope seals what goes up under a name; false where no county hears from this box.
+func (p *post) envelope(n wire.Name, e wire.Envelope) ([]byte, bool) {
+	r := p.as()
+	if r == nil {
+		return nil, false
+	}
+	e.ID = wire.ID{Station: string(r.Station), Boot: uint64(n.Outbox), Sequence: uint64(n.Seq)}
+	b, err := e.Append(nil, r.Keys, wire.Up)
+	if err != nil {
+		p.h.log.Error("a message to the county was not sealed", "id", n.String(), "err", err)
+		return nil, false
+	}
+	return b, true
+}
+
+// status tells how the courier stands; false where there is none.
+func (p *post) status() (courier.Status, bool) {
+	if p == nil {
+		return courier.Status{}, false
+	}
+	p.mu.Lock()
+	c := p.courier
+	p.mu.Unlock()
+	if c == nil {
+		return courier.Status{}, false
+	}
+	return c.Status(), true
+}
+
+// onDelivered has f told each message whose receipt came. f must neither block nor post.
+func (p *post) onDelivered(f func(courier.Delivered)) { p.delivered.Store(&f) }
+
+func (p *post) arrive(d courier.Delivered) {
+	if f := p.delivered.Load(); f != nil {
+		(*f)(d)
+	}
+}
+
+// courierStatus tells how the links to the county and the outbox stand; false where no
+// county hears from this box.
+func (h *House) courierStatus() (courier.Status, bool) { return h.post.status() }

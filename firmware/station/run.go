@@ -73,11 +73,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		latest: map[point.ID]*spot{}, ways: waysIn{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
 	lean()
-	h.guard = guard.New(path, o.Log, func(e guard.Event) {
-		h.noteSoon(func() {
-			h.setFault("room "+e.Owner+"/"+e.Name, phrase.M("station.room_failed", "room", e.Owner+"/"+e.Name, "err", e.Err))
-		})
-	})
+	h.guard = guard.New(path, o.Log, h.roomFailed)
 	h.startClock()
 	h.begun = h.clock.Now()
 
@@ -126,6 +122,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startInputs(path)
 	h.startProxies(path, bp.Doc.Site.Proxies)
 	h.startWays(deciding, bp)
+	h.startLinks(deciding, bp)
 	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
@@ -149,9 +146,11 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		case <-reload:
 			h.reload(path)
 			h.startWays(deciding, h.seen().bp)
+			h.startLinks(deciding, h.seen().bp)
 		case <-h.again:
 			h.reload(path)
 			h.startWays(deciding, h.seen().bp)
+			h.startLinks(deciding, h.seen().bp)
 		case <-ctx.Done():
 			o.Notify("STOPPING=1")
 			h.log.Info("stopping")
@@ -165,6 +164,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 			case <-time.After(2 * time.Second):
 				h.log.Error("outputs did not end in time")
 			}
+			h.endLinks(h.seen().bp.Rows)
 			h.goodbye()
 			endPath()
 			if left := h.guard.Wait(5 * time.Second); left != nil {

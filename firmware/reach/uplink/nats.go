@@ -52,6 +52,8 @@ const (
 	pingEvery   = 10 * time.Second
 	pingsMissed = 3
 	againAfter  = 2 * time.Second
+	// answerIn is after how long an answer to a letter is given up, whoever waits.
+	answerIn = 2 * time.Minute
 )
 
 // NATS is a link to the hub over NATS. Use NewNATS, then Run.
@@ -68,8 +70,10 @@ type NATS struct {
 type Receipt struct {
 	ID    string       `json:"-"`
 	Class letter.Class `json:"class"`
-	Sum   string       `json:"sum"`
-	At    time.Time    `json:"at"`
+	// Link is the one by which it came first.
+	Link string    `json:"link"`
+	Sum  string    `json:"sum"`
+	At   time.Time `json:"at"`
 }
 
 // Is tells whether the receipt is for this letter, and not for another that had
@@ -183,7 +187,7 @@ func (n *NATS) Run(ctx context.Context) error {
 	}
 	defer nc.Close()
 	defer n.up.Store(nil)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(answerIn))
 	if err != nil {
 		return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
 	}
@@ -213,23 +217,56 @@ func (n *NATS) Up() bool {
 
 // Send brings a letter to the hub; nil says that the hub has it on its disk.
 func (n *NATS) Send(ctx context.Context, id string, class letter.Class, body []byte) error {
-	l := letter.Letter{ID: id, Class: class, Link: n.o.Name, Body: body}
-	if err := l.Check(); err != nil {
-		return err
+	return n.SendAll(ctx, []letter.Letter{{ID: id, Class: class, Body: body}})[0]
+}
+
+// SendAll brings letters to the hub without waiting for each other's answer, and gives for
+// each what Send would.
+func (n *NATS) SendAll(ctx context.Context, all []letter.Letter) []error {
+	errs, answers := make([]error, len(all)), make([]jetstream.PubAckFuture, len(all))
+	js := n.up.Load()
+	for i, l := range all {
+		l.Link = n.o.Name
+		if errs[i] = l.Check(); errs[i] != nil {
+			continue
+		}
+		if js == nil || !(*js).Conn().IsConnected() {
+			errs[i] = down(nil)
+			continue
+		}
+		m := nats.NewMsg(n.o.Station.Up(l.Class))
+		m.Data = l.Body
+		m.Header.Set(letter.HeaderID, l.ID)
+		m.Header.Set(letter.HeaderLink, n.o.Name)
+		m.Header.Set(jetstream.MsgIDHeader, n.o.Station.MessageID(&l))
+		a, err := (*js).PublishMsgAsync(m, jetstream.WithExpectStream(letter.StreamUp), jetstream.WithRetryAttempts(0))
+		if answers[i] = a; err != nil {
+			errs[i] = notKept(err)
+		}
 	}
-	if !n.Up() {
-		return down(nil)
+	for i, a := range answers {
+		if errs[i] != nil {
+			continue
+		}
+		select {
+		case <-a.Ok():
+		case err := <-a.Err():
+			errs[i] = notKept(err)
+		case <-ctx.Done():
+			select {
+			case <-a.Ok():
+			default:
+				errs[i] = notKept(ctx.Err())
+			}
+		}
 	}
-	m := nats.NewMsg(n.o.Station.Up(class))
-	m.Data = body
-	m.Header.Set(letter.HeaderID, id)
-	m.Header.Set(letter.HeaderLink, n.o.Name)
-	m.Header.Set(jetstream.MsgIDHeader, n.o.Station.MessageID(&l))
-	_, err := (*n.up.Load()).PublishMsg(ctx, m, jetstream.WithExpectStream(letter.StreamUp), jetstream.WithRetryAttempts(0))
+	return errs
+}
+
+// notKept says why a letter is not known to be kept.
+func notKept(err error) error {
 	var api *jetstream.APIError
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed):
 		return down(err)
 	case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &api) && api.ErrorCode == jetstream.ErrorCode(10054):

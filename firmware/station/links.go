@@ -1,0 +1,323 @@
+package station
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/courier"
+	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
+)
+
+const (
+	// linksEnd is how long a reload waits for links that it ends.
+	linksEnd = 5 * time.Second
+	// linkAgain is how soon a link that could not be opened is tried again: a secret may be
+	// put there, a disk come back.
+	linkAgain = 15 * time.Second
+	// linksLook is how often the links' states become faults.
+	linksLook = 2 * time.Second
+)
+
+// reports is who this box is to its county: what envelopes and short messages are made with.
+type reports struct {
+	Station letter.Station
+	Number  uint16
+	// Keys seal what goes up; All are those of the epochs that may be in use, newest first.
+	Keys *wire.Keys
+	All  []*wire.Keys
+}
+
+// linkSet is the links of a site, from the goroutine that starts and reloads.
+type linkSet struct {
+	config linksConfig
+	run    *linkRun
+}
+
+type linksConfig struct {
+	county *config.County
+	links  map[string]config.Link
+	rows   *courier.Rules
+}
+
+// linkRun is one run of all links, which ends as one: the courier's outbox lies in the
+// journal, where the next finds it.
+type linkRun struct {
+	h      *House
+	bp     *Blueprint
+	guard  *guard.Guard
+	end    context.CancelFunc
+	county *reports
+	ledger *ledger
+
+	mu       sync.Mutex
+	counters map[[sha256.Size]byte]func() (uint64, error)
+	faulty   map[string]bool // links that are called now
+}
+
+// startLinks starts the links of a site, or leaves those that run where nothing of them
+// changed.
+func (h *House) startLinks(ctx context.Context, bp *Blueprint) {
+	want := linksConfig{bp.Doc.Site.County, bp.Doc.Site.Links, bp.Rows}
+	if h.links.run != nil && reflect.DeepEqual(want, h.links.config) {
+		return
+	}
+	h.endLinks(bp.Rows)
+	h.links.config = want
+	ctx, end := context.WithCancel(ctx)
+	s := &linkRun{h: h, bp: bp, end: end, ledger: newLedger(), counters: map[[sha256.Size]byte]func() (uint64, error){}, faulty: map[string]bool{}}
+	s.guard = guard.New(ctx, h.log, h.roomFailed)
+	h.links.run = s
+	if want.county != nil {
+		s.guard.Go("reach", "links", guard.Restart, s.openAll)
+	}
+}
+
+// endLinks ends the links that run; what is posted meanwhile waits in the journal where rows
+// say that there will be others.
+func (h *House) endLinks(rows *courier.Rules) {
+	h.post.close(rows)
+	s := h.links.run
+	if s == nil {
+		return
+	}
+	s.end()
+	if left := s.guard.Wait(linksEnd); left != nil {
+		h.log.Error("links do not end; others are begun beside them", "running", left)
+	}
+	for name := range s.bp.Doc.Site.Links {
+		h.clearFault("link " + name)
+	}
+	h.clearFault("county")
+	h.links.run = nil
+}
+
+// roomFailed calls a goroutine that failed.
+func (h *House) roomFailed(e guard.Event) {
+	h.noteSoon(func() {
+		h.setFault("room "+e.Owner+"/"+e.Name, phrase.M("station.room_failed", "room", e.Owner+"/"+e.Name, "err", e.Err))
+	})
+}
+
+func (s *linkRun) beside(file string) string { return beside(s.bp.Doc.File, file) }
+
+// openAll opens the links and the courier over them, once the county's secret is there, and
+// then calls what is wrong with them.
+func (s *linkRun) openAll(ctx context.Context) error {
+	tick := time.NewTicker(linkAgain)
+	defer tick.Stop()
+	for s.county == nil {
+		r, err := s.reports()
+		if err == nil {
+			s.county = r
+			s.h.clearFault("county")
+			break
+		}
+		s.h.setFault("county", phrase.M("station.county_failed", "detail", phrase.Of(err)))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	s.h.post.known(s.county)
+	var links []courier.Link
+	for _, name := range slices.Sorted(maps.Keys(s.bp.Doc.Site.Links)) {
+		l := s.bp.Doc.Site.Links[name]
+		if !overIP(l) {
+			continue
+		}
+		links = append(links, s.late(name, func() (courier.Link, error) {
+			if l.Kind == kindNATS {
+				return s.openNATS(name, l)
+			}
+			return s.openDatagrams(name, l)
+		}))
+	}
+	if len(links) > 0 {
+		o := courier.Opts{Guard: s.guard, Clock: s.h.clock, Keep: s.h.journal, Rules: s.bp.Rows, Links: links, Log: s.h.log, Arrived: s.h.post.arrive}
+		if err := s.h.post.open(o); err != nil {
+			return err
+		}
+	} else {
+		s.h.post.close(nil)
+	}
+	look := time.NewTicker(linksLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+			s.look()
+		}
+	}
+}
+
+// reports makes what seals this box's messages. The epoch may be ahead of the file's: the
+// county rolls its keys over by the links themselves.
+func (s *linkRun) reports() (*reports, error) {
+	site := s.bp.Doc.Site
+	root, err := readKey(s.beside(site.County.Root))
+	if err != nil {
+		return nil, err
+	}
+	r := &reports{Station: countyName(site), Number: uint16(site.County.Number)}
+	epoch := uint32(max(1, site.County.Epoch))
+	for _, e := range []uint32{epoch + 1, epoch, epoch - 1} {
+		if e == 0 {
+			continue
+		}
+		k, err := wire.NewKeys(root, string(r.Station), e)
+		if err != nil {
+			return nil, err
+		}
+		if r.All = append(r.All, k); e == epoch {
+			r.Keys = k
+		}
+	}
+	return r, nil
+}
+
+// look makes faults of links that are down or may not send though they were meant to.
+func (s *linkRun) look() {
+	st, ok := s.h.post.status()
+	if !ok {
+		return
+	}
+	for _, l := range st.Links {
+		thing := "link " + l.Link
+		var why phrase.Message
+		switch {
+		case l.State == courier.Down:
+			why = phrase.M("station.link_down", "link", l.Link, "why", l.State.Say(l.Why))
+		case l.State == courier.Off && !l.Why.IsZero() && l.Why.Code != receiveOnly:
+			why = phrase.M("station.link_off", "link", l.Link, "why", l.Why)
+		}
+		if why.IsZero() {
+			if s.faulty[thing] {
+				delete(s.faulty, thing)
+				s.h.clearFault(thing)
+			}
+			continue
+		}
+		s.faulty[thing] = true
+		s.h.setFault(thing, why)
+	}
+	thing := "outbox kept"
+	switch {
+	case !st.Kept && !st.Why.IsZero():
+		s.faulty[thing] = true
+		s.h.setFault(thing, st.Why)
+	case s.faulty[thing]:
+		delete(s.faulty, thing)
+		s.h.clearFault(thing)
+	}
+}
+
+// receiveOnly is why a terminal without an approval does not send: a note, and no fault.
+const receiveOnly = "station.link_receive_only"
+
+// lateLink is a link that is opened when it can be: its secret is there, and the journal
+// knows which counters were used.
+type lateLink struct {
+	name string
+	acks chan []courier.Ack
+	link atomic.Pointer[courier.Link]
+	why  atomic.Pointer[phrase.Message]
+}
+
+// late opens a link as soon as it can be, and again and again until then.
+func (s *linkRun) late(name string, open func() (courier.Link, error)) *lateLink {
+	x := &lateLink{name: name, acks: make(chan []courier.Ack, 64)}
+	opening := phrase.M("station.link_opening")
+	x.why.Store(&opening)
+	s.guard.Go("reach", "link "+name+" opening", guard.Restart, func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.h.journal.Loaded():
+		}
+		tick := time.NewTicker(linkAgain)
+		defer tick.Stop()
+		for x.link.Load() == nil {
+			link, err := courier.Link(nil), error(nil)
+			if ok, why := s.h.journal.State(); !ok { // what was used of counters is not known
+				err = &phrase.Error{Message: why}
+			} else {
+				s.mu.Lock()
+				link, err = open()
+				s.mu.Unlock()
+			}
+			if err == nil {
+				x.link.Store(&link)
+				break
+			}
+			why := phrase.M("station.link_unopened", "detail", phrase.Of(err))
+			x.why.Store(&why)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+			}
+		}
+		for from := (*x.link.Load()).Acks(); ; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case a := <-from:
+				select {
+				case x.acks <- a:
+				case <-ctx.Done():
+				}
+			}
+		}
+	})
+	return x
+}
+
+// Name is courier.Link.
+func (x *lateLink) Name() string { return x.name }
+
+// Limits is courier.Link.
+func (x *lateLink) Limits() courier.Limits {
+	if l := x.link.Load(); l != nil {
+		return (*l).Limits()
+	}
+	return courier.Limits{Why: *x.why.Load()}
+}
+
+// Acks is courier.Link.
+func (x *lateLink) Acks() <-chan []courier.Ack { return x.acks }
+
+// Send is courier.Link.
+func (x *lateLink) Send(ctx context.Context, p courier.Parcel) error {
+	if l := x.link.Load(); l != nil {
+		return (*l).Send(ctx, p)
+	}
+	return &courier.Fault{Kind: courier.FaultGone, Err: fmt.Errorf("the link %s is not open", x.name)}
+}
+
+// Probe is courier.Prober.
+func (x *lateLink) Probe(ctx context.Context) error {
+	l := x.link.Load()
+	if l == nil {
+		return fmt.Errorf("the link %s is not open", x.name)
+	}
+	if p, can := (*l).(courier.Prober); can {
+		return p.Probe(ctx)
+	}
+	return nil
+}
+
+var _ courier.Prober = (*lateLink)(nil)
