@@ -167,7 +167,7 @@ type post struct {
 	mu      sync.Mutex
 	courier *courier.Courier
 	rules   *courier.Rules // of a county that has no courier just now, while links change
-	held    int // of it, since
+	held    int            // of it, since
 	refused bool
 	reports *reports
 
