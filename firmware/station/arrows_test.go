@@ -72,6 +72,7 @@ var arrows = map[string][]string{
 	"firmware/reach/courier":          {"firmware/keep/journal", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/reach/courier/world":    {"firmware/reach/courier", "firmware/keep/journal", "firmware/clock"},
 	"firmware/reach/narrow":           {"drivers", "firmware/reach/wire", "firmware/reach/courier", "firmware/clock", "firmware/phrase"},
+	"firmware/reach/rollcall":         {"firmware/point", "firmware/phrase"},
 	"firmware/reach/uplink":           {"firmware/reach/letter", "firmware/phrase"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
