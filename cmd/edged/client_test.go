@@ -35,6 +35,7 @@ type clientLine struct {
 	Raise   RaiseCmd   `cmd:""`
 	Set     SetCmd     `cmd:""`
 	Journal JournalCmd `cmd:""`
+	Key     KeyCmd     `cmd:""`
 	Version VersionCmd `cmd:""`
 }
 
@@ -147,6 +148,24 @@ func TestReadFollowPrintsOneJSONLineAReading(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("an interrupt is no error: %v", err)
+	}
+}
+
+func TestTheBoxesKeyIsGivenForOthersToPin(t *testing.T) {
+	path, end := startBox(t, apitest.New(apitest.Calm))
+	defer end()
+	var out bytes.Buffer
+	if err := edged(t, t.Context(), &out, "key", "--socket", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"330483105203", "17", "5a234bba976977b2912b4a0dc4e337fd", "-----BEGIN PUBLIC KEY-----\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	if err := edged(t, t.Context(), &out, "key", "--pem", "--socket", path); err != nil || !strings.HasPrefix(out.String(), "-----BEGIN PUBLIC KEY-----\n") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }
 

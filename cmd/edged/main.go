@@ -28,6 +28,7 @@ type cli struct {
 	Alert   AlertCmd   `cmd:"" help:"上级预警：核验、签名、上报 · Warnings from outside: check, sign, hand in"`
 	Command CommandCmd `cmd:"" help:"签名指令：签发、复核、上报 · Signed commands: sign, release, hand in"`
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
+	Key     KeyCmd     `cmd:"" help:"查看本机的站号和公钥 · Show this box's names and public key"`
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
 	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
 	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`

@@ -13,6 +13,7 @@ import (
 
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/api"
 	"tocsin/firmware/trust"
 )
 
@@ -76,6 +77,20 @@ func openKey(file string) (*trust.PrivateKey, error) {
 		return nil, err
 	}
 	return key, renameio.WriteFile(file, text, 0o600)
+}
+
+// Identity says who this box is to others.
+func (h *House) Identity() api.Identity {
+	site := h.seen().bp.Doc.Site
+	out := api.Identity{Station: string(countyName(site)), Number: ownNumber(site)}
+	if id := h.identity.Load(); id != nil {
+		key, err := trust.IDOf(id.key.Public())
+		pem, err2 := trust.PublicPEM(id.key.Public())
+		if err == nil && err2 == nil {
+			out.Key, out.PEM = string(key), string(pem)
+		}
+	}
+	return out
 }
 
 // signer gives the box's key once it is there; at most wait for it.

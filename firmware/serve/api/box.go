@@ -16,6 +16,8 @@ import (
 type Box interface {
 	// Status gives the box at a glance.
 	Status() Status
+	// Identity gives who it is to others.
+	Identity() Identity
 	// Readings gives the latest reading of each point, in the site's order.
 	Readings() []Reading
 	// Lines gives the counters of each line and unit.

@@ -91,6 +91,7 @@ func (s *Server) register() {
 		return x
 	})
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
+	s.registerIdentity()
 	s.registerHistory()
 	s.registerFrames()
 	s.registerSetpoints()
