@@ -1,0 +1,249 @@
+package narrow
+
+import (
+	"context"
+
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/firmware/reach/wire"
+)
+
+func TestWhatCannotBeKeptIsNotActedUponAndComesAgain(t *testing.T) {
+	k, d := keys(t, 1, 1), newDisk()
+	station, hub := end(t, wire.Up, k, d), end(t, wire.Down, k, newDisk())
+	for _, p := range []Part{part("c", wire.Command, wire.ItemCommand, 20), part("t", wire.Telemetry, wire.ItemTime, 7)} {
+		f := pack(t, hub, 78, p)[0]
+		d.bad = true
+		if r, err := station.Hear(t.Context(), f.Bytes, hubCard, 0); err == nil || len(r.Heard) > 0 {
+			t.Fatalf("acted upon without a disk: %+v", r)
+		}
+		d.bad = false
+		if r := hear(t, station, hubCard, f); len(r.Heard) != 1 || r.Heard[0].Unkept {
+			t.Errorf("it did not come again: %+v", r)
+		}
+	}
+}
+
+func TestAFreshSignedRedIsGivenThoughTheDiskIsDeadAndNothingElseWithIt(t *testing.T) {
+	k, d := keys(t, 1, 1), newDisk()
+	station, hub := end(t, wire.Up, k, d), end(t, wire.Down, k, newDisk())
+	f := pack(t, hub, 200, part("w", wire.Warning, wire.ItemWarning, 78), part("t", wire.Warning, wire.ItemTime, 7))[0]
+	d.bad = true
+	r := hear(t, station, hubCard, f)
+	if len(r.Heard) != 1 || !r.Heard[0].Unkept || len(r.Heard[0].Items) != 1 || r.Heard[0].Items[0].Type != wire.ItemWarning {
+		t.Fatalf("%+v", r)
+	}
+	if again, err := station.Hear(t.Context(), f.Bytes, hubCard, 0); !wire.Replayed(err) || len(again.Heard) > 0 {
+		t.Error("it sounds twice in one life")
+	}
+	// After a power cut it may come again: nothing says that it was heard.
+	if r := hear(t, end(t, wire.Up, k, d.copy()), hubCard, f); len(r.Heard) != 1 {
+		t.Error("it was lost")
+	}
+}
+
+// stuck is a disk that answers nothing.
+type stuck struct{ *disk }
+
+func (s stuck) Put(ctx context.Context, _ string, _ []byte) error { <-ctx.Done(); return ctx.Err() }
+
+func TestAStuckDiskHoldsUpARedForAMomentOnly(t *testing.T) {
+	k := keys(t, 1, 1)
+	hub := end(t, wire.Down, k, newDisk())
+	station := end(t, wire.Up, k, stuck{newDisk()}, func(o *Opts) { o.Patience = 20 * time.Millisecond })
+	begun := time.Now()
+	if r := hear(t, station, hubCard, pack(t, hub, 100, part("w", wire.Warning, wire.ItemWarning, 78))[0]); len(r.Heard) != 1 {
+		t.Error("it was not given")
+	}
+	if d := time.Since(begun); d > 2*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+func TestWithADeadDiskCountersGoOnAsLongAsTheyAreReserved(t *testing.T) {
+	d := newDisk()
+	station := end(t, wire.Up, keys(t, 1, 1), d)
+	pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))
+	d.bad = true
+	sent := 1
+	for ; sent < 3000; sent++ {
+		if _, err := station.Pack(t.Context(), 78, []Part{part("a", wire.Alarm, wire.ItemAlarm, 20)}); err != nil {
+			break
+		}
+	}
+	if sent != wire.CounterBlock {
+		t.Errorf("%d messages went out of the %d that were reserved", sent, wire.CounterBlock)
+	}
+}
+
+func TestEndsOfOnePairNeverUseACounterTwiceWhateverTheLink(t *testing.T) {
+	for name, shared := range map[string]bool{"shared": true, "each its own, one disk": false} {
+		k, d := keys(t, 1, 1), newDisk()
+		c := NewCounters(d)
+		ends := map[string]*End{}
+		for _, link := range []string{"beidou", "mesh"} {
+			ends[link] = end(t, wire.Down, k, d, func(o *Opts) {
+				o.Link = link
+				if shared {
+					o.Counters = c
+				}
+			})
+		}
+		open := wire.Receiver{Keys: k, Direction: wire.Down, Window: &wire.Window{}, Hidden: wire.HideCommands}
+		used := map[uint64]bool{}
+		for i := range 4000 {
+			link := []string{"beidou", "mesh"}[i%2]
+			f := pack(t, ends[link], 78, part("c", wire.Command, wire.ItemCommand, 20))[0]
+			m, err := open.Open(f.Bytes, hubCard)
+			if m.Counter == 0 || used[m.Counter] {
+				t.Fatalf("%s: %d was used twice (%v)", name, m.Counter, err)
+			}
+			used[m.Counter] = true
+			open.Window = &wire.Window{}
+			open.Window.Take(max(1, m.Counter-1))
+		}
+	}
+}
+
+func TestWhatIsKeptAndCannotBeReadIsNoBeginningAtZero(t *testing.T) {
+	k, d := keys(t, 1, 1), newDisk()
+	station, hub := end(t, wire.Up, k, d), end(t, wire.Down, k, newDisk())
+	pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))
+	hear(t, station, hubCard, pack(t, hub, 78, part("c", wire.Command, wire.ItemCommand, 20))[0])
+	if len(d.kept) != 2 {
+		t.Fatalf("%v", d.kept)
+	}
+	for key := range d.kept {
+		for _, bad := range []string{"", "x", "-1", `{"version":2,"highest":5}`, strings.Repeat("9", 40)} {
+			c := d.copy()
+			c.kept[key] = []byte(bad)
+			_, err := New(Opts{Link: "beidou", Direction: wire.Up, Keys: k, Self: stationCard, Peer: hubCard, Keep: c})
+			if err == nil {
+				t.Errorf("%s = %q begins at zero", key, bad)
+			}
+		}
+	}
+}
+
+func TestAHubThatLostItsDiskHearsItsStationsAgain(t *testing.T) {
+	k, d := keys(t, 1, 1), newDisk()
+	d.kept["narrow/"+k[0].Pair+"/up/sent"] = []byte("21000000") // twenty years, two a minute
+	station := end(t, wire.Up, k, d)
+	hub := end(t, wire.Down, k, newDisk())
+	if r := hear(t, hub, stationCard, pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]); len(r.Heard) != 1 {
+		t.Error("it does not")
+	}
+}
+
+func TestOnlyThePeerIsHeard(t *testing.T) {
+	station, hub := pair(t)
+	f := pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]
+	for name, from := range map[string]string{"another card": "4207734", "the hub's own": hubCard} {
+		if _, err := hub.Hear(t.Context(), f.Bytes, from, 0); err == nil {
+			t.Errorf("%s is heard", name)
+		}
+	}
+	// What went to the one cannot be sent back to the other as its own.
+	if _, err := station.Hear(t.Context(), f.Bytes, hubCard, 0); err == nil {
+		t.Error("its own message is heard")
+	}
+	if _, err := hub.Hear(t.Context(), f.Bytes, "", 0); err != nil {
+		t.Error("a link that names nobody:", err)
+	}
+}
+
+func TestKeysRollOverWhoeverHasTheNewOnesFirst(t *testing.T) {
+	old, both := keys(t, 1, 1), keys(t, 1, 2, 1)
+	talk := func(from, to *End, card string) bool {
+		ok := false
+		for i := range 20 {
+			if r, err := to.Hear(t.Context(), pack(t, from, 78, part(fmt.Sprint(i), wire.Alarm, wire.ItemAlarm, 10))[0].Bytes, card, 0); err == nil && len(r.Heard) == 1 {
+				ok = true
+			}
+		}
+		return ok
+	}
+	for name, c := range map[string]struct{ station, hub []*wire.Keys }{
+		"old": {old, old}, "hub first": {old, both}, "station first": {both, old}, "both": {both, both}, "hub has only the new": {both, both[:1]}, "station has only the new": {both[:1], both},
+	} {
+		station, hub := end(t, wire.Up, c.station, newDisk()), end(t, wire.Down, c.hub, newDisk())
+		for range 2 {
+			if !talk(station, hub, stationCard) || !talk(hub, station, hubCard) {
+				t.Errorf("%s: they do not hear each other", name)
+			}
+		}
+		if name == "both" && (station.proven != 0 || hub.proven != 0) {
+			t.Error("both have the new keys and do not use them")
+		}
+		// In a settled state none is lost.
+		for range 20 {
+			hear(t, hub, stationCard, pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 10))[0])
+			hear(t, station, hubCard, pack(t, hub, 78, part("a", wire.Command, wire.ItemCommand, 10))[0])
+		}
+	}
+	if _, err := New(Opts{Link: "x", Direction: wire.Up, Keys: append(keys(t, 1, 1), keys(t, 2, 1)...), Self: "1", Peer: "2", Keep: newDisk()}); err == nil {
+		t.Error("keys of two pairs")
+	}
+}
+
+func TestCommandsGoHiddenAndOnlyWithTheirOwnClass(t *testing.T) {
+	_, hub := pair(t)
+	frames := pack(t, hub, 200, part("w", wire.Warning, wire.ItemText, 20), part("c", wire.Command, wire.ItemCommand, 20), part("r", wire.Receipt, wire.ItemReceipts, 20), part("c", wire.Command, wire.ItemCommand, 20))
+	if len(frames) != 2 || fmt.Sprint(frames[0].IDs, frames[1].IDs) != "[w r] [c c]" {
+		t.Fatalf("%+v", frames)
+	}
+	if strings.Contains(string(frames[1].Bytes), "ccccc") || !strings.Contains(string(frames[0].Bytes), "wwwww") {
+		t.Error("commands go in the clear, or others hidden")
+	}
+}
+
+func TestAcknowledgementsReachBackAndRideAlong(t *testing.T) {
+	station, hub := pair(t)
+	for i := range 50 {
+		f := pack(t, station, 78, part(fmt.Sprint(i), wire.Alarm, wire.ItemAlarm, 50))[0]
+		hub.Kept(hear(t, hub, stationCard, f).Heard[0].Counter)
+		if i%10 == 9 && i < 49 {
+			if _, ok, err := hub.Acks(t.Context(), 78); !ok || err != nil {
+				t.Fatal(ok, err)
+			} // and it is lost
+		}
+	}
+	down := pack(t, hub, 78, part("c", wire.Command, wire.ItemCommand, 45))
+	if r := hear(t, station, hubCard, down[0]); len(r.Acked) != 33 || hub.AckDue() != 0 {
+		t.Errorf("%d acknowledged: those of before are not in it", len(r.Acked))
+	}
+	if full := pack(t, hub, 78, part("c", wire.Command, wire.ItemCommand, 66)); len(full) != 1 {
+		t.Error("there was no room")
+	}
+}
+
+func TestWhatWasNotKeptIsNotAcknowledgedWhenItComesAgain(t *testing.T) {
+	station, hub := pair(t)
+	f := pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 50))[0]
+	hear(t, hub, stationCard, f)
+	if _, err := hub.Hear(t.Context(), f.Bytes, stationCard, 0); !wire.Replayed(err) || hub.AckDue() != 0 {
+		t.Error(err, hub.AckDue())
+	}
+	if _, ok, err := hub.Acks(t.Context(), 78); ok || err != nil {
+		t.Error(ok, err)
+	}
+}
+
+func TestAMessageThatCannotBeReadIsRefusedAndGoesOn(t *testing.T) {
+	k := keys(t, 1, 1)
+	hub := end(t, wire.Down, k, newDisk())
+	n := wire.NewCounter(0, func(uint64) error { return nil })
+	s := wire.Sender{Keys: k[0], Direction: wire.Up, Counter: n, Hidden: wire.HideCommands}
+	for _, m := range []wire.Message{{Class: wire.Alarm, Content: []byte{0}}, {Class: wire.Alarm, Kind: wire.Fragment, Content: []byte{1}}, {Class: wire.Alarm, Kind: wire.AckOnly, Content: []byte{1}}, {Class: wire.Alarm}} {
+		b, err := s.Seal(m, stationCard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := hub.Hear(t.Context(), b, stationCard, 0); len(r.Heard)+len(r.Acked)+len(r.Send) > 0 || err == nil && m.Content != nil {
+			t.Errorf("%+v gives %+v, %v", m, r, err)
+		}
+	}
+}
