@@ -88,7 +88,8 @@ var arrows = map[string][]string{
 	"cmd/hubd/post":    {"cmd/hubd/engine", "cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},
 	"cmd/hubd/logbook": {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust", "firmware/trust/xmldsig"},
 	"cmd/hubd/gateway": {"cmd/hubd/hubfile", "firmware/guard", "firmware/phrase", "firmware/reach/letter"},
-	"cmd/hubd/console": {"cmd/hubd/hubfile", "cmd/hubd/post", "configs", "firmware/decide/alert", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter"},
+	"cmd/hubd/issue":   {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/phrase", "firmware/reach/wire", "firmware/trust"},
+	"cmd/hubd/console": {"cmd/hubd/hubfile", "cmd/hubd/issue", "cmd/hubd/logbook", "cmd/hubd/post", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire"},
 	"cmd/makeclips":    {"firmware/sound/speech"},
 	"cmd/village":      {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's

@@ -67,6 +67,7 @@ func (c *Console) server(h http.Handler) *http.Server {
 func (c *Console) RunDesk(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/alert", c.dispatch)
+	mux.HandleFunc("POST /v1/short", c.short)
 	s := c.server(mux)
 	s.ConnContext = callerOf
 	return serve(ctx, s, c.desk)

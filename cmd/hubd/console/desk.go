@@ -15,11 +15,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tocsin/cmd/hubd/issue"
+	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
-	"tocsin/configs"
 	"tocsin/firmware/decide/alert"
+	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/trust/xmldsig"
 )
 
@@ -35,6 +38,8 @@ type Answer struct {
 	About  string           `json:"about"`
 	Sent   []letter.Station `json:"sent"`
 	Failed []letter.Station `json:"failed,omitempty"`
+	// Ways tell what goes by which link, and what cannot.
+	Ways []phrase.Message `json:"ways,omitempty"`
 	// Odd are findings that do not stop it, Error what did.
 	Odd   []phrase.Message `json:"odd,omitempty"`
 	Error phrase.Message   `json:"error,omitzero"`
@@ -45,31 +50,27 @@ const alertMost = letter.BodyMost
 
 // Alert reads an alert as the stations will, and gives the letter that carries its
 // very bytes.
-func Alert(raw []byte) (l letter.Letter, about string, odd []phrase.Message, err error) {
-	tables, err := alert.LoadTables(configs.FS)
-	if err != nil {
-		return l, "", nil, err
-	}
+func Alert(raw []byte, tables *alert.Tables) (l letter.Letter, about string, names []wire.About, odd []phrase.Message, err error) {
 	a, findings := alert.Parse(raw, tables)
 	for _, f := range findings {
 		if f.Fatal {
-			return l, "", nil, &phrase.Error{Message: phrase.M("hubd.alert_form", "path", f.Path, "what", f.What)}
+			return l, "", nil, nil, &phrase.Error{Message: phrase.M("hubd.alert_form", "path", f.Path, "what", f.What)}
 		}
 		odd = append(odd, phrase.M("hubd.alert_odd", "path", f.Path, "what", f.What))
 	}
 	doc, err := xmldsig.Parse(raw, xmldsig.DefaultLimits)
 	if err != nil {
-		return l, "", nil, err
+		return l, "", nil, nil, err
 	}
 	if a == nil || doc.Signatures() == 0 {
-		return l, "", nil, phrase.E("hubd.alert_unsigned")
+		return l, "", nil, nil, phrase.E("hubd.alert_unsigned")
 	}
 	about = a.Identifier
 	if in := a.Info("zh-CN"); in != nil && in.Headline != "" {
 		about = in.Headline
 	}
 	d := sha256.Sum256(raw)
-	return letter.Letter{ID: "a-" + hex.EncodeToString(d[:12]), Class: letter.Warning, Body: raw}, about, odd, nil
+	return letter.Letter{ID: "a-" + hex.EncodeToString(d[:12]), Class: letter.Warning, Body: raw}, about, []wire.About{wire.AboutAlert(a.Ref().Key())}, odd, nil
 }
 
 // dispatch handles POST /v1/alert?to=AREA.
@@ -79,25 +80,53 @@ func (c *Console) dispatch(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, phrase.E("hubd.alert_large", "most", alertMost))
 		return
 	}
-	l, about, odd, err := Alert(raw)
+	l, about, names, odd, err := Alert(raw, c.file.Warnings.CAP)
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err)
 		return
 	}
+	c.give(w, r, post.Dispatch{Letter: l, About: about, Names: logbook.WriteNames(names)}, odd)
+}
+
+// short handles POST /v1/short?to=AREA&with=ID: 78 bytes that say the same as the letter ID.
+func (c *Console) short(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, compact.Size))
+	if err == nil && !compact.Is(raw) {
+		err = phrase.E("compact.length", "bytes", len(raw), "want", compact.Size)
+	}
+	var n issue.Named
+	if err == nil {
+		n, err = issue.NamesOf(c.file, raw, c.now())
+	}
+	with := r.URL.Query().Get("with")
+	if err == nil && with != "" && !letter.IsID(with) {
+		err = phrase.E("letter.id", "id", "", "most", letter.IDMost)
+	}
+	if err != nil {
+		refuse(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	d := sha256.Sum256(raw)
+	l := letter.Letter{ID: "c-" + hex.EncodeToString(d[:12]), Class: letter.Warning, Body: raw}
+	c.give(w, r, post.Dispatch{Letter: l, About: n.About, Names: logbook.WriteNames(n.Names), With: with}, nil)
+}
+
+// give hands a letter to the stations of an area.
+func (c *Console) give(w http.ResponseWriter, r *http.Request, d post.Dispatch, odd []phrase.Message) {
 	to, err := c.file.Match(r.URL.Query().Get("to"))
 	if err != nil {
 		refuse(w, http.StatusNotFound, err)
 		return
 	}
-	by := caller(r.Context())
-	failed, err := c.office.Send(r.Context(), post.Dispatch{Letter: l, About: about, By: by, To: to})
-	a := Answer{ID: l.ID, About: about, Odd: odd, Failed: failed}
+	d.By, d.To = caller(r.Context()), to
+	failed, err := c.office.Send(r.Context(), d)
+	a := Answer{ID: d.Letter.ID, About: d.About, Odd: odd, Failed: failed, Ways: c.ways(d.Letter.Body, to)}
 	for _, s := range to {
 		if !contains(failed, s) {
 			a.Sent = append(a.Sent, s)
 		}
 	}
-	c.log.Info("an alert was sent down", "id", l.ID, "by", by, "to", r.URL.Query().Get("to"), "stations", len(a.Sent), "failed", len(failed))
+	c.log.Info("an alert was sent down", "id", d.Letter.ID, "by", d.By, "to", r.URL.Query().Get("to"), "stations", len(a.Sent), "failed", len(failed))
 	status := http.StatusOK
 	if err != nil {
 		a.Error, status = phrase.Of(err), http.StatusBadGateway

@@ -1,0 +1,51 @@
+package console
+
+import (
+	"tocsin/firmware/decide/alert/compact"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
+)
+
+// ways tells by which links a letter goes to how many of the stations, and by which it cannot.
+func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) {
+	nats, sealed := 0, 0
+	for _, s := range to {
+		if st := c.file.Stations[string(s)]; st.NKey != "" || st.Token != "" {
+			nats++
+		}
+		if c.file.Stations[string(s)].Key != nil {
+			sealed++
+		}
+	}
+	if nats > 0 || len(c.file.NATS.Servers) > 0 {
+		all = append(all, phrase.M("hubd.way_nats", "count", max(nats, len(to)*min(len(c.file.NATS.Servers), 1))))
+	}
+	for _, d := range c.file.Datagrams {
+		switch {
+		case sealed == 0:
+		case len(body)+letter.IDMost+2+letter.Overhead > letter.DatagramMost:
+			all = append(all, phrase.M("hubd.way_datagrams_large", "link", d.Name))
+		default:
+			all = append(all, phrase.M("hubd.way_datagrams", "link", d.Name, "count", sealed))
+		}
+	}
+	for _, t := range c.file.Terminals {
+		there := 0
+		for _, s := range to {
+			if c.file.Stations[string(s)].Addresses[t.Name] != "" {
+				there++
+			}
+		}
+		switch {
+		case !compact.Is(body):
+			all = append(all, phrase.M("hubd.way_narrow_full", "link", t.Name))
+		case t.Transmit == nil:
+			all = append(all, phrase.M("hubd.way_narrow_mute", "link", t.Name))
+		case there == 0:
+			all = append(all, phrase.M("hubd.way_narrow_nobody", "link", t.Name))
+		default:
+			all = append(all, phrase.M("hubd.way_narrow", "link", t.Name, "count", there))
+		}
+	}
+	return all
+}
