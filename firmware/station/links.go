@@ -16,6 +16,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/narrow"
 	"tocsin/firmware/reach/wire"
 )
 
@@ -57,10 +58,11 @@ type linkRun struct {
 	bp     *Blueprint
 	guard  *guard.Guard
 	end    context.CancelFunc
-	county *reports
 	ledger *ledger
 
 	mu       sync.Mutex
+	county   *reports
+	narrow   *narrow.Counters
 	counters map[[sha256.Size]byte]func() (uint64, error)
 	faulty   map[string]bool // links that are called now
 }
@@ -78,9 +80,7 @@ func (h *House) startLinks(ctx context.Context, bp *Blueprint) {
 	s := &linkRun{h: h, bp: bp, end: end, ledger: newLedger(), counters: map[[sha256.Size]byte]func() (uint64, error){}, faulty: map[string]bool{}}
 	s.guard = guard.New(ctx, h.log, h.roomFailed)
 	h.links.run = s
-	if want.county != nil {
-		s.guard.Go("reach", "links", guard.Restart, s.openAll)
-	}
+	s.guard.Go("reach", "links", guard.Once, s.openAll)
 }
 
 // endLinks ends the links that run; what is posted meanwhile waits in the journal where rows
@@ -96,7 +96,9 @@ func (h *House) endLinks(rows *courier.Rules) {
 		h.log.Error("links do not end; others are begun beside them", "running", left)
 	}
 	for name := range s.bp.Doc.Site.Links {
-		h.clearFault("link " + name)
+		for _, of := range []string{"link ", "terminal ", "sealed "} {
+			h.clearFault(of + name)
+		}
 	}
 	h.clearFault("county")
 	h.links.run = nil
@@ -111,38 +113,25 @@ func (h *House) roomFailed(e guard.Event) {
 
 func (s *linkRun) beside(file string) string { return beside(s.bp.Doc.File, file) }
 
-// openAll opens the links and the courier over them, once the county's secret is there, and
-// then calls what is wrong with them.
+// openAll opens the links and the courier over them, and calls what is wrong with them.
 func (s *linkRun) openAll(ctx context.Context) error {
-	tick := time.NewTicker(linkAgain)
-	defer tick.Stop()
-	for s.county == nil {
-		r, err := s.reports()
-		if err == nil {
-			s.county = r
-			s.h.clearFault("county")
-			break
-		}
-		s.h.setFault("county", phrase.M("station.county_failed", "detail", phrase.Of(err)))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	s.h.post.known(s.county)
 	var links []courier.Link
 	for _, name := range slices.Sorted(maps.Keys(s.bp.Doc.Site.Links)) {
 		l := s.bp.Doc.Site.Links[name]
-		if !overIP(l) {
-			continue
-		}
-		links = append(links, s.late(name, func() (courier.Link, error) {
-			if l.Kind == kindNATS {
-				return s.openNATS(name, l)
+		var late *lateLink
+		if s.bp.Rows != nil {
+			if r, ok := s.bp.Rows.Links[name]; ok && r.Wide == overIP(l) && (overIP(l) || overSealed(l)) {
+				late = newLate(name)
+				links = append(links, late)
+				s.guard.Go("reach", "link "+name+" receipts of", guard.Restart, late.forward)
 			}
-			return s.openDatagrams(name, l)
-		}))
+		}
+		switch {
+		case !overIP(l):
+			s.guard.Go("reach", "link "+name, guard.Restart, s.listener(name, l, late))
+		case late != nil:
+			s.guard.Go("reach", "link "+name+" opening", guard.Restart, func(ctx context.Context) error { return s.openIP(ctx, name, l, late) })
+		}
 	}
 	if len(links) > 0 {
 		o := courier.Opts{Guard: s.guard, Clock: s.h.clock, Keep: s.h.journal, Rules: s.bp.Rows, Links: links, Log: s.h.log, Arrived: s.h.post.arrive}
@@ -154,7 +143,12 @@ func (s *linkRun) openAll(ctx context.Context) error {
 	}
 	look := time.NewTicker(linksLook)
 	defer look.Stop()
+	var again time.Time
 	for {
+		if s.bp.Doc.Site.County != nil && s.as() == nil && !time.Now().Before(again) {
+			s.introduce()
+			again = time.Now().Add(linkAgain)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -162,6 +156,39 @@ func (s *linkRun) openAll(ctx context.Context) error {
 			s.look()
 		}
 	}
+}
+
+// introduce reads the secret that box and county share.
+func (s *linkRun) introduce() {
+	r, err := s.reports()
+	if err != nil {
+		s.h.setFault("county", phrase.M("station.county_failed", "detail", phrase.Of(err)))
+		return
+	}
+	s.h.clearFault("county")
+	s.mu.Lock()
+	s.county = r
+	s.mu.Unlock()
+	s.h.post.known(r)
+}
+
+// as gives who this box is to its county; nil before its secret was read.
+func (s *linkRun) as() *reports {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.county
+}
+
+// ready tells whether the secret was read and the journal knows which counters were used:
+// before, none may be.
+func (s *linkRun) ready() bool {
+	select {
+	case <-s.h.journal.Loaded():
+	default:
+		return false
+	}
+	ok, _ := s.h.journal.State()
+	return ok && s.as() != nil
 }
 
 // reports makes what seals this box's messages. The epoch may be ahead of the file's: the
@@ -201,7 +228,7 @@ func (s *linkRun) look() {
 		switch {
 		case l.State == courier.Down:
 			why = phrase.M("station.link_down", "link", l.Link, "why", l.State.Say(l.Why))
-		case l.State == courier.Off && !l.Why.IsZero() && l.Why.Code != receiveOnly:
+		case l.State == courier.Off && l.For > offFor && !slices.Contains(noFault, l.Why.Code):
 			why = phrase.M("station.link_off", "link", l.Link, "why", l.Why)
 		}
 		if why.IsZero() {
@@ -225,65 +252,88 @@ func (s *linkRun) look() {
 	}
 }
 
-// receiveOnly is why a terminal without an approval does not send: a note, and no fault.
-const receiveOnly = "station.link_receive_only"
+// noFault are reasons not to send that are as they should be, or are called elsewhere: a
+// terminal without an approval only listens, and one that does not speak is deaf.
+var noFault = []string{"narrow.bar_receive_only", "narrow.bar_starting"}
+
+// offFor is how long a link may be off before that is called: it is opened, its card read.
+const offFor = 20 * time.Second
 
 // lateLink is a link that is opened when it can be: its secret is there, and the journal
 // knows which counters were used.
 type lateLink struct {
-	name string
-	acks chan []courier.Ack
-	link atomic.Pointer[courier.Link]
-	why  atomic.Pointer[phrase.Message]
+	name  string
+	acks  chan []courier.Ack
+	ready chan struct{}
+	link  atomic.Pointer[courier.Link]
+	why   atomic.Pointer[phrase.Message]
 }
 
-// late opens a link as soon as it can be, and again and again until then.
-func (s *linkRun) late(name string, open func() (courier.Link, error)) *lateLink {
-	x := &lateLink{name: name, acks: make(chan []courier.Ack, 64)}
-	opening := phrase.M("station.link_opening")
-	x.why.Store(&opening)
-	s.guard.Go("reach", "link "+name+" opening", guard.Restart, func(ctx context.Context) error {
+func newLate(name string) *lateLink {
+	x := &lateLink{name: name, acks: make(chan []courier.Ack, 64), ready: make(chan struct{})}
+	why := phrase.M("station.link_opening")
+	x.why.Store(&why)
+	return x
+}
+
+// set tells the link once it is open.
+func (x *lateLink) set(l courier.Link) {
+	if x.link.CompareAndSwap(nil, &l) {
+		close(x.ready)
+		return
+	}
+	x.link.Store(&l)
+}
+
+// forward hands on the receipts of the link that is open.
+func (x *lateLink) forward(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-x.ready:
+	}
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.h.journal.Loaded():
+		case a := <-(*x.link.Load()).Acks():
+			select {
+			case x.acks <- a:
+			case <-ctx.Done():
+			}
 		}
-		tick := time.NewTicker(linkAgain)
-		defer tick.Stop()
-		for x.link.Load() == nil {
-			link, err := courier.Link(nil), error(nil)
-			if ok, why := s.h.journal.State(); !ok { // what was used of counters is not known
-				err = &phrase.Error{Message: why}
+	}
+}
+
+// openIP opens a link over IP as soon as that can be, and tries again until then.
+func (s *linkRun) openIP(ctx context.Context, name string, l config.Link, late *lateLink) error {
+	for {
+		err := error(phrase.E("station.link_opening"))
+		pause := 100 * time.Millisecond
+		if s.ready() || l.Kind == kindNATS && s.as() != nil { // NATS has no counters: it needs no disk
+			var link courier.Link
+			if l.Kind == kindNATS {
+				link, err = s.openNATS(name, l)
 			} else {
-				s.mu.Lock()
-				link, err = open()
-				s.mu.Unlock()
+				link, err = s.openDatagrams(name, l)
 			}
 			if err == nil {
-				x.link.Store(&link)
-				break
-			}
-			why := phrase.M("station.link_unopened", "detail", phrase.Of(err))
-			x.why.Store(&why)
-			select {
-			case <-ctx.Done():
+				late.set(link)
+				<-ctx.Done()
 				return ctx.Err()
-			case <-tick.C:
 			}
+			pause = linkAgain
+		} else if ok, why := s.h.journal.State(); !ok {
+			err = &phrase.Error{Message: why}
 		}
-		for from := (*x.link.Load()).Acks(); ; {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case a := <-from:
-				select {
-				case x.acks <- a:
-				case <-ctx.Done():
-				}
-			}
+		why := phrase.M("station.link_unopened", "detail", phrase.Of(err))
+		late.why.Store(&why)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
 		}
-	})
-	return x
+	}
 }
 
 // Name is courier.Link.

@@ -323,7 +323,7 @@ func (h *House) takes(name string, l config.Link) func(context.Context, letter.L
 
 // openNATS makes a NATS link of a site.
 func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
-	o := uplink.NATSOpts{Name: name, Station: s.county.Station, Servers: l.Servers, Take: s.h.takes(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext}
+	o := uplink.NATSOpts{Name: name, Station: s.as().Station, Servers: l.Servers, Take: s.h.takes(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext}
 	var err error
 	read := func(to *[]byte, file string, f func(string) ([]byte, error)) {
 		if file != "" && err == nil {
@@ -357,15 +357,17 @@ func (s *linkRun) openDatagrams(name string, l config.Link) (courier.Link, error
 		return nil, err
 	}
 	sum := sha256.Sum256(psk)
+	s.mu.Lock()
 	next := s.counters[sum]
 	if next == nil {
 		next = counterOf(durable{s.h.journal}, psk, s.h.clock.Now().Wall)
 		s.counters[sum] = next
 	}
+	s.mu.Unlock()
 	key := "datagrams/" + hex.EncodeToString(sum[:8]) + "/heard/" + name
 	window, _ := s.h.journal.Get(key)
 	start := s.guard.Starter("reach")
-	link, err := uplink.NewDatagrams(uplink.DatagramOpts{Name: name, Station: s.county.Station, Server: l.Servers[0], Root: psk, Counter: next,
+	link, err := uplink.NewDatagrams(uplink.DatagramOpts{Name: name, Station: s.as().Station, Server: l.Servers[0], Root: psk, Counter: next,
 		Window: window, Keep: func(b []byte) { s.h.journal.Put(key, b) }, Dial: courier.Dialer(l.Device, dialIn).DialContext,
 		Take: s.h.takes(name, l), Start: start, Log: s.h.log})
 	if err != nil {

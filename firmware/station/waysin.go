@@ -55,11 +55,6 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 	for name, f := range a.Sticks {
 		want["stick "+name] = f
 	}
-	for name, l := range bp.Doc.Site.Links {
-		if l.Kind == kindBeidou || l.Kind == kindMesh {
-			want["link "+name] = l
-		}
-	}
 	for name, w := range h.ways {
 		if c, there := want[name]; there && reflect.DeepEqual(c, w.config) {
 			continue
@@ -97,9 +92,6 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 }
 
 func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
-	if l, ok := c.(config.Link); ok {
-		return h.listen(name, l)
-	}
 	start := func(job string, run func()) {
 		h.guard.Go("reach", name+" "+job, guard.Once, func(context.Context) error { run(); return nil })
 	}
