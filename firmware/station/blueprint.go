@@ -15,6 +15,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/reach/courier"
+	"tocsin/firmware/reach/rollcall"
 	"tocsin/firmware/sense/profile"
 	"tocsin/firmware/sound/order"
 	"tocsin/firmware/sound/output"
@@ -36,6 +37,10 @@ type Blueprint struct {
 	Alerts  *alert.Tables         // how warnings are read
 	Compact *compact.Tables       // and those of 78 bytes
 	Rows    *courier.Rules        // what links cost and wait for; nil: no county hears from this box
+	Roll    *rollcall.Table       // how people are told; nil: nobody is
+	People  []rollcall.Person     // who is told, in their order
+	Phone   string                // the link by which; "": there is none
+	Drilled bool                  // drills tell them too
 	Beacons *beacon.Tables        // of what stations warn each other
 	// BeaconKeys are those of the stations upstream, by their names here.
 	BeaconKeys map[string]crypto.PublicKey

@@ -41,7 +41,7 @@ const (
 func overIP(l config.Link) bool { return l.Kind == kindNATS || l.Kind == kindDatagrams }
 
 // sends tells whether a link may ever carry something to the county.
-func sends(l config.Link) bool { return overIP(l) || l.Transmit != nil }
+func sends(l config.Link) bool { return overIP(l) || l.Transmit != nil && !forPeople(l) }
 
 var (
 	stationSuffix = regexp.MustCompile(`^[0-9A-Za-z]{1,8}$`)
@@ -176,7 +176,7 @@ func (p *prover) ipLink(name string, l config.Link) {
 		at(phrase.M("site.link_device", "device", l.Device), "device")
 	}
 	p.foreign(name, l, map[string]bool{
-		"port": l.Port != "", "baud": l.Baud != 0, "profile": l.Profile != "", "channel": l.Channel != 0, "to": l.To != "", "self": l.Self != "", "transmit": l.Transmit != nil, "every": l.Every.Duration() != 0,
+		"port": l.Port != "", "baud": l.Baud != 0, "profile": l.Profile != "", "sound": l.Sound != "", "channel": l.Channel != 0, "to": l.To != "", "self": l.Self != "", "transmit": l.Transmit != nil, "every": l.Every.Duration() != 0,
 	})
 	if l.Kind == kindDatagrams {
 		p.foreign(name, l, map[string]bool{"ca": l.CA != "", "seed": l.Seed != "", "token": l.Token != "", "certificate": l.Certificate != "", "certificate_key": l.CertificateKey != ""})
@@ -239,7 +239,7 @@ func (p *prover) terminalLink(name string, l config.Link) {
 		at(phrase.M("site.line_baud", "baud", l.Baud), "baud")
 	}
 	p.foreign(name, l, map[string]bool{"servers": len(l.Servers) > 0, "ca": l.CA != "", "certificate": l.Certificate != "", "certificate_key": l.CertificateKey != "", "seed": l.Seed != "",
-		"token": l.Token != "", "psk": l.PSK != "", "device": l.Device != "", "profile": l.Profile != "" && l.Kind != kindBeidou, "channel": l.Channel != 0 && l.Kind != kindMesh, "every": l.Every.Duration() != 0 && l.Kind != kindSBD})
+		"token": l.Token != "", "psk": l.PSK != "", "device": l.Device != "", "profile": l.Profile != "" && l.Kind != kindBeidou && l.Kind != kindModem, "sound": l.Sound != "" && l.Kind != kindModem, "channel": l.Channel != 0 && l.Kind != kindMesh, "every": l.Every.Duration() != 0 && l.Kind != kindSBD})
 	for key, s := range map[string]string{"to": l.To, "self": l.Self} {
 		if s != "" && !linkPeer.MatchString(s) {
 			at(phrase.M("site.link_peer", "value", s), key)
@@ -258,6 +258,9 @@ func (p *prover) terminalLink(name string, l config.Link) {
 		if d := l.Every.Duration(); d < 0 || d > 0 && d < 5*time.Minute {
 			at(phrase.M("site.link_every"), "every")
 		}
+		if l.Kind == kindModem {
+			p.proveModem(name, l)
+		}
 	default:
 		at(phrase.M("site.link_kind", "kind", l.Kind), "kind")
 		return
@@ -274,7 +277,8 @@ func (p *prover) transmits(name string, l config.Link) {
 		}
 		return
 	}
-	if b := p.site.Beacons; p.site.County == nil && len(b.Send) == 0 && !b.Relay {
+	people := forPeople(l) && len(p.site.People) > 0
+	if b := p.site.Beacons; !people && p.site.County == nil && len(b.Send) == 0 && !b.Relay {
 		p.problem(phrase.M("site.link_county", "link", name), "links", name, "transmit")
 	}
 	need := func(key string, there bool) {
@@ -301,6 +305,9 @@ func (p *prover) transmits(name string, l config.Link) {
 			need("card", t.Card != "")
 			need("approval", t.Approval != "")
 		}
+	}
+	if people {
+		return
 	}
 	if l.To == "" && l.Kind != kindSBD {
 		p.problem(phrase.M("site.link_to", "link", name), "links", name)

@@ -162,6 +162,7 @@ func (p *prover) all() {
 	}
 	p.proveAlerts()
 	p.proveLinks()
+	p.provePeople()
 	p.proveBeacons()
 	p.crossed()
 	p.proveHistory()

@@ -34,9 +34,12 @@ type Link struct {
 	// Port and Baud are a terminal's.
 	Port string `yaml:"port"`
 	Baud int    `yaml:"baud"`
-	// Profile is how a BeiDou terminal speaks: beidou-bds2 or beidou-bds3, or a
-	// file of the site's own in terminals/.
+	// Profile is how a BeiDou terminal speaks, beidou-bds2 or beidou-bds3, or how a
+	// modem calls, modem-sim7600 or modem-ec20, or a file of the site's own in
+	// terminals/.
 	Profile string `yaml:"profile"`
+	// Sound is a modem's second port, over which the sound of calls runs.
+	Sound string `yaml:"sound"`
 	// Channel is the mesh's.
 	Channel int `yaml:"channel"`
 	// To is the county's card, node or number on this link, Self the box's own as the

@@ -26,6 +26,9 @@ type Site struct {
 	County *County `yaml:"county"`
 	// Links are the ways between this box and its county, by their rows in links.yaml.
 	Links map[string]Link `yaml:"links"`
+	// People are those who are written to and called when a level stands.
+	People   []Person `yaml:"people"`
+	Rollcall Rollcall `yaml:"rollcall"`
 	// Beacons are warnings between stations, without the county.
 	Beacons Beacons `yaml:"beacons"`
 }
