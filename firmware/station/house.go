@@ -52,6 +52,8 @@ type Opts struct {
 	Watchdog time.Duration
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
+
+	built func(*House) // of a test, which asks the house itself
 }
 
 // House is a running box.

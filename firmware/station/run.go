@@ -94,6 +94,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if err := h.build(); err != nil {
 		return err
 	}
+	if o.built != nil {
+		o.built(h)
+	}
 	restored := h.restore()
 	h.guard.Go("keep", "notes", guard.Restart, h.notes)
 	silent := make(chan struct{})

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ type town struct {
 
 	reload chan os.Signal
 	stop   func()
+	house  atomic.Pointer[House]
 }
 
 const townSite = `version: 1
@@ -186,7 +188,7 @@ func (w *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Log: slog.New(slog.NewTextHandler(w.log, nil))}, w.reload)
+		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store}, w.reload)
 	}()
 	w.stop = func() {
 		w.t.Helper()
