@@ -74,7 +74,7 @@ func shortItem(p courier.Part) (wire.Item, bool) {
 		return wire.Item{}, false
 	}
 	switch p.Class {
-	case courier.Alarm:
+	case courier.Alarm, courier.Warning: // of the box's own, red or orange
 		return wire.Item{Type: wire.ItemAlarm, Bytes: p.Bytes}, true
 	case courier.Receipt:
 		return wire.Item{Type: wire.ItemReceipts, Bytes: p.Bytes}, true

@@ -41,8 +41,9 @@ const (
 	keyOwn  = "own/"
 )
 
-// put keeps a message here and in the journal, and lets the oldest go.
-func (o *own) put(j *journal.Journal, m ownMessage, rec journal.Record) {
+// put keeps a message here, lets the oldest go, and gives what the journal must keep of
+// that, with its record.
+func (o *own) put(m ownMessage, rec journal.Record) journal.Batch {
 	state := map[string][]byte{}
 	o.mu.Lock()
 	o.last++
@@ -54,7 +55,7 @@ func (o *own) put(j *journal.Journal, m ownMessage, rec journal.Record) {
 		state[fmt.Sprintf("%s%012d", keyOwn, o.last-ownKept)] = nil
 	}
 	o.mu.Unlock()
-	j.Commit(journal.Batch{Records: []journal.Record{rec}, State: state})
+	return journal.Batch{Records: []journal.Record{rec}, State: state}
 }
 
 // restore takes back what the journal kept.

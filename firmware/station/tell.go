@@ -3,8 +3,11 @@ package station
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/firmware/clock"
@@ -14,6 +17,8 @@ import (
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/account"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/output"
 	"tocsin/firmware/trust"
@@ -21,18 +26,26 @@ import (
 )
 
 // herald tells others in CAP what this box measured, ordered and heard, and signs
-// it. It is beside the alarm path: what it cannot follow is lost and counted.
+// it; the county gets the same by whatever links lead there. It is beside the alarm path: what
+// it cannot follow is lost and counted, but never that an alarm of the box's own changed.
 type herald struct {
 	h     *House
 	queue chan func()
-	lost  int
+	lost  atomic.Int64
+
+	mu    sync.Mutex
+	late  map[string][]alarm.Event // changes of alarms that found no room, by alarm
+	stirs chan struct{}
 
 	// Owned by its goroutine.
-	namer  *alert.Namer
-	id     *identity
-	open   map[string]ownAlarm // by cause
-	told   map[string]bool     // receipts that were told
-	errors []time.Duration     // when an Error went out
+	namer    *alert.Namer
+	id       *identity
+	restored bool
+	unsealed bool                // an alarm could not be told to the county, whose secret is not there
+	open     map[string]ownAlarm // by cause
+	told     tolds               // outcomes that were told
+	stages   account.Receipts
+	errors   []time.Duration // when an Error went out
 }
 
 type ownAlarm struct {
@@ -48,20 +61,43 @@ const (
 	// errorsMost bounds the refusals that are told in an hour: whoever forges
 	// must not make the box talk without end.
 	errorsMost = 20
-	toldMost   = 1024
+	toldMost   = 256
 	keyWait    = 5 * time.Second
+	// secretWait is how long the county's secret is waited for, memoryWait how long what
+	// was told before a restart.
+	secretWait = 2 * time.Second
+	memoryWait = 2 * time.Second
+	// lateMost bounds the changes of one alarm that wait for a herald that hangs, lateAlarms
+	// the alarms: the first and the newest of each are kept.
+	lateMost   = 8
+	lateAlarms = 256
+)
+
+// The journal's names of what the county was told.
+const (
+	keyTold   = "county/told"
+	keyStages = "county/stages"
 )
 
 func newHerald(h *House) *herald {
-	return &herald{h: h, queue: make(chan func(), 256), open: map[string]ownAlarm{}, told: map[string]bool{}}
+	return &herald{h: h, queue: make(chan func(), 256), open: map[string]ownAlarm{}, late: map[string][]alarm.Event{}, stirs: make(chan struct{}, 1)}
 }
 
 // soon hands work over without waiting.
-func (x *herald) soon(f func()) {
+func (x *herald) soon(f func()) bool {
 	select {
 	case x.queue <- f:
+		return true
 	default:
-		x.h.noteSoon(func() { x.lost++; x.h.log.Error("a message to others was lost", "n", x.lost) })
+		return false
+	}
+}
+
+// perhaps hands over what may be lost.
+func (x *herald) perhaps(f func()) {
+	if !x.soon(f) {
+		n := x.lost.Add(1)
+		x.h.noteSoon(func() { x.h.log.Error("a message to others was lost", "n", n) })
 	}
 }
 
@@ -75,42 +111,145 @@ func (x *herald) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		x.introduced(ctx)
 		site := x.h.seen().bp.Doc.Site.Site.ID
 		name := "tocsin." + site + "." + string(key[:12])
 		x.namer = &alert.Namer{Sender: name, Box: name}
-		x.h.own.restore(x.h.journal)
+	}
+	loaded := x.h.journal.Loaded()
+	memory := time.NewTimer(memoryWait)
+	defer memory.Stop()
+	select {
+	case <-loaded:
+	case <-memory.C: // a disk that hangs holds nothing up
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
+		if !x.restored && x.h.loaded() {
+			x.restore()
+			loaded = nil
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-loaded:
 		case f := <-x.queue:
 			f()
+		case <-x.stirs:
+			x.overtake()
 		case <-tick.C:
+			x.untold()
 			for _, o := range x.open {
 				if d, _ := x.h.clock.Now().Since(o.at); d > ownLasts/2 {
-					x.tell(alarm.Event{Kind: alarm.EventAgain, Alarm: o.alarm, At: x.h.clock.Now()})
+					x.tell(alarm.Event{Kind: alarm.EventAgain, Alarm: o.alarm, At: x.h.clock.Now()}, true)
 				}
 			}
 		}
 	}
 }
 
+// introduced waits until the secret was read by which the county knows this box, within bounds.
+func (x *herald) introduced(ctx context.Context) {
+	for end := time.Now().Add(secretWait); x.h.seen().bp.Doc.Site.County != nil && x.h.post.as() == nil && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// untold tells the county what stands, where its secret was not there when that began.
+func (x *herald) untold() {
+	if !x.unsealed || x.h.post.as() == nil {
+		return
+	}
+	x.unsealed = false
+	for _, o := range x.open {
+		x.tell(alarm.Event{Kind: alarm.EventAgain, Alarm: o.alarm, At: x.h.clock.Now()}, false)
+	}
+}
+
+// restore takes back what was told before.
+func (x *herald) restore() {
+	x.restored = true
+	x.h.own.restore(x.h.journal)
+	if b, ok := x.h.journal.Get(keyTold); ok {
+		x.told.restore(b)
+	}
+	if b, ok := x.h.journal.Get(keyStages); ok {
+		if err := x.stages.Restore(b); err != nil {
+			x.h.unreadable(keyStages, err)
+		}
+	}
+}
+
 // alarmed tells of a change of an alarm of the box's own. What the county warned of
-// is not told as ours.
+// is not told as ours; that a person has taken it in hand is.
 func (x *herald) alarmed(e alarm.Event) {
-	if e.Alarm.Warned() || e.Alarm.ID == "" {
+	switch {
+	case e.Alarm.ID == "":
+		return
+	case e.Alarm.Warned():
+		if e.Kind == alarm.EventAcknowledged {
+			chain := strings.TrimPrefix(e.Alarm.Hazard, alarm.WarnedPrefix)
+			x.perhaps(func() { x.reached(chain, wire.Progress{Stage: wire.Confirmed}) })
+		}
 		return
 	}
 	switch e.Kind {
 	case alarm.EventRaised, alarm.EventEscalated, alarm.EventEased, alarm.EventAgain, alarm.EventReleased:
-		x.soon(func() { x.tell(e) })
+		x.mu.Lock()
+		behind := len(x.late) > 0
+		x.mu.Unlock()
+		if !behind && x.soon(func() { x.tell(e, false) }) {
+			return
+		}
+		x.mu.Lock()
+		x.put(e)
+		x.mu.Unlock()
+		select {
+		case x.stirs <- struct{}{}:
+		default:
+		}
 	}
 }
 
-func (x *herald) tell(e alarm.Event) {
+// put keeps a change for a herald that cannot follow. The lock is held.
+func (x *herald) put(e alarm.Event) {
+	l, there := x.late[e.Alarm.ID]
+	if !there && len(x.late) >= lateAlarms {
+		x.lost.Add(1)
+		return
+	}
+	if l = append(l, e); len(l) > lateMost {
+		l = slices.Delete(l, 1, 2) // how it began and how it stands
+	}
+	x.late[e.Alarm.ID] = l
+}
+
+// overtake tells what found no room, each alarm's changes in their order.
+func (x *herald) overtake() {
+	x.mu.Lock()
+	late := x.late
+	x.late = map[string][]alarm.Event{}
+	x.mu.Unlock()
+	// What was handed over before is told before.
+	for n := len(x.queue); n > 0; n-- {
+		(<-x.queue)()
+	}
+	for _, id := range slices.Sorted(maps.Keys(late)) {
+		for _, e := range late[id] {
+			x.tell(e, false)
+		}
+	}
+}
+
+// tell tells a change; again says that it is none, but that the alarm still stands.
+func (x *herald) tell(e alarm.Event, again bool) {
 	s := x.h.seen()
 	bp, a := s.bp, e.Alarm
 	hazard := s.hazard(a.Hazard)
@@ -136,12 +275,16 @@ func (x *herald) tell(e alarm.Event) {
 	for _, m := range a.Because {
 		o.Because = append(o.Because, bp.spell(m))
 	}
-	m, err := x.namer.FromAlarm(o, readerOf(bp).Here, x.h.clock.Now(), bp.Alerts)
+	w := x.alarmTelling(bp, e, again)
+	now := x.h.clock.Now()
+	m, err := x.namer.FromAlarm(o, readerOf(bp).Here, now, bp.Alerts)
 	if err != nil {
 		x.failed(err)
+		x.bare(w, a.ID, now)
 		return
 	}
-	if !x.send(m, a.ID, o.Hazard) {
+	if !x.send(m, a.ID, o.Hazard, w) {
+		x.bare(w, a.ID, now)
 		return
 	}
 	if o.Over {
@@ -157,19 +300,20 @@ func (x *herald) answer(o *alert.Opened, ch book.Change) {
 	if o.Alert == nil || o.Alert.MsgType == "Ack" || o.Alert.MsgType == "Error" || ch.Kind == book.Duplicate {
 		return // an answer to an answer would never end
 	}
-	site, bp := x.h.site(), x.h.seen().bp
+	site, bp, concerns := x.h.site(), x.h.seen().bp, o.Concerns
 	o = brief(o)
 	switch {
-	case o.Trusted && ch.Kind != book.Refused && !o.Concerns:
+	case o.Trusted && ch.Kind != book.Refused && !concerns:
 		return // for elsewhere: who is there answers
 	case o.Trusted && ch.Kind != book.Refused:
-		what := outcomeOf(ch)
-		x.soon(func() {
+		what, p, urgent := outcomeOf(ch), takenStage(ch), urgentEntry(bp.Levels, ch.Entry)
+		x.perhaps(func() {
 			m, err := x.namer.AckOf(o, alert.Outcome{Site: site, What: bp.spell(what), Cause: causeOf(ch)}, x.h.clock.Now())
-			x.out(m, err, causeOf(ch), what)
+			x.out(m, err, causeOf(ch), what, x.stageTelling(o.Alert.Ref(), p, urgent))
 		})
 	case len(bp.Trust.BySender(o.Alert.Sender)) > 0:
-		x.soon(func() {
+		what := outcomeOf(ch)
+		x.perhaps(func() {
 			now := x.h.clock.Now().Mono
 			x.errors = slices.DeleteFunc(x.errors, func(t time.Duration) bool { return now-t > time.Hour })
 			if len(x.errors) >= errorsMost {
@@ -177,7 +321,7 @@ func (x *herald) answer(o *alert.Opened, ch book.Change) {
 			}
 			x.errors = append(x.errors, now)
 			m, err := x.namer.ErrorOf(o, site, x.h.clock.Now())
-			x.out(m, err, "", outcomeOf(ch))
+			x.out(m, err, "", what, x.stageTelling(o.Alert.Ref(), refusedStage, false))
 		})
 	}
 }
@@ -203,37 +347,66 @@ func causeOf(ch book.Change) string {
 }
 
 // heard tells the sender of a warning, once for each output and outcome, what was
-// measured of its sounding.
+// measured of its sounding, and how far it got by that.
 func (x *herald) heard(e output.Event) {
 	chain, ok := strings.CutPrefix(e.Cause, "w-")
-	if !ok || e.State != output.Heard && e.State != output.Failed && e.State != output.Finished {
+	if !ok {
+		return
+	}
+	p, stage := heardStage(e)
+	if !stage && e.State != output.Heard && e.State != output.Failed && e.State != output.Finished {
+		return
+	}
+	if e.State == output.Started || e.State == output.Stopped {
+		x.perhaps(func() { x.reached(chain, p) })
 		return
 	}
 	what := x.h.seen().receiptMessage(e)
 	key := e.Cause + " " + e.Output + " " + string(e.State) + " " + string(e.Measured)
-	x.soon(func() {
-		if x.told[key] {
+	x.perhaps(func() {
+		if x.told.has(key) {
+			if stage {
+				x.reached(chain, p)
+			}
 			return
 		}
-		if len(x.told) >= toldMost {
-			clear(x.told)
-		}
-		x.told[key] = true
 		o := x.h.county.opened(chain)
 		if o == nil {
 			return
 		}
+		x.told.add(key)
 		m, err := x.namer.AckOf(o, alert.Outcome{Site: x.h.site(), What: what, Cause: e.Cause}, x.h.clock.Now())
-		x.out(m, err, e.Cause, what)
+		w := telling{}
+		if stage {
+			w = x.stageTelling(o.Alert.Ref(), p, false)
+		}
+		w.told = true
+		x.out(m, err, e.Cause, what, w)
 	})
 }
 
-func (x *herald) out(m *alert.Alert, err error, cause string, what phrase.Message) {
-	if err != nil {
-		x.failed(err)
+// reached tells the county that a warning got further, in the fewest bytes; nothing where that is
+// known there.
+func (x *herald) reached(chain string, p wire.Progress) {
+	o := x.h.county.opened(chain)
+	if o == nil {
 		return
 	}
-	x.send(m, cause, phrase.Text{ZH: what.In(phrase.ZH), EN: what.In(phrase.EN)})
+	if w := x.stageTelling(o.Alert.Ref(), p, false); w.news {
+		x.bare(w, "w-"+chain, x.h.clock.Now())
+	}
+}
+
+func (x *herald) out(m *alert.Alert, err error, cause string, what phrase.Message, w telling) {
+	title := phrase.Text{ZH: what.In(phrase.ZH), EN: what.In(phrase.EN)}
+	if err != nil {
+		x.failed(err)
+	} else if x.send(m, cause, title, w) {
+		return
+	}
+	if w.news {
+		x.bare(w, cause, x.h.clock.Now())
+	}
 }
 
 func (x *herald) failed(err error) {
@@ -241,8 +414,8 @@ func (x *herald) failed(err error) {
 	x.h.setFault("own messages", phrase.M("station.own_failed", "detail", err))
 }
 
-// send writes, signs and keeps a message.
-func (x *herald) send(m *alert.Alert, cause string, title phrase.Text) bool {
+// send writes, signs and keeps a message, in one with what the county is told of it.
+func (x *herald) send(m *alert.Alert, cause string, title phrase.Text, w telling) bool {
 	b, err := alert.Write(m, alert.WriteOptions{Tables: x.h.seen().bp.Alerts})
 	if err == nil {
 		b, err = xmldsig.Sign(b, x.id.key, x.id.cert, xmldsig.SignOptions{})
@@ -252,8 +425,15 @@ func (x *herald) send(m *alert.Alert, cause string, title phrase.Text) bool {
 		return false
 	}
 	x.h.clearFault("own messages")
-	x.h.own.put(x.h.journal, ownMessage{ID: m.Identifier, Title: m.MsgType + " " + api.Clean(title.ZH, 120), Updated: m.Sent, XML: b, Cause: cause, Ref: m.Ref(), Type: m.MsgType},
-		journal.Record{Kind: "alert.sent", Cause: cause, At: x.h.clock.Now(), Message: phrase.M("station.own_sent", "type", m.MsgType, "what", title)})
+	now := x.h.clock.Now()
+	rec := journal.Record{Kind: "alert.sent", Cause: cause, At: now, Message: phrase.M("station.own_sent", "type", m.MsgType, "what", title)}
+	name, named := x.countyName()
+	if named {
+		rec.Body = nameBody(name)
+	}
+	batch := x.h.own.put(ownMessage{ID: m.Identifier, Title: m.MsgType + " " + api.Clean(title.ZH, 120), Updated: m.Sent, XML: b, Cause: cause, Ref: m.Ref(), Type: m.MsgType}, rec)
+	x.keep(w, &batch)
+	x.post(name, named, wire.TypeCAP, b, w, now, batch)
 	return true
 }
 

@@ -47,6 +47,16 @@ func (r *Receipts) Take(ref string, p wire.Progress, urgent bool) (now wire.Prog
 	return now, x.Urgent, now != old
 }
 
+// Stage tells how far a warning got, as far as the county was told.
+func (r *Receipts) Stage(ref string) (wire.Stage, bool) {
+	for _, x := range r.all {
+		if x.Ref == ref[:min(len(ref), refMost)] {
+			return x.Stage, true
+		}
+	}
+	return 0, false
+}
+
 // Snapshot is what is to be kept.
 func (r *Receipts) Snapshot() []byte {
 	b, _ := json.Marshal(r.all) // strings and numbers

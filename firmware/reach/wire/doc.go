@@ -115,7 +115,7 @@
 //	|0| digest 38                            |       |                      |
 //	+-+--------------------------------------+-------+----------------------+----
 //
-// The first form names a compact warning: the low ten bits of the UTC day of issue since 1970-01-01, the fourteen of its number, its type. The second any alert, by the first 38 bits of SHA-256 over its "sender,identifier,sent"
+// The first form names a compact warning: the low ten bits of the UTC day since 1970-01-01 on which its chain began, the fourteen of its number (three of that day, serial, sequence), its type. The second any alert, by the first 38 bits of SHA-256 over its "sender,identifier,sent"
 // with sent as 2006-01-02T15:04:05Z. Stage: 0 received, 1 verified, 2 sounding, 3 played (not measured), 4 heard (measured), 5 confirmed by a
 // person. Why it is not higher: 0 nothing wrong, 1 elsewhere, 2 refused, 3 ended before, 4 shown only, 5 outputs failed, 6 listened and not heard, 7 done but not
 // kept. Of two of one station the higher stage holds, then the higher why: so copies and disorder do no harm.

@@ -52,7 +52,7 @@ func (p Progress) Join(o Progress) Progress {
 // About names the alert that receipts are about, in 39 bits.
 type About struct {
 	// Compact: Type, Issuer, Day (UTC days since 1970, its low ten bits) and Number are those of a compact warning: what it
-	// is, the day on which it was issued, its fourteen bits. Else Digest is the
+	// is, the day on which its chain began (whoever takes an update knows that one), its fourteen bits. Else Digest is the
 	// first 38 bits of SHA-256 over the alert's "sender,identifier,sent", its sent in UTC to the second.
 	Compact bool
 	Type    uint8

@@ -2,6 +2,7 @@ package compact
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,55 @@ func (w Warning) ref(sender string, day Day, sequence uint8) alert.Ref {
 		id += fmt.Sprintf("-u%d", sequence)
 	}
 	return alert.Ref{Sender: sender, Identifier: id, Sent: day.At(0).Add(time.Duration(sequence) * time.Second)}
+}
+
+// Name is what names a warning in a receipt: what both who signed it and who took it know.
+type Name struct {
+	Type   Type
+	Issuer uint8
+	// Day is that on which its chain began.
+	Day Day
+	// Number is 14 bits: the chain's three of the day, its serial, the sequence.
+	Number uint16
+}
+
+// Name names a warning that was issued on a day.
+func (w Warning) Name(issued Day) Name {
+	return Name{w.Type, w.Issuer, w.chainDay(issued), uint16(w.Chain.DayBits)<<11 | uint16(w.Chain.Serial)<<3 | uint16(w.Sequence)}
+}
+
+var namePattern = regexp.MustCompile(`^compact-(\d{1,3})-(\d{8})-(\d{1,3})(-test|-clear|-drill)?(?:-u([1-7]))?(-end)?$`)
+
+// Named gives the name of the warning that an alert with this identifier came of; false
+// where it came of none.
+func Named(identifier string) (Name, bool) {
+	m := namePattern.FindStringSubmatch(identifier)
+	if m == nil {
+		return Name{}, false
+	}
+	issuer, err := strconv.ParseUint(m[1], 10, 8)
+	at, err2 := time.Parse("20060102", m[2])
+	serial, err3 := strconv.ParseUint(m[3], 10, 8)
+	if err != nil || err2 != nil || err3 != nil {
+		return Name{}, false
+	}
+	w := Warning{Issuer: uint8(issuer), Chain: Chain{uint8(DayOf(at) & 7), uint8(serial)}}
+	if m[5] != "" {
+		w.Type, w.Sequence = Update, m[5][0]-'0'
+	}
+	switch m[4] + m[6] {
+	case "-test":
+		w.Type = Test
+	case "-clear":
+		w.Type = AllClear
+	case "-drill":
+		w.Type = Drill
+	case "-end":
+		w.Type = Cancel
+	case "-drill-end":
+		w.Type = DrillCancel
+	}
+	return w.Name(DayOf(at)), true
 }
 
 // sequences is how many messages a chain may have: an alert and seven updates.
