@@ -4,7 +4,7 @@
 //	go run ./cmd/makeclips [-dir configs/clips] [-only prepare,drill]
 //
 // It trims, keeps what a horn carries, levels and writes <id>.cmn.wav and
-// <id>.yue.wav: one channel, 16 kHz, 16 bits. The same espeak-ng gives the same
+// <id>.yue.wav: one channel, 16 kHz, IMA ADPCM. The same espeak-ng gives the same
 // bytes.
 package main
 
@@ -75,22 +75,43 @@ func run(dir, only string) error {
 			if err != nil {
 				return fmt.Errorf("clip %s in %s: %w", id, v.lang, err)
 			}
-			p = speech.Level(speech.Horn(tighten(speech.Trim(speech.Resample(p, speech.BankRate)))), script.Loudness)
-			name := filepath.Join(dir, id+"."+string(v.lang)+".wav")
-			var b bytes.Buffer
-			if err := speech.WriteWAV(&b, p); err != nil {
-				return err
+			b, p, err := fit(speech.Horn(tighten(speech.Trim(speech.Resample(p, speech.BankRate)))), script.Loudness)
+			if err != nil {
+				return fmt.Errorf("clip %s in %s: %w", id, v.lang, err)
 			}
-			if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			name := filepath.Join(dir, id+"."+string(v.lang)+".wav")
+			if err := os.WriteFile(name, b, 0o644); err != nil {
 				return err
 			}
 			rms, peak := speech.Measure(p.Samples)
 			fmt.Printf("%-28s %5.1f s  %6.1f dBFS RMS  %6.1f dBFS peak\n", filepath.Base(name), float64(len(p.Samples))/float64(p.Rate), rms, peak)
-			total += b.Len()
+			total += len(b)
 		}
 	}
 	fmt.Printf("%d KiB\n", total>>10)
 	return nil
+}
+
+// fit levels a clip so that what is read back from its file, whose four bits a sample
+// overshoot, is as loud as it should be and no louder. It gives the file and what is read back.
+func fit(p speech.PCM, want speech.Loudness) ([]byte, speech.PCM, error) {
+	for l := want; ; l.Peak -= 0.05 {
+		var b bytes.Buffer
+		if err := speech.WriteADPCM(&b, speech.Level(p, l)); err != nil {
+			return nil, p, err
+		}
+		back, err := speech.ReadWAV(bytes.NewReader(b.Bytes()))
+		if err != nil {
+			return nil, p, err
+		}
+		_, peak := speech.Measure(back.Samples)
+		switch {
+		case peak <= want.Peak:
+			return b.Bytes(), back, nil
+		case l.Peak < want.Peak-6:
+			return nil, p, fmt.Errorf("its peaks stay at %.1f dBFS", peak)
+		}
+	}
 }
 
 // tighten shortens the engine's pauses within a text to 300 ms.

@@ -16,7 +16,7 @@ const (
 )
 
 // ErrWAV is wrapped by every error of ReadWAV.
-var ErrWAV = errors.New("not a WAV file of 16-bit samples, 8 to 96 kHz, one or two channels")
+var ErrWAV = errors.New("not a WAV file of 16-bit samples (one or two channels) or IMA ADPCM (one), 8 to 96 kHz")
 
 func badWAV(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrWAV, fmt.Sprintf(format, a...))
@@ -28,8 +28,8 @@ type PCM struct {
 	Samples []int16
 }
 
-// ReadWAV reads a RIFF/WAVE file of uncompressed 16-bit samples; two channels
-// are averaged into one. A file whose data chunk says more than is there (a
+// ReadWAV reads a RIFF/WAVE file of uncompressed 16-bit samples, of which two channels
+// are averaged into one, or of one channel of IMA ADPCM. A file whose data chunk says more than is there (a
 // recording that was cut off) gives what is there. Errors wrap ErrWAV.
 //
 // Source: Multimedia Programming Interface and Data Specifications 1.0 (IBM
@@ -46,7 +46,8 @@ func ReadWAV(r io.Reader) (PCM, error) {
 		return PCM{}, badWAV("no RIFF header")
 	}
 	le := binary.LittleEndian
-	var rate, channels int
+	var rate, channels, block int
+	samples := -1
 	for b = b[12:]; len(b) >= 8; {
 		id, size := string(b[:4]), int64(le.Uint32(b[4:]))
 		body := b[8:]
@@ -63,15 +64,27 @@ func ReadWAV(r io.Reader) (PCM, error) {
 				code = le.Uint16(body[24:])
 			}
 			channels, rate = int(le.Uint16(body[2:])), int(le.Uint32(body[4:]))
-			if code != 1 || bits != 16 {
-				return PCM{}, badWAV("format %d with %d bits", code, bits)
+			switch align := int(le.Uint16(body[12:])); {
+			case code == formatPCM && bits == 16:
+			case code == formatIMA && bits == 4 && channels == 1 && align > 4 && align <= imaMost:
+				block = align
+			default:
+				return PCM{}, badWAV("format %d with %d bits, %d channels, blocks of %d bytes", code, bits, channels, align)
 			}
 			if channels < 1 || channels > maxWAVChan || rate < minRate || rate > maxRate {
 				return PCM{}, badWAV("%d channels at %d Hz", channels, rate)
 			}
+		case "fact":
+			if len(body) >= 4 {
+				samples = int(le.Uint32(body))
+			}
 		case "data":
 			if rate == 0 {
 				return PCM{}, badWAV("samples before their format")
+			}
+			if block > 0 {
+				out, err := unpackIMA(body, block, samples)
+				return PCM{Rate: rate, Samples: out}, err
 			}
 			return PCM{Rate: rate, Samples: mono(body, channels)}, nil
 		}

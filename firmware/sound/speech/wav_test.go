@@ -81,6 +81,95 @@ func TestSoxAgrees(t *testing.T) {
 	}
 }
 
+// noise is how far b is from a, in dB below a.
+func noise(a, b []int16) float64 {
+	var s, n float64
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		s, n = s+float64(a[i])*float64(a[i]), n+d*d
+	}
+	return 10 * math.Log10(s/(n+1))
+}
+
+func TestFourBitsASampleKeepAVoice(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 500, 1016, 1017, 1018, 16000} {
+		p := hum(16000, time.Second, -6)
+		p.Samples = p.Samples[:n]
+		var b bytes.Buffer
+		if err := WriteADPCM(&b, p); err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadWAV(bytes.NewReader(b.Bytes()))
+		if err != nil || got.Rate != p.Rate || len(got.Samples) != n {
+			t.Errorf("%d samples came back as %d at %d Hz, %v", n, len(got.Samples), got.Rate, err)
+			continue
+		}
+		if db := noise(p.Samples, got.Samples); n > 1000 && db < 25 {
+			t.Errorf("%d samples: the noise is only %.1f dB below", n, db)
+		}
+		// A recording that was cut off gives what is there.
+		if got, err := ReadWAV(bytes.NewReader(b.Bytes()[:60+min(n/4, 100)])); err == nil && len(got.Samples) > n {
+			t.Errorf("%d samples of a file of %d that was cut off", len(got.Samples), n)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteADPCM(&b, hum(16000, time.Second, -6)); err != nil {
+		t.Fatal(err)
+	}
+	bad := b.Bytes()
+	bad[60+2] = 89 // the step of the first block
+	if _, err := ReadWAV(bytes.NewReader(bad)); !errors.Is(err, ErrWAV) {
+		t.Errorf("a step beyond the table: %v", err)
+	}
+}
+
+// Sox reads our four bits as we do, and we read its.
+func TestSoxAgreesOnFourBits(t *testing.T) {
+	sox, err := exec.LookPath("sox")
+	if err != nil {
+		t.Skip("sox is not installed")
+	}
+	dir := t.TempDir()
+	p := hum(16000, 700*time.Millisecond, -6)
+	var plain, four bytes.Buffer
+	if err := errors.Join(WriteWAV(&plain, p), WriteADPCM(&four, p)); err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string, b []byte) string {
+		f := filepath.Join(dir, name)
+		if err := os.WriteFile(f, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	run := func(args ...string) PCM {
+		t.Helper()
+		out := filepath.Join(dir, "out.wav")
+		if said, err := exec.Command(sox, append(append([]string{"-D"}, args...), out)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadWAV(bytes.NewReader(b))
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return got
+	}
+	mine, err := ReadWAV(bytes.NewReader(four.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs := run(file("four.wav", four.Bytes()), "-e", "signed", "-b", "16"); len(theirs.Samples) < len(mine.Samples) || !slices.Equal(theirs.Samples[:len(mine.Samples)], mine.Samples) { // it passes over the fact chunk
+		t.Errorf("sox reads %d samples otherwise than we read %d", len(theirs.Samples), len(mine.Samples))
+	}
+	if got := run(file("plain.wav", plain.Bytes()), "-e", "ima-adpcm"); len(got.Samples) < len(p.Samples) || noise(p.Samples, got.Samples[:len(p.Samples)]) < 25 {
+		t.Errorf("of sox's four bits we read %d samples, %.1f dB", len(got.Samples), noise(p.Samples, got.Samples[:len(p.Samples)]))
+	}
+}
+
 func TestResamplingKeepsPitchAndLevel(t *testing.T) {
 	for _, r := range [][2]int{{16000, 48000}, {16000, 44100}, {22050, 16000}, {48000, 16000}, {44100, 16000}, {16000, 8000}} {
 		p := Resample(hum(r[0], time.Second, -6), r[1])
@@ -129,6 +218,11 @@ func FuzzReadWAV(f *testing.F) {
 	f.Add(pack(header(16000, 1, 4), []int16{1, 2, 3, 4}))
 	f.Add(pack(header(44100, 2, 4), []int16{1, 2, 3, 4}))
 	f.Add([]byte("RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00"))
+	var four bytes.Buffer
+	if err := WriteADPCM(&four, hum(8000, 20*time.Millisecond, -6)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(four.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := ReadWAV(bytes.NewReader(b))
 		if err != nil {
@@ -137,7 +231,7 @@ func FuzzReadWAV(f *testing.F) {
 			}
 			return
 		}
-		if p.Rate < minRate || p.Rate > maxRate || len(p.Samples) > len(b) {
+		if p.Rate < minRate || p.Rate > maxRate || len(p.Samples) > 2*len(b) {
 			t.Errorf("%d samples at %d Hz of %d bytes", len(p.Samples), p.Rate, len(b))
 		}
 	})
