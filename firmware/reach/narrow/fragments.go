@@ -2,8 +2,10 @@ package narrow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"slices"
 	"time"
 
@@ -190,13 +192,8 @@ func (c *coming) is(fragment []byte, number uint8) bool {
 func (e *End) know(g group, c *coming) {
 	e.told[g] = c
 	for len(e.told) > comingMost {
-		var old group
-		first := true
-		for k, x := range e.told {
-			if first || x.since < e.told[old].since {
-				old, first = k, false
-			}
-		}
-		delete(e.told, old)
+		delete(e.told, slices.MinFunc(slices.Collect(maps.Keys(e.told)), func(a, b group) int {
+			return cmp.Or(cmp.Compare(e.told[a].since, e.told[b].since), cmp.Compare(a.class, b.class), cmp.Compare(a.number, b.number))
+		}))
 	}
 }

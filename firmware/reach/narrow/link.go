@@ -71,6 +71,7 @@ const (
 	queueMost  = 64
 	behindMost = 4096
 	pumpEach   = time.Second
+	pumpLeast  = 20 * time.Millisecond
 	pumpSend   = 30 * time.Second
 )
 
@@ -350,7 +351,7 @@ func (l *Link) tell() {
 
 // pump sends what waits, until ctx ends.
 func (l *Link) pump(ctx context.Context) {
-	t := time.NewTicker(pumpEach)
+	t := time.NewTimer(pumpEach)
 	defer t.Stop()
 	for {
 		select {
@@ -362,7 +363,23 @@ func (l *Link) pump(ctx context.Context) {
 		l.tell()
 		for l.one(ctx) {
 		}
+		t.Reset(l.nextLook())
 	}
+}
+
+// nextLook is when the pump looks again: at the next slot where something waits for it.
+func (l *Link) nextLook() time.Duration {
+	t := l.o.Terminal.Limits()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.next
+	if t.Next.After(at) {
+		at = t.Next
+	}
+	if len(l.queue) == 0 {
+		return pumpEach
+	}
+	return min(pumpEach, max(time.Until(at), pumpLeast))
 }
 
 // one sends one message if the terminal takes one now; true where more may go.
