@@ -107,8 +107,12 @@ type System struct {
 	mu    sync.Mutex
 	floor time.Time
 	trust Trust
-	shift time.Duration // added to the kernel's wall clock to stay above the floor
+	shift time.Duration // added to the kernel's wall clock
+	shown time.Time     // the latest that was given since the clock was last stepped back
 }
+
+// stepBack is how far the clock may be ahead of the truth and wait for it instead of going back.
+const stepBack = 10 * time.Second
 
 // NewSystem reads the boot's id and starts from a floor: the latest of the
 // build time and what was persisted. trust is what is known of the kernel's
@@ -148,6 +152,10 @@ func (c *System) Now() Stamp {
 		w = c.floor
 		c.trust = Free
 	}
+	if w.Before(c.shown) && c.shown.Sub(w) <= stepBack {
+		w = c.shown
+	}
+	c.shown = w
 	return Stamp{Mono: Mono(), Wall: w, Boot: c.boot, Trust: c.trust}
 }
 
@@ -180,20 +188,59 @@ func (c *System) Discipline(t time.Time, trust Trust) bool {
 	if t.Before(c.floor) {
 		return false
 	}
-	c.shift = t.Sub(time.Now().Round(0))
+	c.shift = t.Round(0).Sub(time.Now().Round(0))
 	c.trust = trust
 	return true
+}
+
+// Doubt lowers what the clock is worth: no source has been heard for too long.
+func (c *System) Doubt(trust Trust) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trust = min(c.trust, trust)
+}
+
+// kernelWithin is how far the kernel's clock may be from this one untouched.
+const kernelWithin = 100 * time.Millisecond
+
+// MoveKernel gives the kernel this clock's time, so that what else runs on the board has it too.
+func (c *System) MoveKernel(set func(time.Time) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trust < Set || c.shift.Abs() <= kernelWithin {
+		return nil
+	}
+	at, w := Mono(), time.Now().Round(0).Add(c.shift)
+	if err := set(w); err != nil {
+		return err
+	}
+	c.shift = w.Add(Mono() - at).Sub(time.Now().Round(0))
+	return nil
+}
+
+// SetKernel sets the kernel's wall clock (clock_settime(2), which needs CAP_SYS_TIME). The kernel then calls its
+// clock unsynchronised, so it is no witness for who set it.
+func SetKernel(t time.Time) error {
+	ts := unix.NsecToTimespec(t.UnixNano())
+	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
 // Synchronised asks the kernel whether something (NTP, a satellite receiver's
 // daemon) keeps its clock disciplined: STA_UNSYNC of adjtimex(2) is clear.
 func Synchronised() bool {
+	_, ok := KernelBound()
+	return ok
+}
+
+// KernelBound is how far the kernel's clock may be off, as whoever disciplines it told it (maxerror);
+// false where nobody does.
+func KernelBound() (time.Duration, bool) {
 	var tx unix.Timex
 	if _, err := unix.Adjtimex(&tx); err != nil {
-		return false
+		return 0, false
 	}
 	const staUnsync = 0x0040
-	return tx.Status&staUnsync == 0
+	return time.Duration(tx.Maxerror) * time.Microsecond, tx.Status&staUnsync == 0
 }
 
 // Expired tells whether what ends at t has certainly ended: by a trusted clock,

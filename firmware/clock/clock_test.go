@@ -87,6 +87,47 @@ func TestTheFloorSurvivesAndDamageIsNotBelieved(t *testing.T) {
 	}
 }
 
+func TestASmallStepBackWaitsAndALargeOneSteps(t *testing.T) {
+	c := NewSystem(time.Now().Add(-24*time.Hour), Free)
+	c.Discipline(time.Now().Add(time.Hour), Set)
+	was := c.Now().Wall
+	c.Discipline(time.Now().Add(time.Hour-3*time.Second), Set)
+	if s := c.Now(); s.Wall.Before(was) || s.Wall.Sub(was) > time.Second {
+		t.Errorf("it went back from %v to %v", was, s.Wall)
+	}
+	c.Discipline(time.Now(), Set)
+	if s := c.Now(); s.Wall.Sub(time.Now()).Abs() > time.Second {
+		t.Errorf("an hour ahead it stays there: %v", s.Wall)
+	}
+	if c.Doubt(Free); c.Now().Trust != Free {
+		t.Error("doubted, and trusted")
+	}
+	if c.Doubt(Set); c.Now().Trust != Free {
+		t.Error("doubt raised the trust")
+	}
+}
+
+func TestTheKernelsClockIsMovedOnceAndOnlyByATimeThatWasSet(t *testing.T) {
+	c := NewSystem(time.Now().Add(-24*time.Hour), Held)
+	n := 0
+	set := func(at time.Time) error {
+		n++
+		if at.Sub(time.Now().Add(time.Hour)).Abs() > time.Second {
+			t.Errorf("moved to %v", at)
+		}
+		return nil
+	}
+	c.MoveKernel(set)
+	c.Discipline(time.Now().Add(time.Hour), Set)
+	c.MoveKernel(set)
+	if n != 1 {
+		t.Errorf("moved %d times", n)
+	}
+	if s := c.Now(); s.Wall.Sub(time.Now().Add(time.Hour)).Abs() > time.Second {
+		t.Errorf("this clock went with it: %v", s.Wall)
+	}
+}
+
 func TestZonesAreCompiledIn(t *testing.T) {
 	if _, err := time.LoadLocation("Asia/Shanghai"); err != nil {
 		t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/drivers"
+	"tocsin/firmware/clock/source"
 	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/decide/beacon"
@@ -47,6 +48,7 @@ type Blueprint struct {
 	Tones      *speech.Tones
 	Langs      []speech.Lang
 	Bounds     order.Bounds
+	Time       *source.Rules // how sources of time are weighed
 
 	Lines   []LinePlan
 	Points  []PointInfo

@@ -63,6 +63,7 @@ type House struct {
 	guard   *guard.Guard
 	dog     *guard.Watchdog
 	clock   *clock.System
+	times   *times
 	journal *journal.Journal
 	history keeper
 	started time.Time

@@ -186,7 +186,7 @@ func portProblem(err error) error {
 
 func (h *House) openText(p LinePlan, port func() (drivers.Port, error)) (drivers.Fields, error) {
 	if p.Units[0].Profile.Via == profile.NMEA {
-		return nmea.New(port, nmea.Opts{Tell: h.skyTime(p.Name)}), nil
+		return nmea.New(port, nmea.Opts{Tell: h.times.sky(p.Name)}), nil
 	}
 	rec := p.Units[0].Profile.Record
 	if rec == nil {

@@ -13,7 +13,6 @@ import (
 	"tocsin/drivers/onewire"
 	"tocsin/drivers/pulse"
 	"tocsin/drivers/sdi12"
-	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/sense/line"
 	"tocsin/firmware/sense/profile"
@@ -99,47 +98,28 @@ func (b *i2cBus) open(u UnitPlan) (drivers.Values, error) {
 		return nil, err
 	}
 	if u.Profile.Chip == "ds3231" {
-		return &timepiece{Clock: i2c.NewDS3231(b.Bus), h: b.h, line: b.line}, nil
+		return newTimepiece(b.h.times, b.line, i2c.NewDS3231(b.Bus)), nil
 	}
 	o := u.Profile.Options
 	return i2c.New(b.Bus, u.Profile.Chip, uint16(addr), i2c.Opts{Channels: u.Profile.Channels(),
 		ShuntMilliohm: o["shunt_milliohm"], MostAmpere: o["most_ampere"], FullScale: o["full_scale"], PullUp: o["pull_up"] != 0})
 }
 
-// rtcEvery is how often the clock chip is set while the box knows the time.
-const rtcEvery = time.Hour
-
-// timepiece is a clock chip. It gives a box that knows no time the time that it
+// timepiece is a clock chip on a bare bus. It gives a box that knows no time the time that it
 // kept, and is set by a box that does. It measures like any chip.
 type timepiece struct {
 	*i2c.Clock
-	h    *House
-	line string
-	set  time.Time
-	told bool
+	kept kept
+}
+
+func newTimepiece(x *times, line string, c *i2c.Clock) *timepiece {
+	return &timepiece{c, kept{x: x, name: line, piece: c}}
 }
 
 // Measure keeps both clocks in step on the way.
 func (t *timepiece) Measure(ctx context.Context) ([]drivers.Sample, error) {
-	switch s := t.h.clock.Now(); {
-	case s.Trust == clock.Set && (t.set.IsZero() || time.Since(t.set) >= rtcEvery):
-		if err := t.SetTime(ctx, s.Wall); err != nil {
-			return nil, err
-		}
-		t.set = time.Now()
-		t.h.clearFault("clock " + t.line)
-	case s.Trust == clock.Free:
-		at, err := t.Time(ctx)
-		switch {
-		case err == nil:
-			t.h.takeTime("clock "+t.line, t.line, at, clock.Held)
-		case drivers.KindOf(err) == drivers.FaultOther && !t.told:
-			// It stood still: the box is no worse off than without it, but told once.
-			t.told = true
-			t.h.setFault("clock "+t.line, phrase.M("station.rtc_stood", "line", t.line))
-		case drivers.KindOf(err) != drivers.FaultOther:
-			return nil, err
-		}
+	if err := t.kept.step(ctx); err != nil {
+		return nil, err
 	}
 	return t.Clock.Measure(ctx)
 }

@@ -101,6 +101,12 @@ func (s *linkRun) heard(ctx context.Context, name string, l config.Link, x narro
 			if !x.Unkept {
 				s.h.write(journal.Record{Kind: "link.text", Via: "link " + name, At: s.h.clock.Now(), Message: phrase.M("station.link_text", "link", name, "text", api.Clean(string(i.Bytes), 300))}, nil)
 			}
+		case wire.ItemTime:
+			if !x.Unkept { // it may be an old one, heard again
+				if err := s.h.times.downlink(name, i.Bytes); err != nil {
+					s.h.log.Warn("the county's time was not read", "link", name, "err", err)
+				}
+			}
 		default:
 			s.h.log.Info("the county sent what this version does not know", "link", name, "item", i.Type, "bytes", len(i.Bytes))
 		}

@@ -163,6 +163,7 @@ func (p *prover) all() {
 	p.proveAlerts()
 	p.proveLinks()
 	p.provePeople()
+	p.proveTime()
 	p.proveBeacons()
 	p.crossed()
 	p.proveHistory()

@@ -86,7 +86,7 @@ func (h *House) reload(ctx context.Context) {
 func needsRestart(old, bp *Blueprint) bool {
 	same := func(a, b any) bool { return reflect.DeepEqual(a, b) }
 	if !same(bp.Outputs, old.Outputs) || !same(bp.Inputs, old.Inputs) || !same(bp.Levels, old.Levels) ||
-		!same(bp.Doc.Site.History, old.Doc.Site.History) || !same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) {
+		!same(bp.Doc.Site.History, old.Doc.Site.History) || !same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) || !same(bp.Time, old.Time) {
 		return true
 	}
 	held := map[string]bool{}

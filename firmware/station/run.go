@@ -75,6 +75,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	lean()
 	h.guard = guard.New(path, o.Log, h.roomFailed)
 	h.startClock()
+	h.times = newTimes(h, bp.Time)
 	h.begun = h.clock.Now()
 
 	var err error
@@ -128,6 +129,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startLinks(deciding, bp)
 	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
+	h.guard.Go("clock", "sources", guard.Restart, h.times.run)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
 	serveCtx, endServe := context.WithCancel(path)
@@ -219,9 +221,9 @@ func (h *House) keepFloor(ctx context.Context) error {
 	t := time.NewTicker(10 * time.Minute)
 	defer t.Stop()
 	for {
-		// Only a time that something set in this boot: a clock chip that went bad
-		// must not expire every alert to come.
-		if now := h.clock.Now(); now.Trust >= clock.Set {
+		// Only a time that something set in this boot and that another source or an hour has borne
+		// out: one that lies must not expire every alert to come.
+		if now := h.clock.Now(); now.Trust >= clock.Set && h.times.sure() {
 			h.clock.RaiseFloor(now.Wall)
 			if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
 				h.log.Warn("clock floor not kept", "err", err)
@@ -491,7 +493,7 @@ func (h *House) goodbye() {
 	case <-drained:
 	case <-time.After(500 * time.Millisecond):
 	}
-	if now := h.clock.Now(); now.Trust >= clock.Set {
+	if now := h.clock.Now(); now.Trust >= clock.Set && h.times.sure() {
 		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
 			h.log.Warn("clock floor not kept", "err", err)
 		}

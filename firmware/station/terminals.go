@@ -85,7 +85,7 @@ func (s *linkRun) driver(name string, l config.Link) (drivers.Terminal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return beidou.New(open, beidou.Opts{Profile: p, Transmit: sends, Card: t.Card, Approval: t.Approval})
+	return beidou.New(open, beidou.Opts{Profile: p, Transmit: sends, Card: t.Card, Approval: t.Approval, Tell: s.h.times.terminal("link " + name)})
 }
 
 // listener runs a terminal and hands on what it hears: at first only what is signed by its

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/configs"
 	"tocsin/drivers"
 	"tocsin/drivers/drivertest"
 	"tocsin/drivers/i2c"
 	"tocsin/firmware/clock"
+	"tocsin/firmware/clock/source"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -36,7 +38,12 @@ func walls(t *testing.T, c *clock.System) (*House, context.Context) {
 	h := &House{o: Opts{Data: t.TempDir(), Log: log}, log: log, dog: &guard.Watchdog{}, clock: c, started: time.Now(), bp: &Blueprint{},
 		readings: make(chan []point.Reading, 4096), noted: make(chan func(), 1024), faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}}}
 	h.guard = guard.New(ctx, log, nil)
-	var err error
+	rules, err := source.LoadRules(configs.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.times = newTimes(h, rules)
+	h.times.bound = func() (time.Duration, bool) { return 0, false } // this machine's own clock is no witness
 	if h.journal, err = journal.Open(h.o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: log}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,54 +126,13 @@ devices:
 		return good("weather.wind_speed", 7.5) && good("weather.pressure", 1010.2) && good("weather.humidity", 83.5)
 	})
 	eventually(t, "the level", func() bool { return good("river.level", 3.142) && good("river.temperature", 21.5) })
-	if !h.netTime() {
-		eventually(t, "the time of the sky", func() bool { return c.Now().Trust == clock.Set })
-	}
+	eventually(t, "the time of the sky", func() bool { return c.Now().Trust == clock.Set && h.times.state().Holder == "sky" })
 	adapter.Change('0', func(p *simsdi.Probe) { p.BadCRC = true })
 	eventually(t, "a wrong CRC as a fault", func() bool { drain(); return latest["river.level"].Quality == point.CommFault })
 	adapter.Change('0', func(p *simsdi.Probe) { p.BadCRC = false })
 	eventually(t, "the level again", func() bool { return good("river.level", 3.142) })
 	station.Set(func(_ *simnmea.Sky, a *simnmea.Air) { a.WindFails = true })
 	eventually(t, "the wind as the instrument's fault", func() bool { drain(); return latest["weather.wind_speed"].Quality == point.SensorFault })
-}
-
-func TestATimeIsBelievedOnlyWhereItCanBe(t *testing.T) {
-	now := time.Now()
-	h, _ := walls(t, clock.NewSystem(now, clock.Free))
-	for _, c := range []struct {
-		name  string
-		was   clock.Trust
-		t     time.Time
-		trust clock.Trust
-		moves bool
-		fault bool
-	}{
-		{"a sky to a free clock, years on", clock.Free, now.AddDate(2, 0, 0), clock.Set, true, false},
-		{"a sky below the floor", clock.Free, now.AddDate(-2, 0, 0), clock.Set, false, true},
-		{"a sky an hour beside a held clock", clock.Held, now.Add(time.Hour), clock.Set, true, false},
-		{"a sky two days beside a held clock", clock.Held, now.Add(48 * time.Hour), clock.Set, false, true},
-		{"a sky that agrees", clock.Set, now.Add(time.Second), clock.Set, false, false},
-		{"a chip to a free clock", clock.Free, now.Add(time.Hour), clock.Held, true, false},
-		{"a chip that reads 2000", clock.Free, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), clock.Held, false, true},
-		{"a chip moves no clock that is set", clock.Set, now.Add(time.Hour), clock.Held, false, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sys := clock.NewSystem(now.Add(-24*time.Hour), c.was)
-			h.clock = sys
-			h.clearFault("clock x")
-			if h.netTime() {
-				t.Skip("the network holds this machine's clock")
-			}
-			h.takeTime("clock x", "x", c.t, c.trust)
-			moved := time.Until(sys.Now().Wall).Abs() > 30*time.Minute
-			if moved != c.moves || h.hasFault("clock x") != c.fault {
-				t.Errorf("moved %v, fault %v", moved, h.hasFault("clock x"))
-			}
-			if c.moves && sys.Now().Trust != c.trust {
-				t.Errorf("trust %v", sys.Now().Trust)
-			}
-		})
-	}
 }
 
 // rtcChip is the registers of a DS3231.
@@ -187,7 +153,14 @@ func TestAClockChipGivesAndTakesTheTime(t *testing.T) {
 	now := time.Now()
 	box := clock.NewSystem(now.Add(-time.Hour), clock.Set)
 	h, _ := walls(t, box)
-	p := &timepiece{Clock: i2c.NewDS3231(chip), h: h, line: "board"}
+	boots := func(c *clock.System) *timepiece {
+		h.clock = c
+		x := newTimes(h, h.times.rules)
+		x.bound = h.times.bound
+		h.times = x
+		return newTimepiece(x, "board", i2c.NewDS3231(chip))
+	}
+	p := newTimepiece(h.times, "board", i2c.NewDS3231(chip))
 	if s, err := p.Measure(ctx); err != nil || s[0].Value != 25 {
 		t.Fatal(s, err)
 	}
@@ -199,8 +172,7 @@ func TestAClockChipGivesAndTakesTheTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	box = clock.NewSystem(now.Add(-time.Hour), clock.Free)
-	h.clock = box
-	p = &timepiece{Clock: i2c.NewDS3231(chip), h: h, line: "board"}
+	p = boots(box)
 	if _, err := p.Measure(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -209,8 +181,7 @@ func TestAClockChipGivesAndTakesTheTime(t *testing.T) {
 	}
 	chip.mem[0x0F] |= 0x80 // its cell was empty
 	box = clock.NewSystem(now.Add(-time.Hour), clock.Free)
-	h.clock = box
-	p = &timepiece{Clock: i2c.NewDS3231(chip), h: h, line: "board"}
+	p = boots(box)
 	if _, err := p.Measure(ctx); err != nil || box.Now().Trust != clock.Free || !h.hasFault("clock board") {
 		t.Errorf("%v %v", err, box.Now().Trust)
 	}

@@ -55,6 +55,15 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 	for name, f := range a.Sticks {
 		want["stick "+name] = f
 	}
+	if t := bp.Doc.Site.Time; len(t.NTP) > 0 {
+		want["time servers"] = timeServers(t.NTP)
+	}
+	if p := bp.Doc.Site.Time.PPS; p != "" {
+		want["pulse "+p] = timePulse(p)
+	}
+	if c := bp.Doc.Site.Time.RTC; c != "" {
+		want["clock chip "+c] = timeChip(c)
+	}
 	for name, w := range h.ways {
 		if c, there := want[name]; there && reflect.DeepEqual(c, w.config) {
 			continue
@@ -92,6 +101,14 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 }
 
 func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
+	switch x := c.(type) {
+	case timeServers:
+		return h.times.servers(x), nil
+	case timePulse:
+		return h.times.pulse(string(x), openPulse(string(x))), nil
+	case timeChip:
+		return h.times.chip(string(x)), nil
+	}
 	start := func(job string, run func()) {
 		h.guard.Go("reach", name+" "+job, guard.Once, func(context.Context) error { run(); return nil })
 	}
