@@ -2,9 +2,17 @@ package station
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -30,6 +38,7 @@ type hubEnd struct {
 	js     jetstream.JetStream
 	cable  *cable
 	seed   string
+	ca     string
 
 	mu      sync.Mutex
 	letters map[string][]letter.Letter // by id, copies too
@@ -37,8 +46,34 @@ type hubEnd struct {
 
 const townStation = letter.Station("441882103201")
 
-// newHub starts one.
-func newHub(t *testing.T) *hubEnd {
+// newHub starts one in plain text, newHubTLS one with a certificate.
+func newHub(t *testing.T) *hubEnd { t.Helper(); return startHub(t, nil, "") }
+
+func newHubTLS(t *testing.T) *hubEnd {
+	t.Helper()
+	c, ca := certify(t)
+	return startHub(t, c, ca)
+}
+
+// certify gives a certificate for this machine, and who vouches for it.
+func certify(t *testing.T) (*tls.Config, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, x, x, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func strangersCA(t *testing.T) string { t.Helper(); _, ca := certify(t); return ca }
+
+func startHub(t *testing.T, secure *tls.Config, ca string) *hubEnd {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -46,7 +81,7 @@ func newHub(t *testing.T) *hubEnd {
 	}
 	seed, _ := pair.Seed()
 	public, _ := pair.PublicKey()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), TLS: secure != nil, TLSConfig: secure, TLSTimeout: 10,
 		Nkeys: []*server.NkeyUser{{Nkey: public}}})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +94,7 @@ func newHub(t *testing.T) *hubEnd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &hubEnd{t: t, server: s, seed: string(seed), letters: map[string][]letter.Letter{}}
+	o := &hubEnd{t: t, server: s, seed: string(seed), ca: ca, letters: map[string][]letter.Letter{}}
 	t.Cleanup(func() { nc.Close(); s.Shutdown(); s.WaitForShutdown() })
 	if o.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)

@@ -147,3 +147,124 @@ func TestWhenTheFibreGoesAMessageGoesOutByBeiDouAndNoneIsLostByARestart(t *testi
 		t.Errorf("called: %s", f.Why.EN)
 	}
 }
+
+func TestALinkThatTakesEverythingAndCarriesNothingHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	w := newLinkedTown(t)
+	w.hub.cable.set(false, true) // from the start: it is never opened
+	w.start()
+	w.up("beidou")
+	first := w.tell(courier.Alarm)
+	w.until("by BeiDou", func() bool { return w.sky.alarm(first) > 0 })
+	w.until("called", func() bool { _, there := w.fault("link fibre"); return there })
+	w.hub.cable.set(true, false)
+	w.up("fibre")
+	w.hub.cable.set(true, true) // while it is open
+	second := w.tell(courier.Alarm)
+	w.until("by BeiDou, too", func() bool { return w.sky.alarm(second) > 0 })
+	w.until("all there", func() bool { return w.waits() == 0 })
+}
+
+// The newest red goes out over an outbox that is full and a disk that is dead; what was
+// refused is called and its record kept.
+func TestAFullOutboxOnADeadDiskSendsTheNewestWarning(t *testing.T) {
+	t.Parallel()
+	w := newLinkedTown(t)
+	w.hub.cable.set(false, false)
+	w.sky.setDeaf(true)
+	text, err := os.ReadFile(filepath.Join(w.dir, "links.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("links.yaml", strings.Replace(string(text), "rows: 20000", "rows: 100", 1))
+	w.start()
+	w.until("the courier", func() bool { _, ok := w.house.Load().courierStatus(); return ok && w.house.Load().post.as() != nil })
+	for range 100 {
+		w.tell(courier.Alarm)
+	}
+	refused := w.tell(courier.Alarm)
+	w.until("called", func() bool { _, there := w.fault("outbox"); return there })
+	w.until("its record kept", func() bool {
+		return slices.ContainsFunc(w.house.Load().journal.Recent(500), func(r journal.Record) bool { return r.Cause == refused.String() })
+	})
+	if err := os.RemoveAll(w.data); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.data, nil, 0o600); err != nil { // nor can it be made anew
+		t.Fatal(err)
+	}
+	red := w.tell(courier.Warning)
+	w.until("the disk called", func() bool { _, there := w.fault("journal"); return there })
+	if st, _ := w.house.Load().courierStatus(); st.Rows != 101 || st.Kept {
+		t.Errorf("%d rows, kept %v", st.Rows, st.Kept)
+	}
+	w.hub.cable.set(true, false)
+	w.until("the red at the hub", func() bool { return len(w.hub.got(red.String())) > 0 })
+	w.until("and all else", func() bool { return w.waits() == 0 })
+	if len(w.hub.got(refused.String())) > 0 {
+		t.Error("what was refused went out")
+	}
+	if err := os.Remove(w.data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLinksAreExchangedBesideASoundingSirenAndLoseNothing(t *testing.T) {
+	t.Parallel()
+	w := newLinkedTown(t)
+	w.hub.cable.set(false, false)
+	w.sky.setDeaf(true)
+	w.start()
+	w.until("the courier", func() bool { return w.house.Load().post.as() != nil })
+	first := w.tell(courier.Alarm)
+	began := time.Now()
+	w.v.Gas.Set(gasEvacuate)
+	a := w.raised("gas", "evacuate")
+	w.sounds(began)
+	// The hub at its own place, and a terminal whose approval was taken back.
+	w.edit(w.hub.cable.l.Addr().String(), w.hub.server.Addr().String(), fmt.Sprintf(`, transmit: {card: "%d", approval: bench}`, townCard), "")
+	w.reload <- nil
+	w.until("the first at the hub", func() bool { return len(w.hub.got(first.String())) > 0 })
+	w.until("all receipts", func() bool { return w.waits() == 0 })
+	if b := w.raised("gas", "evacuate"); b.ID != a.ID {
+		t.Errorf("%+v", b)
+	}
+	l := w.link("beidou")
+	if l.State != courier.Off || l.Why.Code != "narrow.bar_receive_only" {
+		t.Errorf("%v because of %v", l.State, l.Why.Code)
+	}
+	if f, there := w.fault("link beidou"); there {
+		t.Errorf("a terminal that only listens is a note, and was called: %s", f.Why.EN)
+	}
+	// What the county seals is heard all the same.
+	w.sky.tell(wire.Receipt, wire.Item{Type: wire.ItemText, Bytes: []byte("好")})
+	w.until("the county's words", func() bool {
+		return slices.ContainsFunc(w.house.Load().journal.Recent(1000), func(r journal.Record) bool { return r.Kind == "link.text" })
+	})
+}
+
+func TestAHubThatNobodyVouchesForGetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newLinkedTown(t)
+	secure := newHubTLS(t)
+	w.write("ca.pem", strangersCA(t))
+	w.secret("seed", secure.seed)
+	w.text = strings.Replace(w.text, w.hub.cable.l.Addr().String()+`"], seed`, secure.cable.l.Addr().String()+`"], ca: ca.pem, seed`, 1)
+	w.write("site.yaml", w.text)
+	w.start()
+	w.up("beidou")
+	n := w.tell(courier.Alarm)
+	w.until("by BeiDou", func() bool { return w.sky.alarm(n) > 0 })
+	w.until("called", func() bool { _, there := w.fault("link fibre"); return there })
+	if len(secure.got(n.String())) > 0 {
+		t.Error("a stranger's hub got it")
+	}
+	// With the right one it is believed at once.
+	w.write("ca.pem", secure.ca)
+	w.edit("ca.pem", "ca2.pem")
+	w.write("ca2.pem", secure.ca)
+	w.reload <- nil
+	w.up("fibre")
+	m := w.tell(courier.Alarm)
+	w.until("at the hub", func() bool { return len(secure.got(m.String())) > 0 })
+}
