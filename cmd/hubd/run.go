@@ -18,11 +18,14 @@ import (
 	"tocsin/cmd/hubd/engine"
 	"tocsin/cmd/hubd/gateway"
 	"tocsin/cmd/hubd/hubfile"
+	"tocsin/cmd/hubd/issue"
 	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
+	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/narrow"
 )
 
 // RunCmd runs the hub.
@@ -112,6 +115,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		}
 		h.gateways = append(h.gateways, w)
 	}
+	if len(f.Terminals) > 0 {
+		if err := h.narrow(f, log); err != nil {
+			return nil, err
+		}
+	}
 	h.guard.Go("post", "ledger", guard.Restart, h.post.Ledger)
 	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)
 	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)
@@ -128,6 +136,42 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		h.guard.Go("gateway", w.Name(), guard.Restart, w.Run)
 	}
 	return h, nil
+}
+
+// narrow makes the gateways for short messages. All share what keeps their counters: a station has one counter, over
+// all its links.
+func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
+	keeper, err := gateway.NewKeeper(filepath.Join(f.Data, "narrow"))
+	if err != nil {
+		return err
+	}
+	counters := narrow.NewCounters(keeper)
+	for _, t := range f.Terminals {
+		d, err := gateway.Device(t, h.guard.Starter("gateway "+t.Name))
+		if err != nil {
+			return phrase.Wrap(err, "hubd.terminal_open", "name", t.Name, "detail", err)
+		}
+		w, err := gateway.NewNarrow(gateway.NarrowOpts{
+			File: f, Terminal: t, Device: d, Post: h.post, Keep: keeper, Counters: counters, Guard: h.guard, Log: log, Now: time.Now, Mono: clock.Mono,
+			Warning: func(b []byte, at time.Time) (time.Time, bool) {
+				n, err := issue.NamesOf(f, b, at)
+				return n.Until, err == nil
+			},
+			Reached: func(names string) map[letter.Station]bool {
+				out := map[letter.Station]bool{}
+				for s, r := range h.book.Reached(logbook.ReadNames(names)) {
+					out[s] = !r.At.IsZero()
+				}
+				return out
+			},
+		})
+		if err != nil {
+			return err
+		}
+		h.gateways = append(h.gateways, w)
+	}
+	h.guard.Go("gateway", "keep", guard.Restart, keeper.Run)
+	return nil
 }
 
 // close ends all parts, the store last.

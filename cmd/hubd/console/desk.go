@@ -106,6 +106,12 @@ func (c *Console) short(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, err)
 		return
 	}
+	// A receipt for the full form ends the repeating of the short one.
+	for _, s := range c.office.State().Sent {
+		if s.ID == with {
+			n.Names = append(n.Names, logbook.ReadNames(s.Names)...)
+		}
+	}
 	d := sha256.Sum256(raw)
 	l := letter.Letter{ID: "c-" + hex.EncodeToString(d[:12]), Class: letter.Warning, Body: raw}
 	c.give(w, r, post.Dispatch{Letter: l, About: n.About, Names: logbook.WriteNames(n.Names), With: with}, nil)

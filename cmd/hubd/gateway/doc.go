@@ -12,4 +12,15 @@
 // nor kill -9 lets a counter count twice. Only classes 0 to 2 go down by datagrams,
 // as metered bytes are for those; what does not fit in one waits for NATS, and is
 // called.
+//
+// Short messages: each station on a terminal has an End of reach/narrow. Its window is on
+// the disk before a message is acted on; all ends of a station share one counter, whatever the terminal. What
+// came is put into an envelope of its station, kept as a letter by the post, and only then
+// acknowledged: together with others, at a bounded rate, those of alarms and receipts first, those of telemetry
+// when ten have gathered. Down go, in this order: warnings of 78 bytes, signed by an issuer of the hub's
+// file, to each station once or by one broadcast, and again with growing pauses until a receipt is in or the warning
+// ends; commands, sealed, until the station has kept them; acknowledgements; requests for
+// fragments that lack. A terminal without transmit in the hub's file only listens. From whom
+// a message came by the network's word proves nothing; where it says none (Iridium), all stations' keys
+// are tried.
 package gateway

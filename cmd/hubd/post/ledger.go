@@ -86,7 +86,9 @@ func (p *Post) enter(ctx context.Context, m jetstream.Msg) error {
 		return nil
 	}
 	l := letter.Letter{ID: m.Headers().Get(letter.HeaderID), Class: sub.Class, Link: m.Headers().Get(letter.HeaderLink), Body: m.Data()}
-	if l.Check() != nil || m.Headers().Get(jetstream.MsgIDHeader) != s.MessageID(&l) {
+	msgID := m.Headers().Get(jetstream.MsgIDHeader)
+	short := msgID == byLink(s, &l)
+	if l.Check() != nil || !short && msgID != s.MessageID(&l) {
 		p.view.odd(s, oddLabel)
 		p.log.Error("a letter's outside does not agree with its inside: it is kept without a receipt", "station", s, "seq", meta.Sequence.Stream)
 		return nil
@@ -100,13 +102,14 @@ func (p *Post) enter(ctx context.Context, m jetstream.Msg) error {
 	msg.Data = b
 	_, err = p.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(letter.StreamReceipt), jetstream.WithExpectLastSequencePerSubject(0))
 	if engine.Copy(err) {
-		return p.copied(ctx, s, &l, &r)
+		return p.copied(ctx, s, &l, &r, short)
 	}
 	return err
 }
 
-// copied tells a copy from an id that was used twice.
-func (p *Post) copied(ctx context.Context, s letter.Station, l *letter.Letter, r *Receipt) error {
+// copied tells a copy from an id that was used twice. A short form is cut to what each link
+// holds: another by another link is a copy.
+func (p *Post) copied(ctx context.Context, s letter.Station, l *letter.Letter, r *Receipt, short bool) error {
 	st, err := p.js.Stream(ctx, letter.StreamReceipt)
 	if err != nil {
 		return err
@@ -121,7 +124,7 @@ func (p *Post) copied(ctx context.Context, s letter.Station, l *letter.Letter, r
 	}
 	switch {
 	case first.Seq == r.Seq: // our own, from before a restart
-	case first.Sum == r.Sum && first.Class == r.Class:
+	case (first.Sum == r.Sum || short && first.Link != r.Link) && first.Class == r.Class:
 		p.view.copy(s)
 	default:
 		p.view.odd(s, oddTwice)

@@ -58,6 +58,25 @@ func (p *Post) Up(ctx context.Context, s letter.Station, l *letter.Letter) error
 	return nil
 }
 
+// Short keeps what came by a narrow link: as Up, but once for each link, so that it is known by which
+// it came, however much of its words fitted there.
+func (p *Post) Short(ctx context.Context, s letter.Station, l *letter.Letter) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	m := nats.NewMsg(s.Up(l.Class))
+	m.Data = l.Body
+	m.Header.Set(letter.HeaderID, l.ID)
+	m.Header.Set(letter.HeaderLink, l.Link)
+	m.Header.Set(jetstream.MsgIDHeader, byLink(s, l))
+	if _, err := p.js.PublishMsg(ctx, m, jetstream.WithExpectStream(letter.StreamUp)); err != nil {
+		return phrase.Wrap(err, "hubd.not_kept")
+	}
+	return nil
+}
+
+func byLink(s letter.Station, l *letter.Letter) string { return s.MessageID(l) + "/" + l.Link }
+
 // Taken notes that a station took a letter that was sent to it by a link.
 func (p *Post) Taken(ctx context.Context, s letter.Station, id, link string) error {
 	m := nats.NewMsg(s.Taken(id))
