@@ -67,10 +67,18 @@ func (a *ima) code(v int16) byte {
 	return code
 }
 
-// unpackIMA reads blocks of one channel; n bounds the samples where a fact chunk said how many there are, -1 where none did.
-// What of the last block is not there ends it.
-func unpackIMA(b []byte, block int, n int) ([]int16, error) {
-	var out []int16
+// packed is sound as it lies in a file: blocks of align bytes, n samples in all.
+type packed struct {
+	blocks   []byte
+	align, n int
+}
+
+// unpackIMA appends the samples of blocks of one channel to out; n bounds them where a fact chunk said how many there are, -1
+// where none did. What of the last block is not there ends it.
+func unpackIMA(out []int16, b []byte, block int, n int) ([]int16, error) {
+	if n >= 0 {
+		n += len(out)
+	}
 	for len(b) > 4 {
 		part := b[:min(block, len(b))]
 		b = b[len(part):]

@@ -35,7 +35,22 @@ type clipKey struct {
 type clip struct {
 	id      string
 	lang    Lang
-	samples []int16
+	samples []int16 // none where packed
+	packed  packed
+}
+
+func (c *clip) length() int { return len(c.samples) + c.packed.n }
+
+func (c *clip) bytes() int { return 2*len(c.samples) + len(c.packed.blocks) }
+
+// pcm gives the samples; those of a packed clip are put into buf.
+func (c *clip) pcm(buf []int16) []int16 {
+	if c.packed.n == 0 {
+		return c.samples
+	}
+	// It was read once without an error, when the bank was loaded.
+	s, _ := unpackIMA(buf[:0], c.packed.blocks, c.packed.align, c.packed.n)
+	return s
 }
 
 // BankOpts says what is loaded.
@@ -86,7 +101,7 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 			errs = append(errs, phrase.Wrap(err, "speech.clip.broken", "file", e.Name()))
 			continue
 		}
-		if bytes += 2 * len(c.samples); bytes > maxBankBytes {
+		if bytes += c.bytes(); bytes > maxBankBytes {
 			errs = append(errs, phrase.E("speech.clips.memory", "file", e.Name(), "mib", maxBankBytes>>20))
 			break
 		}
@@ -108,11 +123,16 @@ func readClip(fsys fs.FS, name string, k clipKey, rate int) (*clip, error) {
 		return nil, err
 	}
 	defer f.Close()
-	p, err := ReadWAV(f)
+	p, q, err := readWAV(f)
 	if err != nil {
 		return nil, err
 	}
-	return newClip(k, p, rate)
+	c, err := newClip(k, p, rate)
+	if err == nil && q.n > 0 && slices.Equal(c.samples, p.Samples) {
+		// As loud as it should be, and at the bank's rate: it stays as small as it came.
+		c.samples, c.packed = nil, q
+	}
+	return c, err
 }
 
 func newClip(k clipKey, p PCM, rate int) (*clip, error) {
@@ -152,7 +172,7 @@ func (b *Bank) Has(id string, lang Lang) bool {
 func (b *Bank) Bytes() int {
 	n := 0
 	for _, c := range b.clips {
-		n += 2 * len(c.samples)
+		n += c.bytes()
 	}
 	return n
 }

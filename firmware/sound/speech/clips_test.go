@@ -161,15 +161,15 @@ func TestABankKeepsWhatItCanReadAndListsTheRest(t *testing.T) {
 		t.Errorf("%s: %v", got, errs)
 	}
 	for k, c := range b.clips {
-		rms, peak := Measure(c.samples)
+		rms, peak := Measure(c.pcm(nil))
 		if math.Abs(rms+16) > 3.1 || peak > -2.9 {
 			t.Errorf("%v: %.1f dBFS RMS, %.1f peak", k, rms, peak)
 		}
-		if hz := loudest(c.samples[4000:8000], BankRate, 500, 2000); math.Abs(hz-1000) > 10 {
+		if hz := loudest(c.pcm(nil)[4000:8000], BankRate, 500, 2000); math.Abs(hz-1000) > 10 {
 			t.Errorf("%v: %.0f Hz", k, hz)
 		}
 	}
-	if n := len(b.clips[clipKey{"prepare", Mandarin}].samples); n != 32000 {
+	if n := len(b.clips[clipKey{"prepare", Mandarin}].pcm(nil)); n != 32000 {
 		t.Errorf("2 s became %d samples", n)
 	}
 	if _, errs := LoadBank(fsys, "nowhere", BankOpts{}); len(errs) != 1 {
@@ -180,6 +180,26 @@ func TestABankKeepsWhatItCanReadAndListsTheRest(t *testing.T) {
 	}
 	if _, err := b.With("name", Mandarin, PCM{Rate: 16000}); err == nil {
 		t.Error("an empty clip was taken")
+	}
+}
+
+func TestTheShippedClipsStayPackedInRAM(t *testing.T) {
+	bank, errs := shippedBank()
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	samples := 0
+	for k, c := range bank.clips {
+		if c.packed.n == 0 {
+			t.Errorf("%v is not packed", k)
+		}
+		if n := len(c.pcm(nil)); n != c.length() {
+			t.Errorf("%v: %d samples of %d", k, n, c.length())
+		}
+		samples += c.length()
+	}
+	if bank.Bytes() > samples*6/10 {
+		t.Errorf("%d bytes for %d samples", bank.Bytes(), samples)
 	}
 }
 

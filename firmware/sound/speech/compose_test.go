@@ -152,8 +152,8 @@ func TestADrillBeginsAndEndsWithTheDrillWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := m.Bank.clips[clipKey{DrillWords, Mandarin}].samples
-	last := m.Bank.clips[clipKey{DrillWords, Cantonese}].samples
+	words := m.Bank.clips[clipKey{DrillWords, Mandarin}].pcm(nil)
+	last := m.Bank.clips[clipKey{DrillWords, Cantonese}].pcm(nil)
 	s := all(t, p, BankRate)
 	round := len(s) / 3
 	gap := int(m.Tones.pause.Repeats.Seconds() * BankRate)
@@ -190,7 +190,7 @@ func TestTheAttentionToneComesFirstForFourToTenSeconds(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := all(t, p, BankRate)
-		words := m.Bank.clips[clipKey{"generic", Mandarin}].samples
+		words := m.Bank.clips[clipKey{"generic", Mandarin}].pcm(nil)
 		at := int((tone.Lead + m.Tones.pause.Words).Seconds() * BankRate)
 		if tone.Lead < 4*time.Second || tone.Lead > 10*time.Second || !same(s[at:at+len(words)], words) {
 			t.Errorf("%s: the words do not begin at %v", name, tone.Lead)

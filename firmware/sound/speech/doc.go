@@ -2,7 +2,7 @@
 // words in each language of the site, repeated; and the cadence by which a
 // relay gives the same tone to a siren of its own.
 //
-// Clips live in RAM (Bank): after arming, no disk is needed to speak. Tones are
+// Clips live in RAM (Bank), packed as they come (adpcm.go): after arming, no disk is needed to speak. Tones are
 // data (Tones, configs/tones.yaml) and are synthesised block by block. Compose
 // puts both together; a Programme never changes and is cheap to keep.
 //

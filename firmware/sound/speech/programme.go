@@ -61,7 +61,7 @@ func (p *Programme) Cadence(kind string) Cadence { return p.tone.Cadence(kind) }
 func (x part) length(rate int, conv *converter) int {
 	switch {
 	case x.clip != nil:
-		return conv.length(len(x.clip.samples))
+		return conv.length(x.clip.length())
 	case x.tone != nil:
 		d := x.tone.Lead
 		if x.tone.Locked && x.tone.Times > 0 {
@@ -96,6 +96,9 @@ type Reader struct {
 	round int // repetitions done
 	part  int
 	at    int // samples of the part that are done
+	// held is the clip whose samples pcm has: a packed one is unpacked when its turn comes.
+	held     *clip
+	pcm, buf []int16
 }
 
 // Samples opens the programme from its beginning. A format out of all bounds is
@@ -127,7 +130,10 @@ func (r *Reader) Read(buf []int16) (n int, done bool) {
 		b := r.block[:min(frames, left, len(r.block))]
 		switch {
 		case x.clip != nil:
-			r.conv.at(x.clip.samples, r.at, b)
+			if r.held != x.clip {
+				r.hold(x.clip)
+			}
+			r.conv.at(r.pcm, r.at, b)
 		case x.tone != nil:
 			r.voice.at(r.at, r.at+left, b)
 		default:
@@ -147,6 +153,14 @@ func (r *Reader) Read(buf []int16) (n int, done bool) {
 		}
 	}
 	return n, r.ended()
+}
+
+// hold gets a clip's samples. The buffer is the reader's own: never a bank's.
+func (r *Reader) hold(c *clip) {
+	r.held, r.pcm = c, c.pcm(r.buf)
+	if c.packed.n > 0 {
+		r.buf = r.pcm
+	}
 }
 
 func (r *Reader) ended() bool { return r.p.repeat > 0 && r.round >= r.p.repeat }

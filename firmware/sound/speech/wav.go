@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Bounds on a WAV file from outside.
@@ -35,15 +36,22 @@ type PCM struct {
 // Source: Multimedia Programming Interface and Data Specifications 1.0 (IBM
 // and Microsoft, 1991), RIFF and WAVE; WAVE_FORMAT_EXTENSIBLE as in mmreg.h.
 func ReadWAV(r io.Reader) (PCM, error) {
+	p, _, err := readWAV(r)
+	return p, err
+}
+
+// readWAV gives the blocks of a packed file beside its samples.
+func readWAV(r io.Reader) (PCM, packed, error) {
+	bad := func(format string, a ...any) (PCM, packed, error) { return PCM{}, packed{}, badWAV(format, a...) }
 	b, err := io.ReadAll(io.LimitReader(r, maxWAV+1))
 	if err != nil {
-		return PCM{}, fmt.Errorf("reading a WAV file: %w", err)
+		return PCM{}, packed{}, fmt.Errorf("reading a WAV file: %w", err)
 	}
 	if len(b) > maxWAV {
-		return PCM{}, badWAV("longer than %d MiB", maxWAV>>20)
+		return bad("longer than %d MiB", maxWAV>>20)
 	}
 	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
-		return PCM{}, badWAV("no RIFF header")
+		return bad("no RIFF header")
 	}
 	le := binary.LittleEndian
 	var rate, channels, block int
@@ -57,7 +65,7 @@ func ReadWAV(r io.Reader) (PCM, error) {
 		switch id {
 		case "fmt ":
 			if len(body) < 16 {
-				return PCM{}, badWAV("a format chunk of %d bytes", len(body))
+				return bad("a format chunk of %d bytes", len(body))
 			}
 			code, bits := le.Uint16(body), le.Uint16(body[14:])
 			if code == 0xfffe && len(body) >= 26 {
@@ -69,10 +77,10 @@ func ReadWAV(r io.Reader) (PCM, error) {
 			case code == formatIMA && bits == 4 && channels == 1 && align > 4 && align <= imaMost:
 				block = align
 			default:
-				return PCM{}, badWAV("format %d with %d bits, %d channels, blocks of %d bytes", code, bits, channels, align)
+				return bad("format %d with %d bits, %d channels, blocks of %d bytes", code, bits, channels, align)
 			}
 			if channels < 1 || channels > maxWAVChan || rate < minRate || rate > maxRate {
-				return PCM{}, badWAV("%d channels at %d Hz", channels, rate)
+				return bad("%d channels at %d Hz", channels, rate)
 			}
 		case "fact":
 			if len(body) >= 4 {
@@ -80,13 +88,13 @@ func ReadWAV(r io.Reader) (PCM, error) {
 			}
 		case "data":
 			if rate == 0 {
-				return PCM{}, badWAV("samples before their format")
+				return bad("samples before their format")
 			}
 			if block > 0 {
-				out, err := unpackIMA(body, block, samples)
-				return PCM{Rate: rate, Samples: out}, err
+				out, err := unpackIMA(nil, body, block, samples)
+				return PCM{Rate: rate, Samples: out}, packed{slices.Clone(body), block, len(out)}, err
 			}
-			return PCM{Rate: rate, Samples: mono(body, channels)}, nil
+			return PCM{Rate: rate, Samples: mono(body, channels)}, packed{}, nil
 		}
 		// Chunks are padded to an even length.
 		next := 8 + size + size&1
@@ -95,7 +103,7 @@ func ReadWAV(r io.Reader) (PCM, error) {
 		}
 		b = b[next:]
 	}
-	return PCM{}, badWAV("no samples")
+	return bad("no samples")
 }
 
 func mono(b []byte, channels int) []int16 {
