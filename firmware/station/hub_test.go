@@ -358,17 +358,25 @@ func (h *skyHub) isDeaf() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.deaf
 
 func (h *skyHub) setDeaf(d bool) { h.mu.Lock(); defer h.mu.Unlock(); h.deaf = d }
 
-// alarm tells whether an alarm of a name came.
+// alarm tells how often an alarm of a name came.
 func (h *skyHub) alarm(n wire.Name) int {
+	count, _ := h.find(func(a wire.AlarmItem) bool { return a.Name == n })
+	return count
+}
+
+// find counts the alarms that came and are such.
+func (h *skyHub) find(is func(wire.AlarmItem) bool) (count int, there bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	count := 0
 	for _, i := range h.items {
-		if i.Type == wire.ItemAlarm && len(i.Bytes) > wire.NameSize && string(i.Bytes[:wire.NameSize]) == string(n.Bytes()) {
+		if i.Type != wire.ItemAlarm {
+			continue
+		}
+		if a, err := wire.ReadAlarm(i.Bytes); err == nil && is(a) {
 			count++
 		}
 	}
-	return count
+	return count, count > 0
 }
 
 // tell packs an item for the town.

@@ -154,8 +154,13 @@ func TestALinkThatTakesEverythingAndCarriesNothingHoldsNothingUp(t *testing.T) {
 	w.hub.cable.set(false, true) // from the start: it is never opened
 	w.start()
 	w.up("beidou")
-	first := w.tell(courier.Alarm)
-	w.until("by BeiDou", func() bool { return w.sky.alarm(first) > 0 })
+	w.v.Gas.Set(gasEvacuate) // a red of the box's own
+	w.until("the red by BeiDou", func() bool {
+		_, there := w.sky.find(func(a wire.AlarmItem) bool {
+			return a.Hazard == "gas" && a.Event == wire.AlarmRaised && strings.Contains(a.Text, "40")
+		})
+		return there
+	})
 	w.until("called", func() bool { _, there := w.fault("link fibre"); return there })
 	w.hub.cable.set(true, false)
 	w.up("fibre")

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -268,5 +269,36 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	}
 	if err := w.m.Post(w.now, w.message(Alarm, "known", 10), 0, true); err != nil || len(w.m.rows) != 1 {
 		t.Errorf("said twice: %v, %d rows", err, len(w.m.rows))
+	}
+}
+
+// A datagram holds some 1,150 bytes, and a signed document three times that.
+func TestWhatAWideLinkCannotHoldGoesShortOrWaits(t *testing.T) {
+	w := bench(t, shipped(t), 1)
+	w.open("satellite")
+	w.post(Alarm, "document", 3000, func(m *Message) { m.Short = make([]byte, 60) })
+	w.post(Alarm, "no-short", 3000)
+	w.post(Telemetry, "block", 3000)
+	w.post(Telemetry, "row", 100)
+	w.run(8*time.Second, all)
+	for _, p := range w.sent {
+		for _, x := range p.Parts {
+			if x.Short != (x.ID == "document") || len(x.Bytes) > 1150 {
+				t.Errorf("%s went with %d bytes, short %v", x.ID, len(x.Bytes), x.Short)
+			}
+		}
+	}
+	w.want("document", "satellite ")
+	w.want("row", "satellite ")
+	w.want("no-short", "")
+	w.want("block", "")
+	w.m.Ack(w.now, "satellite", []Ack{{ID: "document", Short: true}, {ID: "row"}})
+	w.open("fibre")
+	w.run(10*time.Second, all)
+	w.want("document", "satellite ") // the county has what it says
+	for _, id := range []string{"no-short", "block"} {
+		if !strings.HasPrefix(w.links(id), "fibre ") {
+			t.Errorf("%s went by %q", id, w.links(id))
+		}
 	}
 }

@@ -159,7 +159,11 @@ func (m *Machine) fillUp(now time.Duration, w *way, c *cargo) (soon time.Duratio
 				soon = min(soon, at)
 				continue
 			}
-			if b, _ := w.form(r); !w.money.allows(now, &r.Message, w.price(1, len(b)+c.used), m.rules) {
+			b, _ := w.form(r)
+			if b == nil {
+				continue
+			}
+			if !w.money.allows(now, &r.Message, w.price(1, len(b)+c.used), m.rules) {
 				return min(soon, now+time.Minute)
 			}
 			c.take(r)
@@ -176,6 +180,9 @@ func (m *Machine) fillUp(now time.Duration, w *way, c *cargo) (soon time.Duratio
 	from, _ = slices.BinarySearchFunc(m.rows, int(Bulk), func(a *row, o int) int { return a.order() - o })
 	for _, r := range slices.Backward(m.rows[from:]) { // the oldest first
 		ok, at := idleRow(now, w, r)
+		if b, _ := w.form(r); b == nil {
+			continue
+		}
 		if ok {
 			c.take(r)
 			return soon

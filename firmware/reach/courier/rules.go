@@ -51,6 +51,7 @@ type LinkRule struct {
 	Cost     Cost          `yaml:"cost"`
 	Budget   float64       `yaml:"budget"`
 	Batch    int           `yaml:"batch"`
+	Most     int           `yaml:"most"`
 	Window   int           `yaml:"window"`
 	Bytes    int           `yaml:"bytes"`
 	Overhead int           `yaml:"overhead"`
@@ -160,9 +161,13 @@ func (l LinkRule) prove(p *proof, at string) {
 	if l.Wide {
 		num("batch", l.Batch, 256, 1<<20)
 		num("window", l.Window, 1, 1024)
+		if l.Most != 0 {
+			num("most", l.Most, 64, l.Batch)
+		}
 		p.need(l.Bytes == 0, at+".bytes", l.Bytes, phrase.M("courier.want_narrow"))
 	} else {
 		num("bytes", l.Bytes, 16, messageMost)
+		p.need(l.Most == 0, at+".most", l.Most, phrase.M("courier.want_wide"))
 		num("messages", l.Messages, 1, 16)
 		p.need(!l.Free, at+".free", l.Free, phrase.M("courier.want_wide"))
 	}

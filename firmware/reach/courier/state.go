@@ -126,8 +126,11 @@ func (w *way) price(messages, bytes int) float64 {
 
 // form gives what of a row this link carries; nil where it carries nothing of it.
 func (w *way) form(r *row) (b []byte, short bool) {
-	if w.rule.Wide {
+	switch {
+	case w.rule.Wide && (w.rule.Most == 0 || len(r.Payload) <= w.rule.Most):
 		return r.Payload, false
+	case w.rule.Wide && (r.Short == nil || r.Class >= Telemetry):
+		return nil, false // it waits for a link that holds it
 	}
 	if r.Short != nil {
 		return r.Short, true
