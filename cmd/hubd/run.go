@@ -105,7 +105,7 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		return nil, err
 	}
 	h.post, h.book = post.New(h.engine, f, log), logbook.New(f)
-	if h.console, err = console.New(f, h.post, zone, log); err != nil {
+	if h.console, err = console.New(f, h.post, h.book, h.terminals, zone, log); err != nil {
 		return nil, err
 	}
 	for _, d := range f.Datagrams {
@@ -172,6 +172,16 @@ func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
 	}
 	h.guard.Go("gateway", "keep", guard.Restart, keeper.Run)
 	return nil
+}
+
+// terminals tells how the gateways for short messages do.
+func (h *hub) terminals() (all []gateway.NarrowState) {
+	for _, g := range h.gateways {
+		if n, ok := g.(*gateway.Narrow); ok {
+			all = append(all, n.State())
+		}
+	}
+	return all
 }
 
 // close ends all parts, the store last.

@@ -9,24 +9,37 @@ import (
 	"net/http"
 	"time"
 
+	"tocsin/cmd/hubd/gateway"
 	"tocsin/cmd/hubd/hubfile"
+	"tocsin/cmd/hubd/logbook"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
 )
 
 // Console serves the page and the desk's socket. Use New, then Run.
 type Console struct {
 	file   *hubfile.File
 	office Office
-	log    *slog.Logger
-	zone   *time.Location
-	now    func() time.Time
-	page   net.Listener
-	desk   net.Listener
+	book   Book
+	// terminals are the gateways for short messages; nil without.
+	terminals func() []gateway.NarrowState
+	log       *slog.Logger
+	zone      *time.Location
+	now       func() time.Time
+	page      net.Listener
+	desk      net.Listener
+}
+
+// Book is what the console asks of the logbook.
+type Book interface {
+	State() logbook.State
+	Reached(names []wire.About) map[letter.Station]logbook.Reached
 }
 
 // New opens both.
-func New(f *hubfile.File, o Office, zone *time.Location, log *slog.Logger) (*Console, error) {
-	c := &Console{file: f, office: o, log: log, zone: zone, now: time.Now}
+func New(f *hubfile.File, o Office, b Book, terminals func() []gateway.NarrowState, zone *time.Location, log *slog.Logger) (*Console, error) {
+	c := &Console{file: f, office: o, book: b, terminals: terminals, log: log, zone: zone, now: time.Now}
 	var err error
 	if c.desk, err = listenSocket(f.Socket); err != nil {
 		return nil, err

@@ -6,9 +6,11 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
@@ -24,36 +26,41 @@ type pageView struct {
 	Lang, Other phrase.Lang
 	Tag         string
 	Name, Now   string
+	Alarms      []alarmView
 	Stations    []stationView
 	Sent        []sentView
+	Terminals   []terminalView
 	Unknown     int
 }
 
 type stationView struct {
-	ID, Name   string
-	Seen, Link string
-	Late       bool
-	Links      []seenView
-	Letters    [6]int
-	Copies     int
-	Faults     []string
-	Recent     []keptView
+	ID, Name         string
+	Number           int
+	Seen, Link       string
+	Late             bool
+	Links            []seenView
+	State            string
+	Ready            bool
+	Letters          [6]int
+	Faults           []string
+	Told             []string
+	ToldAt, ValuesAt string
+	Values           []valueView
+	Strange          []strangeView
+	StrangeCount     int
+	Recent           []keptView
 }
 
 type seenView struct{ Link, At string }
+
+type valueView struct{ Name, Text string }
+
+type strangeView struct{ At, Link, ID, Why string }
 
 type keptView struct {
 	ID, Class, Link, At string
 	Bytes               int
 }
-
-type sentView struct {
-	ID, About, By, Class, At string
-	Taken, Of                int
-	To                       []tookView
-}
-
-type tookView struct{ Name, At, Link string }
 
 // Page is the handler of the officers' page.
 func (c *Console) Page() http.Handler {
@@ -110,6 +117,10 @@ func (c *Console) look(l phrase.Lang) pageView {
 	if l == phrase.EN {
 		v.Other, v.Tag = phrase.ZH, "en"
 	}
+	var known logbook.State
+	if c.book != nil {
+		known = c.book.State()
+	}
 	names := map[letter.Station]string{}
 	for _, st := range s.Stations {
 		name := st.Name.In(l)
@@ -117,40 +128,63 @@ func (c *Console) look(l phrase.Lang) pageView {
 			name = string(st.ID)
 		}
 		names[st.ID] = name
-		v.Stations = append(v.Stations, c.station(st, name, now, l))
-	}
-	for _, d := range s.Sent {
-		sv := sentView{ID: d.ID, About: d.About, By: d.By, Class: className(d.Class).In(l), At: c.when(d.At), Of: len(d.To)}
-		for st, t := range d.To {
-			n := names[st]
-			if n == "" {
-				n = string(st)
-			}
-			tv := tookView{Name: n}
-			if !t.At.IsZero() {
-				sv.Taken++
-				tv.At, tv.Link = c.when(t.At), t.Link
-			}
-			sv.To = append(sv.To, tv)
+		sv := c.station(st, name, now, l)
+		if k, ok := known.Stations[st.ID]; ok {
+			c.told(&sv, k, l)
 		}
-		// Who has not taken it stands first.
-		slices.SortFunc(sv.To, func(a, b tookView) int {
-			if (a.At == "") != (b.At == "") {
-				if a.At == "" {
-					return -1
-				}
-				return 1
-			}
-			return strings.Compare(a.Name, b.Name)
-		})
-		v.Sent = append(v.Sent, sv)
+		v.Stations = append(v.Stations, sv)
 	}
+	v.Alarms, v.Sent, v.Terminals = c.alarms(known.Alarms, names, l), c.sent(s.Sent, names, l), c.narrow(l)
 	return v
+}
+
+// told adds what a station said of itself.
+func (c *Console) told(v *stationView, k logbook.Station, l phrase.Lang) {
+	if !k.StateAt.IsZero() {
+		v.Ready, v.ToldAt = k.Ready && len(k.Faults) == 0, c.when(k.StateAt)
+		switch {
+		case len(k.Faults) > 0:
+			v.State = phrase.M("hubd.page_faults", "count", len(k.Faults)).In(l)
+		case k.Ready:
+			v.State = phrase.M("hubd.page_ready").In(l)
+		default:
+			v.State = phrase.M("hubd.page_unready").In(l)
+		}
+		for _, f := range k.Faults {
+			v.Told = append(v.Told, phrase.Text{ZH: f.ZH, EN: f.EN}.In(l))
+		}
+	}
+	v.ValuesAt = c.when(k.ValuesAt)
+	for _, x := range k.Values {
+		t := ""
+		if x.Good {
+			t = strings.TrimSpace(number(x.V, x.Resolution) + " " + x.Unit)
+			if x.Between {
+				t = "≈ " + t
+			}
+		}
+		v.Values = append(v.Values, valueView{x.Name.In(l), t})
+	}
+	if v.StrangeCount = k.Strange; k.Strange > 0 {
+		v.Faults = append(v.Faults, phrase.M("hubd.page_strange", "count", k.Strange).In(l))
+	}
+	for _, x := range k.Last {
+		v.Strange = append(v.Strange, strangeView{c.when(x.At), x.Link, x.ID, x.Why.In(l)})
+	}
+}
+
+// number writes a value with as many digits as its resolution has.
+func number(v, resolution float64) string {
+	digits := 0
+	for r := resolution; r > 0 && r < 0.9999 && digits < 6; r *= 10 {
+		digits++
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64)
 }
 
 func (c *Console) station(st post.Station, name string, now time.Time, l phrase.Lang) stationView {
 	at, link := st.Last()
-	v := stationView{ID: string(st.ID), Name: name, Seen: c.when(at), Link: link, Late: now.Sub(at) > lateAfter, Letters: st.Letters, Copies: st.Copies}
+	v := stationView{ID: string(st.ID), Name: name, Seen: c.when(at), Link: link, Late: now.Sub(at) > lateAfter, Letters: st.Letters, Number: c.file.Stations[string(st.ID)].Number}
 	var links []string
 	for k := range st.Seen {
 		links = append(links, k)
