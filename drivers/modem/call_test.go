@@ -166,29 +166,6 @@ func TestAKeyIsHeardInTheSoundWhereTheModemTellsNone(t *testing.T) {
 	}
 }
 
-// What the box itself says must not press keys when it comes back as an echo.
-func TestNoKeyIsHeardInSpeech(t *testing.T) {
-	all, err := os.ReadDir("../../configs/clips")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range all {
-		if !strings.HasSuffix(e.Name(), ".wav") {
-			continue
-		}
-		b, err := os.ReadFile("../../configs/clips/" + e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var x tones
-		for i := 44; i+3 < len(b); i += 4 { // every second sample of 16 kHz
-			if k := x.add(int16(uint16(b[i]) | uint16(b[i+1])<<8)); k != 0 {
-				t.Errorf("%s presses %c", e.Name(), k)
-			}
-		}
-	}
-}
-
 func TestMessagesWaitForACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := voice(t, profile(t, "sim7600"), nil)

@@ -35,8 +35,8 @@ type Opts struct {
 	Data bool
 	// Parts is the most parts of a text. Default 4, which is 268 Chinese characters.
 	Parts int
-	// Poll is how often the card is looked at for messages of which no news came.
-	// Default 30 s.
+	// Poll is how often the card is looked at for messages of which no news came, and
+	// the network. Default 30 s; without card or network it is every 5 s at least.
 	Poll time.Duration
 	// Now is the clock; Random numbers messages of several parts.
 	Now    func() time.Time
@@ -239,7 +239,11 @@ func (d *Device) keep(ctx context.Context) error {
 			return err
 		}
 	}
-	if !d.news && now.Sub(d.looked) < d.o.Poll {
+	every := d.o.Poll
+	if l := d.Limits(); l.Bar == drivers.BarNoCard || l.Bar == drivers.BarNoSignal {
+		every = min(every, retry)
+	}
+	if !d.news && now.Sub(d.looked) < every {
 		return nil
 	}
 	d.looked = now

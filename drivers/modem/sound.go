@@ -167,6 +167,17 @@ var (
 	}()
 )
 
+// Keys gives the keys that are heard in sound of 8000 samples a second.
+func Keys(pcm []int16) (keys string) {
+	var t tones
+	for _, v := range pcm {
+		if k := t.add(v); k != 0 {
+			keys += string(rune(k))
+		}
+	}
+	return keys
+}
+
 // add takes a sample and gives a key once, when it was held long enough.
 func (t *tones) add(s int16) byte {
 	x := float64(s)

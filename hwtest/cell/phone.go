@@ -205,12 +205,16 @@ func (m *Modem) happen(l *line, p Phone, known bool) {
 	if m.w.FalseEnd {
 		after(500*time.Millisecond, func() { m.news("NO CARRIER") })
 	}
+	soon := p.Rings
+	if soon == 0 {
+		soon = 2 * time.Second
+	}
 	if !known || p.Off {
-		after(2*time.Second, func() { m.over("NO CARRIER") })
+		after(soon, func() { m.over("NO CARRIER") })
 		return
 	}
 	if p.Busy {
-		after(2*time.Second, func() { m.over("BUSY") })
+		after(soon, func() { m.over("BUSY") })
 		return
 	}
 	if !after(p.Rings, func() {

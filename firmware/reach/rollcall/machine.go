@@ -149,13 +149,16 @@ const (
 const (
 	roundsMost = 32
 	// unableWait is how long a modem that cannot is left alone.
-	unableWait = 15 * time.Second
+	unableWait = 5 * time.Second
 	// tick is the longest that Next lets its caller wait.
 	idle = time.Minute
 )
 
 // Machine runs the rounds. One goroutine uses it.
 type Machine struct {
+	// Mute: there is no way to call now. People are written to meanwhile.
+	Mute bool
+
 	t      Table
 	people []Person
 	rounds []*round
@@ -352,7 +355,7 @@ func (m *Machine) expire(now time.Duration) (ev []Event) {
 // writes tells whether a person is still to be written to.
 func (m *Machine) writes(r *round, p *Person) bool {
 	x := r.person(p.ID)
-	return p.of(r.Hazard) && p.SMS > point.Calm && r.Level >= p.SMS && (!r.Drill || m.t.Drill.SMS) && len(p.Numbers) > 0 &&
+	return p.of(r) && p.SMS > point.Calm && r.Level >= p.SMS && (!r.Drill || m.t.Drill.SMS) && len(p.Numbers) > 0 &&
 		x.Wrote < r.Level && x.Writes < m.t.Tries
 }
 
@@ -364,7 +367,7 @@ func (m *Machine) clears(r *round, p *Person) bool {
 
 // listed tells whether a person is called for a round at all.
 func (m *Machine) listed(r *round, p *Person) bool {
-	return p.of(r.Hazard) && p.Call > point.Calm && r.Level >= p.Call && (!r.Drill || m.t.Drill.Call) && len(p.Numbers) > 0
+	return p.of(r) && p.Call > point.Calm && r.Level >= p.Call && (!r.Drill || m.t.Drill.Call) && len(p.Numbers) > 0
 }
 
 func (m *Machine) most(p *Person) int { return m.t.Tries * len(p.Numbers) }
@@ -461,7 +464,7 @@ func (m *Machine) of(r *round, now time.Duration) (t Task, ok bool, wait time.Du
 		if m.writes(r, p) && (write == nil || r.person(p.ID).Writes < r.person(write.ID).Writes) && due(r.person(p.ID).Write) {
 			write = p
 		}
-		if m.listed(r, p) && !m.confirmed(r, p.ID) && r.person(p.ID).Calls < m.most(p) && m.turn(r, p) &&
+		if !m.Mute && m.listed(r, p) && !m.confirmed(r, p.ID) && r.person(p.ID).Calls < m.most(p) && m.turn(r, p) &&
 			(call == nil || r.person(p.ID).Calls < r.person(call.ID).Calls) && due(r.person(p.ID).Next) {
 			call = p
 		}

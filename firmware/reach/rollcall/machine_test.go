@@ -323,6 +323,21 @@ func TestAPowerCutForgetsNobodyWhoConfirmed(t *testing.T) {
 	}
 }
 
+func TestWithoutAWayToCallPeopleAreWrittenTo(t *testing.T) {
+	w := run(t, village(), phones(map[string]Known{"chen": Confirmed, "wang": Confirmed}))
+	w.Mute = true
+	w.note(w.Stands(flood(evacuate), 0))
+	w.until(10 * time.Minute)
+	if w.said() != "wrote chen, wrote wang, wrote li, wrote clerk" {
+		t.Fatal(w.said())
+	}
+	w.Mute = false
+	w.until(12 * time.Minute)
+	if !strings.HasSuffix(w.said(), "everybody wang") {
+		t.Error(w.said())
+	}
+}
+
 func TestDrillsCallOnlyAsTheTableSays(t *testing.T) {
 	for _, c := range []struct{ sms, call bool }{{false, false}, {true, false}, {true, true}} {
 		w := run(t, village(), phones(map[string]Known{"chen": Confirmed, "wang": Confirmed}))

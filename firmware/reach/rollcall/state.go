@@ -120,7 +120,7 @@ func (m *Machine) View() (out []RoundView) {
 		v := RoundView{Round: r.Round, Phase: r.Phase}
 		for i := range m.people {
 			p := &m.people[i]
-			if !p.of(r.Hazard) {
+			if !p.of(r) {
 				continue
 			}
 			x := r.Told[p.ID]

@@ -108,8 +108,8 @@ func Parse(b []byte) (*Table, error) {
 		least, most time.Duration
 	}{
 		{"again", f.Again, time.Second, time.Hour}, {"soon", f.Soon, time.Second, time.Hour},
-		{"ring", f.Ring, 10 * time.Second, 2 * time.Minute}, {"linger", f.Linger, time.Second, time.Minute},
-		{"longest", f.Longest, 30 * time.Second, 10 * time.Minute}, {"first", f.First, 0, 10 * time.Minute},
+		{"ring", f.Ring, 2 * time.Second, 2 * time.Minute}, {"linger", f.Linger, time.Second, time.Minute},
+		{"longest", f.Longest, 10 * time.Second, 10 * time.Minute}, {"first", f.First, 0, 10 * time.Minute},
 		{"within", f.Within, time.Minute, 6 * time.Hour}, {"afresh", f.Afresh, time.Minute, 7 * 24 * time.Hour},
 	} {
 		if d := s.v.Duration(); d < s.least || d > s.most {
@@ -148,8 +148,9 @@ const (
 	NumbersMost = 3
 )
 
-func (p *Person) of(hazard string) bool {
-	return len(p.Hazards) == 0 || slices.Contains(p.Hazards, hazard)
+// of tells whether a round is for a person: a drill is for everybody.
+func (p *Person) of(r *round) bool {
+	return r.Drill || len(p.Hazards) == 0 || slices.Contains(p.Hazards, r.Hazard)
 }
 
 // Mask hides a number but for what tells it apart: 138****8000.
