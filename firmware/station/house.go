@@ -106,6 +106,7 @@ type House struct {
 	identity   atomic.Pointer[identity]
 	own        own
 	herald     *herald
+	roll       *roll
 	beacons    *beacons
 	onAir      terminals
 	post       *post
@@ -231,16 +232,19 @@ func (h *House) happen(e alarm.Event) {
 		h.sound(a, false)
 	case alarm.EventSubsided:
 		h.announcer.Withdraw(a.ID, phrase.M("station.subsided"))
+		h.roll.ended(a)
 	case alarm.EventAcknowledged:
 		h.announcer.Acknowledged(a.ID)
 	case alarm.EventLapsed:
 		delete(h.halted, a.ID)
 		h.announcer.Withdraw(a.ID, phrase.M("station.lapsed"))
+		h.roll.ended(a)
 	case alarm.EventReleased:
 		delete(h.halted, a.ID)
 		h.clearFault("rule " + a.Hazard)
 		h.announcer.Withdraw(a.ID, phrase.M("station.released", "who", a.By.Name))
 		h.sayAllClear(a)
+		h.roll.ended(a)
 	case alarm.EventBlind:
 		h.blindly[a.Hazard] = e.At
 		return
@@ -340,6 +344,7 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 		Resound: step.Resound.Duration(), Who: who, Why: because(a),
 		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level, StoppedFor: h.stoppedFor(halted),
 	})
+	h.roll.stands(a, level, h.content(step))
 }
 
 // planFor gives a hazard's plan; for one whose rule is gone any plan is better

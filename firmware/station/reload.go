@@ -71,6 +71,7 @@ func (h *House) reload(ctx context.Context) {
 	}
 	h.county.reload(bp)
 	h.beacons.renew(bp)
+	h.roll.renew(bp)
 	started, stopped := h.startLines(ctx, bp.Lines)
 	h.setpoints.Plan(bp.setpoints())
 	h.startProxies(ctx, bp.Doc.Site.Proxies)

@@ -117,6 +117,8 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startIdentity()
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
+	h.guard.GoIn(deciding, "reach", "people", guard.Restart, h.roll.run)
+	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
 	h.guard.GoIn(deciding, "station", "beacons", guard.Restart, h.beacons.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
@@ -240,7 +242,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 // build makes desk, outputs and announcer.
 func (h *House) build() error {
 	bp := h.bp
-	h.county, h.herald, h.beacons, h.post = newCounty(h), newHerald(h), newBeacons(h), newPost(h)
+	h.county, h.herald, h.beacons, h.post, h.roll = newCounty(h), newHerald(h), newBeacons(h), newPost(h), newRoll(h)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()
@@ -279,11 +281,15 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 		want = append(want, id)
 	}
 	want = append(want, h.bp.Tones.Words()...)
-	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Langs: h.bp.Langs})
+	if len(h.bp.People) > 0 {
+		want = append(want, speech.ConfirmWords)
+	}
+	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Langs: h.bp.spoken()})
 	for _, err := range errs {
 		h.log.Warn("clip missing", "err", err)
 	}
 	c := speech.Composer{Bank: bank, Tones: h.bp.Tones}
+	h.roll.voice.Store(&c)
 	return func(k order.Content) (output.Programme, error) {
 		// The desk has proved that a drill or a test begins with its own words;
 		// the composer puts them around every repetition.

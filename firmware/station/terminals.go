@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -79,7 +80,17 @@ func (s *linkRun) driver(name string, l config.Link) (drivers.Terminal, error) {
 	case kindSBD:
 		return sbd.New(open, sbd.Opts{Transmit: sends, Licence: t.Licence, IMEI: t.Card, Every: l.Every.Duration()})
 	case kindModem:
-		return modem.New(open, modem.Opts{Transmit: sends, Satellite: t.Satellite, Card: t.Card, Approval: t.Approval})
+		o := modem.Opts{Transmit: sends, Satellite: t.Satellite, Card: t.Card, Approval: t.Approval, Start: func(job string, run func()) { start("link "+name+" "+job, run) }}
+		var err error
+		if o.Profile, err = modemProfile(s.bp.FS, l); err != nil {
+			return nil, err
+		}
+		if l.Sound != "" && o.Profile != nil && o.Profile.Call != nil && o.Profile.Call.Audio != nil {
+			o.Audio = func() (drivers.Port, error) {
+				return serial.Open(l.Sound, serial.Opts{Baud: cmp.Or(o.Profile.Call.Audio.Baud, linkBaud), Format: "8N1", Start: o.Start})
+			}
+		}
+		return modem.New(open, o)
 	}
 	p, err := beidouProfile(s.bp.FS, l)
 	if err != nil {

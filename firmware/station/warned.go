@@ -254,6 +254,9 @@ func (h *House) once(o oncePlan) error {
 		Cause: o.cause, Kind: o.kind, Source: o.src, Hazard: alarm.WarnedPrefix, Outputs: outs, Who: o.who, Why: o.why,
 		Content: content, For: most, Lower: announce.Drop, Equal: announce.Queue,
 	})
+	if o.kind == order.Drill {
+		h.roll.drill(o, content)
+	}
 	return nil
 }
 

@@ -1,0 +1,342 @@
+package station
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/configs"
+	"tocsin/drivers"
+	"tocsin/drivers/modem"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/sound/speech"
+	"tocsin/hwtest/cell"
+	"tocsin/hwtest/port"
+)
+
+const rollTimes = `version: 1
+from: {sms: prepare, call: evacuate}
+keys: "1"
+tries: 2
+again: 1s
+soon: 1s
+repeat: 1
+ring: 3s
+linger: 2s
+longest: 30s
+first: 30s
+within: 5m
+afresh: 1h
+drill: {sms: true, call: true}
+`
+
+// switchboard is a town whose people have telephones.
+type switchboard struct {
+	*town
+	modem *cell.Modem
+}
+
+const (
+	chen, wang, li, clerk = "+8613800000001", "+8613800000002", "+8613800000003", "+8613800000004"
+)
+
+func newSwitchboard(t *testing.T, more string) *switchboard {
+	t.Helper()
+	w := &switchboard{newTown(t), cell.New()}
+	at, sound := serve(t, w.modem.Serve), serve(t, w.modem.Sound)
+	w.modem.Set(func(x *cell.Ways) { x.Takes, x.Echo, x.Split = 50*time.Millisecond, true, 7 })
+	w.write("rollcall.yaml", rollTimes)
+	w.text = strings.Replace(w.text, "page:", `links: {sms: {kind: modem, port: `+at+`, sound: `+sound+`, profile: modem-sim7600, transmit: {}}}
+people:
+  - {id: chen, name: {zh: 陈志强}, role: {zh: 村支书}, numbers: ["`+chen+`"], language: yue}
+  - {id: wang, name: {zh: 王建国}, numbers: ["`+wang+`"], deputies: [li]}
+  - {id: li, name: {zh: 李桂芳}, numbers: ["`+li+`"], sms: off}
+  - {id: clerk, name: {zh: 文书, en: Clerk}, numbers: ["`+clerk+`"], call: off, language: en}
+`+more+"page:", 1)
+	w.write("site.yaml", w.text)
+	return w
+}
+
+// serve gives the path of a port that f serves.
+func serve(t *testing.T, f func(io.ReadWriter) error) string {
+	t.Helper()
+	p, err := port.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	go f(p)
+	return p.Path
+}
+
+// wrote gives what went to a number, whole texts.
+func (w *switchboard) wrote(number string) (all []string) {
+	part := ""
+	for _, m := range w.modem.Sent() {
+		if m.Number != number {
+			continue
+		}
+		if part += m.Text; m.Of == m.Part {
+			all, part = append(all, part), ""
+		}
+	}
+	return all
+}
+
+func (w *switchboard) called(number string) (n int) {
+	for _, t := range w.modem.Talks() {
+		if t.Number == number {
+			n++
+		}
+	}
+	return n
+}
+
+// told gives what is recorded of people for an alarm, as "what person known".
+func (w *switchboard) told(cause string) (all []string) {
+	for _, r := range w.journal() {
+		what, ok := strings.CutPrefix(r.Kind, "rollcall.")
+		if !ok || r.Cause != cause {
+			continue
+		}
+		person, _ := r.Body["person"].(string)
+		known, _ := r.Body["known"].(string)
+		all = append(all, strings.TrimSpace(what+" "+person+" "+known))
+	}
+	return all
+}
+
+// evacuate raises gas and waits for the siren, which no telephone may hold up.
+func (w *switchboard) evacuate() (cause string) {
+	w.t.Helper()
+	began := time.Now()
+	w.v.Gas.Set(gasEvacuate)
+	a := w.raised("gas", "evacuate")
+	w.sounds(began)
+	return a.ID
+}
+
+// The person hears what the loudspeaker says, in their own language, and the words that
+// ask for a key.
+func TestAPersonWhoIsCalledHearsTheWordsAndConfirms(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	w.modem.Subscribe(chen, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 2500 * time.Millisecond, Key: '1'}}})
+	w.modem.Subscribe(wang, cell.Phone{Busy: true, Rings: 300 * time.Millisecond})
+	w.modem.Subscribe(li, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 300 * time.Millisecond, Key: '4'}, {After: 700 * time.Millisecond, Key: '1'}}})
+	w.start()
+	id := w.evacuate()
+	w.recorded("rollcall.everybody", id)
+	want := "wrote chen; wrote wang; wrote clerk; called chen confirmed; called wang dialled; called wang dialled; missed wang dialled; deputy li; called li confirmed; everybody li"
+	if got := strings.Join(w.told(id), "; "); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+
+	bank, _ := speech.LoadBank(configs.FS, "clips", speech.BankOpts{})
+	tones, err := speech.LoadTones(configs.FS, "tones.yaml", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := speech.Composer{Bank: bank, Tones: tones}.Spoken(speech.Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []speech.Lang{speech.Cantonese}, Repeat: 1}, speech.ConfirmWords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := make([]int16, drivers.CallRate*3)
+	p.Samples(drivers.Format{Rate: drivers.CallRate, Channels: 1}).Read(played)
+	for _, x := range w.modem.Talks() {
+		if x.Number != chen {
+			continue
+		}
+		if !x.ByModem || x.Lost > 0 || len(x.Heard) < 2*drivers.CallRate {
+			t.Fatalf("by the modem: %v, %d lost, %d samples heard", x.ByModem, x.Lost, len(x.Heard))
+		}
+		n := min(len(x.Heard), len(played))
+		if like, db := alike(x.Heard[:n], played[:n]); like < 0.99 || math.Abs(db) > 0.5 {
+			t.Errorf("what was heard is like what is played by %.3f, %.1f dB louder", like, db)
+		}
+	}
+
+	// What is written, in whose language, and to whom not.
+	for number, has := range map[string][]string{chen: {"黄渡村", "甲烷", "立即转移", "60"}, wang: {"立即转移"}, clerk: {"Huangdu", "methane", "Move now"}, li: nil} {
+		got := strings.Join(w.wrote(number), "|")
+		for _, s := range has {
+			if !strings.Contains(got, s) {
+				t.Errorf("%s was written %q, without %s", number, got, s)
+			}
+		}
+		if has == nil && got != "" {
+			t.Errorf("%s was written %q", number, got)
+		}
+	}
+	// No number stands in the record or the log.
+	b, err := json.Marshal(w.journal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []string{chen, wang, li, clerk} {
+		if strings.Contains(string(b)+w.log.String(), n[3:]) {
+			t.Errorf("%s is written down", n)
+		}
+	}
+	if r := w.recorded("rollcall.called", id); r.Body["number"] != "138****0001" || r.Text.ZH == "" {
+		t.Errorf("%+v", r)
+	}
+
+	// A stranger's message and call do nothing.
+	w.modem.Say(cell.SMS{Number: "+8613999999999", Text: "解除"})
+	if !w.modem.Ring("+8613999999999") {
+		t.Error("a call that came was not refused")
+	}
+	if a, ok := w.alarm("gas"); !ok || a.State != "raised" {
+		t.Errorf("%+v", a)
+	}
+
+	// The all-clear is written to those who were written to.
+	w.v.Gas.Set(gasCalm)
+	w.until("subsided", func() bool { a, ok := w.alarm("gas"); return ok && a.State == "subsided" })
+	w.post("/alarms/"+id+"/release", map[string]string{"who": "王大海", "reason": "已排查"})
+	w.until("everybody heard the all-clear", func() bool { return len(w.wrote(chen))+len(w.wrote(wang))+len(w.wrote(clerk)) == 6 })
+	if got := w.wrote(chen)[1]; !strings.Contains(got, "解除") || !strings.Contains(got, "王大海") {
+		t.Errorf("%q", got)
+	}
+	if n := w.called(chen) + w.called(wang) + w.called(li); n != 4 {
+		t.Errorf("%d calls in all", n)
+	}
+}
+
+// alike gives the correlation of two sounds and by how much the first one is louder.
+func alike(a, b []int16) (like, db float64) {
+	var ab, aa, bb float64
+	for i := range a {
+		x, y := float64(a[i]), float64(b[i])
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	return ab / math.Sqrt(aa*bb), 10 * math.Log10(aa/bb)
+}
+
+func TestWhoDoesNotConfirmIsNeverSaidToHave(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	w.write("rollcall.yaml", strings.Replace(rollTimes, "tries: 2", "tries: 1", 1))
+	w.modem.Subscribe(chen, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Hangs: 1500 * time.Millisecond})
+	w.modem.Subscribe(wang, cell.Phone{Rings: 100 * time.Millisecond})
+	w.modem.Subscribe(li, cell.Phone{Off: true, Rings: 300 * time.Millisecond})
+	w.start()
+	id := w.evacuate()
+	w.recorded("rollcall.nobody", id)
+	want := "wrote chen; wrote wang; wrote clerk; called chen answered; missed chen answered; called wang rang; missed wang rang; deputy li; called li dialled; missed li dialled; nobody li"
+	if got := strings.Join(w.told(id), "; "); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	if _, there := w.fault("people " + id); !there {
+		t.Error("that nobody confirmed is no fault")
+	}
+}
+
+// A modem without a network, pulled out or silent holds up no siren; when it comes back
+// in time, people are told.
+func TestNoServiceHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	w.modem.Set(func(x *cell.Ways) { x.Unregistered = true })
+	for _, n := range []string{chen, wang} {
+		w.modem.Subscribe(n, cell.Phone{Rings: 50 * time.Millisecond, Answers: 50 * time.Millisecond, Presses: []cell.Press{{After: 100 * time.Millisecond, Key: '1'}}})
+	}
+	w.start()
+	began := time.Now()
+	w.v.Gas.Set(gasPrepare)
+	a := w.raised("gas", "prepare")
+	w.sounds(began)
+	if n := len(w.told(a.ID)); n != 0 || len(w.modem.Talks()) != 0 {
+		t.Errorf("%d records of people", n)
+	}
+	w.modem.Set(func(x *cell.Ways) { x.Unregistered = false })
+	w.v.Gas.Set(gasEvacuate) // the higher level's words, once
+	w.raised("gas", "evacuate")
+	w.within(60*time.Second, "everybody", func() bool { return strings.Contains(strings.Join(w.told(a.ID), ";"), "everybody") })
+	if got := w.wrote(chen); len(got) != 1 || !strings.Contains(got[0], "立即转移") || w.called(chen) != 1 {
+		t.Errorf("%q, %d calls", got, w.called(chen))
+	}
+}
+
+func TestARestartCallsNobodyTwiceWhoConfirmed(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	quick := cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 300 * time.Millisecond, Key: '1'}}}
+	w.modem.Subscribe(chen, quick)
+	w.modem.Subscribe(wang, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond})
+	w.start()
+	id := w.evacuate()
+	w.until("in the middle of a call", func() bool { return w.called(wang) == 1 })
+	w.halt()
+	w.modem.Subscribe(wang, quick)
+	w.start()
+	w.recorded("rollcall.everybody", id)
+	got := strings.Join(w.told(id), "; ")
+	if want := "wrote chen; wrote wang; wrote clerk; called chen confirmed; unknown wang; called wang confirmed; everybody wang"; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	if w.called(chen) != 1 || w.called(wang) != 2 || len(w.wrote(chen)) != 1 {
+		t.Errorf("%d and %d calls, %q", w.called(chen), w.called(wang), w.wrote(chen))
+	}
+}
+
+// What the box says must press no key when it comes back as an echo.
+func TestNoClipPressesAKey(t *testing.T) {
+	t.Parallel()
+	bank, errs := speech.LoadBank(configs.FS, "clips", speech.BankOpts{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	tones, err := speech.LoadTones(configs.FS, "tones.yaml", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range bank.List() {
+		id, lang, _ := strings.Cut(n, ".")
+		p, err := speech.Composer{Bank: bank, Tones: tones}.Spoken(speech.Content{Tone: "evacuate", Clips: []string{id}, Langs: []speech.Lang{speech.Lang(lang)}, Repeat: 1}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pcm := make([]int16, 60*drivers.CallRate)
+		k, _ := p.Samples(drivers.Format{Rate: drivers.CallRate, Channels: 1}).Read(pcm)
+		if keys := modem.Keys(pcm[:k]); keys != "" || k < drivers.CallRate {
+			t.Errorf("%s presses %s in %d samples", n, keys, k)
+		}
+	}
+}
+
+func TestPeopleAreProvedWithTheSite(t *testing.T) {
+	w := newSwitchboard(t, "")
+	for name, c := range map[string]struct {
+		change [2]string
+		code   string
+	}{
+		"a number that is none":   {[2]string{`"` + wang + `"`, `"110"`}, "site.person_number"},
+		"a level that is none":    {[2]string{"sms: off}", "sms: run}"}, "site.person_level"},
+		"a deputy that is nobody": {[2]string{"deputies: [li]", "deputies: [nobody]"}, "site.person_deputy"},
+		"a circle":                {[2]string{"sms: off}", "deputies: [wang]}"}, "site.person_circle"},
+		"the same id":             {[2]string{"id: li,", "id: wang,"}, "site.person_id"},
+		"an unknown hazard":       {[2]string{"call: off,", "hazards: [fire],"}, "site.person_hazard"},
+		"no such modem":           {[2]string{"people:", "rollcall: {modem: phone}\npeople:"}, "site.rollcall_modem"},
+		"a profile of others":     {[2]string{"modem-sim7600", "beidou-bds3"}, "site.link_profile"},
+		"sound without a way":     {[2]string{"modem-sim7600", "modem-tiantong"}, "site.link_soundless"},
+	} {
+		w.edit(c.change[0], c.change[1])
+		_, ps := Load(filepath.Join(w.dir, "site.yaml"))
+		found := false
+		for _, p := range ps {
+			found = found || p.Message.Code == c.code
+			if strings.Contains(p.In(phrase.ZH), wang[3:]) {
+				t.Errorf("%s repeats a number", p.Message.Code)
+			}
+		}
+		if !found {
+			t.Errorf("%s: %v", name, ps)
+		}
+	}
+}
