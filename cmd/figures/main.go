@@ -87,6 +87,8 @@ var measures = []measure{
 		most: time.Minute, mostLong: time.Minute, run: newSensorLines, quiet: true},
 	{goals: []goal{{"history.gb_written_year", atMost, 130}, {"history.query_ms_p99", atMost, 100}},
 		most: 8 * time.Minute, mostLong: 60 * time.Minute, run: historyFlash},
+	{goals: []goal{{"links.forged_accepted", atMost, 0}},
+		most: time.Minute, mostLong: 10 * time.Minute, run: forgedOnLinks, quiet: true},
 	{goals: []goal{{"links.red_over_beidou_ms", atMost, 3000}},
 		most: 3 * time.Minute, mostLong: 12 * time.Minute, run: redsByBeidou},
 	{goals: []goal{{"links.day_bytes_storm", atMost, 1800}, {"links.day_bytes_calm", atMost, 1250}, {"links.day_messages_storm", atMost, 24}, {"links.day_messages_calm", atMost, 16}},

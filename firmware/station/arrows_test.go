@@ -73,6 +73,7 @@ var arrows = map[string][]string{
 	"firmware/reach/courier/world":    {"firmware/reach/courier", "firmware/keep/journal", "firmware/clock"},
 	"firmware/reach/narrow":           {"drivers", "firmware/reach/wire", "firmware/reach/courier", "firmware/clock", "firmware/phrase"},
 	"firmware/reach/rollcall":         {"firmware/point", "firmware/phrase"},
+	"firmware/reach/narrow/forge":     {"configs", "firmware/trust", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/reach/narrow", "firmware/reach/letter", "firmware/reach/wire", "firmware/phrase"},
 	"firmware/reach/uplink":           {"firmware/reach/letter", "firmware/phrase"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
@@ -94,7 +95,7 @@ var arrows = map[string][]string{
 	"cmd/village":      {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own.
-	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire"},
+	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/ear":        {},

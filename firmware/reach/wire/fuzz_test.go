@@ -118,6 +118,9 @@ func FuzzAssembler(f *testing.F) {
 		var a Assembler
 		for i := 0; i < 40 && len(b) > i; i++ {
 			w, err := a.Add(Bulk, b[i:], time.Duration(i))
+			if len(b[i:]) >= FragmentHead && i%7 == 6 {
+				a.Drop(Bulk, GroupOf(b[i:]))
+			}
 			if err == nil && len(w) > ShardsMost*NarrowMost {
 				t.Fatal("a content larger than its shards")
 			}
