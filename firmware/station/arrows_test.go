@@ -110,6 +110,7 @@ var arrows = map[string][]string{
 	"hwtest/mesh":       {},
 	"hwtest/sbd":        {},
 	"hwtest/cell":       {},
+	"hwtest/impair":     {},
 	"hwtest/timeserver": {},
 }
 
