@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -225,3 +226,34 @@ func connected(ctx context.Context, fd int) error {
 	}
 }
 
+// Forward opens a port of the far end that leads to a program outside of it, and gives its address there.
+func (p *Pair) Forward(target string) (string, error) {
+	ln, err := p.Far.Listen("tcp4", p.Far.Addr+":0")
+	if err != nil {
+		return "", err
+	}
+	if !p.owns(ln) {
+		return "", net.ErrClosed
+	}
+	p.goes(func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", target)
+			if err != nil || !p.owns(near) || !p.owns(far) {
+				near.Close()
+				continue
+			}
+			join := func(to, from net.Conn) {
+				io.Copy(to, from)
+				to.Close()
+				from.Close()
+			}
+			p.goes(func() { join(far, near) })
+			p.goes(func() { join(near, far) })
+		}
+	})
+	return ln.Addr().String(), nil
+}
