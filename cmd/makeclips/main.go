@@ -32,6 +32,10 @@ const (
 	pitch = 40
 )
 
+// pieceTail is what is cut, in ms, of the silence that Trim leaves behind a sound: what follows a piece belongs to
+// the same sentence.
+const pieceTail = 40
+
 func main() {
 	dir := flag.String("dir", "configs/clips", "folder of clips.yaml and of the WAV files")
 	only := flag.String("only", "", "ids to render, separated by commas; empty means all")
@@ -51,13 +55,15 @@ func run(dir, only string) error {
 	if err != nil {
 		return err
 	}
-	ids := slices.Sorted(maps.Keys(script.Clips))
+	lines := maps.Clone(script.Clips)
+	maps.Copy(lines, script.Pieces)
+	ids := slices.Sorted(maps.Keys(lines))
 	if only != "" {
 		ids = strings.Split(only, ",")
 	}
 	total := 0
 	for _, id := range ids {
-		line, ok := script.Clips[id]
+		line, ok := lines[id]
 		if !ok {
 			return fmt.Errorf("clips.yaml has no clip %q", id)
 		}
@@ -75,7 +81,11 @@ func run(dir, only string) error {
 			if err != nil {
 				return fmt.Errorf("clip %s in %s: %w", id, v.lang, err)
 			}
-			b, p, err := fit(speech.Horn(tighten(speech.Trim(speech.Resample(p, speech.BankRate)))), script.Loudness)
+			p = speech.Trim(speech.Resample(p, speech.BankRate))
+			if strings.HasPrefix(id, speech.PiecePrefix) {
+				p.Samples = p.Samples[:max(0, len(p.Samples)-pieceTail*p.Rate/1000)]
+			}
+			b, p, err := fit(speech.Horn(tighten(p)), script.Loudness)
 			if err != nil {
 				return fmt.Errorf("clip %s in %s: %w", id, v.lang, err)
 			}

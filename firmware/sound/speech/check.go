@@ -79,7 +79,7 @@ func (c *checker) all(f *tonesFile) {
 		c.add(phrase.E("speech.tones.count", "at", c.at("tones"), "count", n, "most", maxTones))
 		return
 	}
-	for what, d := range map[string]time.Duration{"words": f.Pause.Words, "languages": f.Pause.Languages, "repeats": f.Pause.Repeats} {
+	for what, d := range map[string]time.Duration{"words": f.Pause.Words, "languages": f.Pause.Languages, "repeats": f.Pause.Repeats, "pieces": f.Pause.Pieces, "phrases": f.Pause.Phrases} {
 		c.between(c.at("pause.%s", what), "pause."+what, d.Seconds(), 0, 30)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Tones)) {

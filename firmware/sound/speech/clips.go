@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
@@ -32,7 +33,12 @@ type Script struct {
 	Version  int             `yaml:"version"`
 	Loudness Loudness        `yaml:"loudness"`
 	Clips    map[string]Line `yaml:"clips"`
+	// Pieces are of sentences that are put together; their ids begin with PiecePrefix.
+	Pieces map[string]Line `yaml:"pieces"`
 }
+
+// PiecePrefix begins the ids of clips that are pieces of a sentence: between two of them is a short pause only.
+const PiecePrefix = "say-"
 
 // Line is the text of one clip.
 type Line struct {
@@ -74,11 +80,15 @@ func LoadScript(fsys fs.FS, name string) (Script, error) {
 	}
 	c.between(c.at("loudness"), "rms", s.Loudness.RMS, -40, -6)
 	c.between(c.at("loudness"), "peak", s.Loudness.Peak, -20, -0.5)
-	for _, id := range slices.Sorted(maps.Keys(s.Clips)) {
-		if l := s.Clips[id]; !plain(id) {
-			c.add(phrase.E("speech.tones.name", "at", c.at("clips"), "tone", id))
-		} else if l.ZH == "" || l.EN == "" {
-			c.add(phrase.E("speech.tones.title", "at", c.at("clips.%s", id)))
+	for at, lines := range map[string]map[string]Line{"clips": s.Clips, "pieces": s.Pieces} {
+		for _, id := range slices.Sorted(maps.Keys(lines)) {
+			if l := lines[id]; !plain(id) {
+				c.add(phrase.E("speech.tones.name", "at", c.at("%s", at), "tone", id))
+			} else if l.ZH == "" || l.EN == "" {
+				c.add(phrase.E("speech.tones.title", "at", c.at("%s.%s", at, id)))
+			} else if strings.HasPrefix(id, PiecePrefix) != (at == "pieces") {
+				c.add(phrase.E("speech.piece", "at", c.at("%s.%s", at, id), "clip", id, "prefix", PiecePrefix))
+			}
 		}
 	}
 	if len(c.errs) > 0 {

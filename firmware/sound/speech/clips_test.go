@@ -75,9 +75,78 @@ func TestEveryShippedClipIsSpeechAtItsLevel(t *testing.T) {
 		}
 	}
 	// They lie in the program, of which 36 MiB is all there may be.
-	if total > 6<<20 {
+	if total > 2<<20 {
 		t.Errorf("the clips take %d bytes", total)
 	}
+}
+
+// A piece must be as loud as the clips, have hardly any silence at its ends, and be there in the language that it has words in.
+func TestEveryShippedPieceIsSpeechThatCanBeJoined(t *testing.T) {
+	bank, errs := shippedBank()
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	pieces := script(t).Pieces
+	if len(pieces) < 100 {
+		t.Fatalf("%d pieces", len(pieces))
+	}
+	for id, line := range pieces {
+		if line.Pinyin == "" {
+			t.Errorf("%s: no Mandarin", id)
+		}
+		for lang, text := range map[Lang]string{Mandarin: line.Pinyin, Cantonese: line.Yue} {
+			if bank.Has(id, lang) != (text != "") {
+				t.Errorf("%s.%s: in the bank %v, its words are %q", id, lang, bank.Has(id, lang), text)
+			}
+			if text == "" {
+				continue
+			}
+			s := bank.clips[clipKey{id, lang}].pcm(nil)
+			rms, peak := Measure(s)
+			if math.Abs(rms+16) > 2 || peak > -2.9 {
+				t.Errorf("%s.%s: %.1f dBFS RMS, %.1f dBFS peak", id, lang, rms, peak)
+			}
+			n := len(strings.Fields(text))
+			if lang == Cantonese {
+				n = len([]rune(strings.NewReplacer("，", "", "、", "").Replace(text)))
+			}
+			if per := float64(len(s)) / BankRate / float64(n); per < 0.12 || per > 0.65 {
+				t.Errorf("%s.%s: %.2f s a syllable", id, lang, per)
+			}
+			if a, b := quietAtEnds(s); a > 45*time.Millisecond || b > 45*time.Millisecond {
+				t.Errorf("%s.%s: it begins with %v of silence and ends with %v", id, lang, a, b)
+			}
+		}
+		if hanzi := len([]rune(strings.NewReplacer("，", "", "、", "").Replace(line.ZH))); hanzi != len(strings.Fields(line.Pinyin)) {
+			t.Errorf("%s: %d characters and %q", id, hanzi, line.Pinyin)
+		}
+		for syllable := range strings.FieldsSeq(strings.ReplaceAll(line.Pinyin, ",", "")) {
+			if last := syllable[len(syllable)-1]; last < '1' || last > '5' {
+				t.Errorf("%s: %q has no tone", id, syllable)
+			}
+		}
+		for _, word := range []string{"预警信号", "政府", "气象", "应急管理", "防汛", "指挥部"} {
+			if strings.Contains(line.ZH, word) {
+				t.Errorf("%s says %s: who warns is not in its bytes", id, word)
+			}
+		}
+	}
+}
+
+// quietAtEnds gives the silence, more than 40 dB below the peak, at both ends.
+func quietAtEnds(s []int16) (before, after time.Duration) {
+	top := 0
+	for _, v := range s {
+		top = max(top, abs(int(v)))
+	}
+	a, b := 0, len(s)
+	for a < b && abs(int(s[a])) < top/100 {
+		a++
+	}
+	for b > a && abs(int(s[b-1])) < top/100 {
+		b--
+	}
+	return time.Duration(a) * time.Second / BankRate, time.Duration(len(s)-b) * time.Second / BankRate
 }
 
 func TestTheBoxSpeaksOnlyForItself(t *testing.T) {
@@ -221,6 +290,8 @@ func TestABadScriptIsRefusedWithItsPlace(t *testing.T) {
 		"version: 1\nclips:\n  a: {zh: 字}\n":                    "clips.yaml:3",
 		"version: 1\nclips:\n  a: {zh: 字, en: x, fr: y}\n":      "clips.yaml:3",
 		"version: 1\nclips:\n  ../a: {zh: 字, en: x}\n":          "clips.yaml",
+		"version: 1\nclips:\n  say-a: {zh: 字, en: x}\n":         "clips.yaml:3",
+		"version: 1\npieces:\n  a: {zh: 字, en: x}\n":            "clips.yaml:3",
 		"version: 1\nloudness: {rms: 3, peak: -3}\nclips: {}\n": "clips.yaml:2",
 	} {
 		_, err := LoadScript(fstest.MapFS{"clips.yaml": {Data: []byte(text)}}, "clips.yaml")

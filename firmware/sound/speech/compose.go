@@ -1,7 +1,9 @@
 package speech
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -21,7 +23,8 @@ const (
 type Content struct {
 	// Tone is the name of the attention tone.
 	Tone string
-	// Clips are said in this order, in each language before the next one.
+	// Clips are said in this order, in each language before the next one. <id>.<lang> is said in
+	// that language only; Comma is the short pause within a sentence of pieces (PiecePrefix).
 	Clips []string
 	// Langs are the languages of the site, in the order in which they speak.
 	// Empty: every language that the bank has for the first clip.
@@ -31,6 +34,9 @@ type Content struct {
 	// Kind is Real where empty.
 	Kind Kind
 }
+
+// Comma stands among Content.Clips for a short pause.
+const Comma = ","
 
 // Composer makes programmes of the clips and tones of one configuration.
 type Composer struct {
@@ -52,7 +58,7 @@ var lastResort = &Tone{
 	},
 }
 
-var lastPauses = Pauses{Words: 400 * time.Millisecond, Languages: 600 * time.Millisecond, Repeats: 1500 * time.Millisecond}
+var lastPauses = Pauses{Words: 400 * time.Millisecond, Languages: 600 * time.Millisecond, Repeats: 1500 * time.Millisecond, Pieces: 20 * time.Millisecond, Phrases: 180 * time.Millisecond}
 
 // Compose makes a programme: in each repetition the attention tone, then the
 // clips in one language after the other; a drill or a test says that it is
@@ -82,23 +88,22 @@ func (c Composer) Compose(k Content) (*Programme, error) {
 	default:
 		return nil, phrase.E("speech.kind", "kind", string(k.Kind))
 	}
-	var frame []*clip
+	var frame []said
 	if words != "" {
-		var missing []Lang
-		if frame, missing = bank.find(words, k.langs(bank, words)); len(frame) == 0 {
+		found, missing := bank.find(words, k.langs(bank, words))
+		if len(found) == 0 {
 			return nil, phrase.E("speech.drill.mute", "clip", words)
 		}
 		p.lack(words, missing)
+		frame = saying(found)
 	}
 
-	say := func(clips []*clip) {
+	say := func(clips []said) {
 		for i, s := range clips {
-			if i > 0 && clips[i-1].lang != s.lang {
-				p.add(part{pause: pauses.Languages})
-			} else if i > 0 {
-				p.add(part{pause: pauses.Words})
+			if i > 0 {
+				p.add(part{pause: pauses.between(clips[i-1], s)})
 			}
-			p.add(part{clip: s})
+			p.add(part{clip: s.clip})
 		}
 	}
 	if frame != nil {
@@ -133,41 +138,76 @@ func (c Composer) tone(name string, p *Programme) (*Tone, Pauses) {
 	return t, c.Tones.pause
 }
 
+// said is a clip in its place.
+type said struct {
+	*clip
+	comma bool // before it
+}
+
+func saying(clips []*clip) (all []said) {
+	for _, c := range clips {
+		all = append(all, said{clip: c})
+	}
+	return all
+}
+
+// between gives the pause between what is said one after the other.
+func (p Pauses) between(a, b said) time.Duration {
+	switch {
+	case a.lang != b.lang:
+		return p.Languages
+	case !strings.HasPrefix(a.id, PiecePrefix) || !strings.HasPrefix(b.id, PiecePrefix):
+		return p.Words
+	case b.comma:
+		return p.Phrases
+	}
+	return p.Pieces
+}
+
 // body gives the clips of one repetition, all of a language before the next.
-func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []*clip {
-	var said [][]*clip
+func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []said {
+	byLang, comma := map[Lang][]said{}, false
+	standIns := map[string]bool{}
 	for _, id := range k.Clips {
+		if id == Comma {
+			comma = true
+			continue
+		}
+		id, only, one := strings.Cut(id, ".")
 		if id == frame {
 			continue
 		}
-		found, missing := bank.find(id, k.langs(bank, id))
+		langs := k.langs(bank, id)
+		if one {
+			langs = []Lang{Lang(only)}
+		}
+		found, missing := bank.find(id, langs)
+		if one && len(missing) > 0 {
+			found = nil // what is said in one language is not said in another's place
+		}
 		p.lack(id, missing)
 		if len(found) == 0 {
-			found = c.instead(bank, k, id, p)
-		}
-		// The same words once, where two clips were replaced by them.
-		if len(found) > 0 && !slices.ContainsFunc(said, func(s []*clip) bool { return s[0].id == found[0].id }) {
-			said = append(said, found)
-		}
-	}
-	var langs []Lang
-	for _, s := range said {
-		for _, c := range s {
-			if !slices.Contains(langs, c.lang) {
-				langs = append(langs, c.lang)
+			if found = c.instead(bank, k, id, p); len(found) == 0 {
+				continue
 			}
+			id = found[0].id
+			if slices.ContainsFunc(slices.Collect(maps.Values(byLang)), func(s []said) bool { return slices.ContainsFunc(s, func(x said) bool { return x.id == id }) }) {
+				continue // the same words once, where two clips were replaced by them
+			}
+			standIns[id] = true
+		} else if standIns[id] {
+			continue
 		}
+		for _, f := range found {
+			byLang[f.lang] = append(byLang[f.lang], said{f, comma})
+		}
+		comma = false
 	}
+	langs := slices.Sorted(maps.Keys(byLang))
 	slices.SortStableFunc(langs, func(a, b Lang) int { return order(k.Langs, a) - order(k.Langs, b) })
-	var out []*clip
+	var out []said
 	for _, l := range langs {
-		for _, s := range said {
-			for _, c := range s {
-				if c.lang == l {
-					out = append(out, c)
-				}
-			}
-		}
+		out = append(out, byLang[l]...)
 	}
 	return out
 }

@@ -117,6 +117,42 @@ func TestAProgrammeSaysTheClipsInEachLanguage(t *testing.T) {
 	}
 }
 
+func TestASentenceIsSaidFromItsPieces(t *testing.T) {
+	both := []Lang{Mandarin, Cantonese}
+	for name, c := range map[string]struct {
+		gone []string
+		k    Content
+		said string
+		code string
+	}{
+		"a number that repeats a digit": {nil, Content{Clips: []string{"say-6", "say-10", "say-6", "say-mm"}, Langs: []Lang{Mandarin}}, "say-6.cmn say-10.cmn say-6.cmn say-mm.cmn", ""},
+		"commas are no words":           {nil, Content{Clips: []string{",", "say-attention", ",", "say-obey", ","}, Langs: []Lang{Mandarin}}, "say-attention.cmn say-obey.cmn", ""},
+		"each language in its own way":  {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: both}, "say-yi4.cmn say-m.cmn say-1.yue say-m.yue", ""},
+		"in one language only":          {nil, Content{Clips: []string{"say-m.yue"}, Langs: both}, "say-m.yue", ""},
+		"never in another's place":      {[]string{"say-m.yue"}, Content{Tone: "evacuate", Clips: []string{"say-m.yue"}, Langs: []Lang{Cantonese}}, "evacuate.yue", "speech.clip.missing speech.clip.replaced"},
+		"a drill":                       {nil, Content{Clips: []string{"say-not-real"}, Langs: []Lang{Mandarin}, Kind: Drill}, "drill.cmn say-not-real.cmn drill.cmn", ""},
+		"a stand-in once only":          {nil, Content{Tone: "evacuate", Clips: []string{"ours", "evacuate", "power"}, Langs: []Lang{Mandarin}}, "evacuate.cmn power.cmn", "speech.clip.missing speech.clip.replaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := composer(t)
+			m.Bank = without(m.Bank, c.gone...)
+			if c.k.Tone == "" {
+				c.k.Tone = "attention"
+			}
+			p, err := m.Compose(c.k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(p.Said(), " "); got != c.said {
+				t.Errorf("said %q, want %q", got, c.said)
+			}
+			if got := strings.Join(codes(p.Problems()), " "); got != c.code {
+				t.Errorf("problems %q, want %q", got, c.code)
+			}
+		})
+	}
+}
+
 func loud(s []int16) bool { rms, _ := Measure(s); return rms > -30 }
 
 func TestARealSoundingNeedsNothingAtAll(t *testing.T) {

@@ -20,23 +20,28 @@ func (c Composer) Spoken(k Content, after string) (*Programme, error) {
 	tone, pauses := c.tone(k.Tone, p)
 	p.tone = tone
 	words := map[Kind]string{Drill: DrillWords, Test: TestWords}[k.Kind]
-	var frame []*clip
+	var frame []said
 	if words != "" {
-		if frame, _ = bank.find(words, k.langs(bank, words)); len(frame) == 0 {
+		found, _ := bank.find(words, k.langs(bank, words))
+		if frame = saying(found); len(frame) == 0 {
 			return nil, phrase.E("speech.drill.mute", "clip", words)
 		}
 	}
 	body := c.body(bank, k, words, p)
 	if len(k.Clips) == 0 {
-		body = c.instead(bank, k, "", p)
+		body = saying(c.instead(bank, k, "", p))
 	}
 	if len(body) == 0 && len(frame) == 0 {
 		return nil, phrase.E("speech.call.mute", "tone", k.Tone)
 	}
-	say := func(clips []*clip) {
-		for _, s := range clips {
-			p.add(part{clip: s})
-			p.add(part{pause: pauses.Words})
+	say := func(clips []said) {
+		for i, s := range clips {
+			p.add(part{clip: s.clip})
+			pause := pauses.Words
+			if i+1 < len(clips) && clips[i+1].lang == s.lang {
+				pause = pauses.between(s, clips[i+1])
+			}
+			p.add(part{pause: pause})
 		}
 	}
 	say(frame)
@@ -47,7 +52,7 @@ func (c Composer) Spoken(k Content, after string) (*Programme, error) {
 	if after != "" {
 		found, missing := bank.find(after, k.langs(bank, after))
 		p.lack(after, missing)
-		say(found)
+		say(saying(found))
 	}
 	p.add(part{pause: 2 * pauses.Repeats})
 	return p, nil

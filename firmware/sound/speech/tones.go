@@ -36,6 +36,8 @@ type Pauses struct {
 	Words     time.Duration `yaml:"words"`     // tone to words, words to words
 	Languages time.Duration `yaml:"languages"` // one language to the next
 	Repeats   time.Duration `yaml:"repeats"`   // before all of it again
+	Pieces    time.Duration `yaml:"pieces"`    // between the pieces of a phrase
+	Phrases   time.Duration `yaml:"phrases"`   // where a sentence of pieces has a comma
 }
 
 // Tone is one attention tone as data.
