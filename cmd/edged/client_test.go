@@ -35,6 +35,7 @@ type clientLine struct {
 	Raise   RaiseCmd   `cmd:""`
 	Set     SetCmd     `cmd:""`
 	Journal JournalCmd `cmd:""`
+	Links   LinksCmd   `cmd:""`
 	Key     KeyCmd     `cmd:""`
 	Version VersionCmd `cmd:""`
 }
@@ -307,7 +308,7 @@ func TestWhatIsNoBoxIsSaid(t *testing.T) {
 func TestStatusAndAlarmsSpeakBothLanguages(t *testing.T) {
 	for _, state := range []string{apitest.Calm, apitest.Alarm, apitest.Blind} {
 		path, _ := startBox(t, apitest.New(state))
-		for _, args := range [][]string{{"status"}, {"alarms"}, {"journal"}, {"read"}} {
+		for _, args := range [][]string{{"status"}, {"alarms"}, {"journal"}, {"read"}, {"links"}} {
 			for _, lang := range []string{"zh", "en"} {
 				var out bytes.Buffer
 				if err := edged(t, t.Context(), &out, append(args, "--socket", path, "--lang", lang)...); err != nil {
@@ -325,6 +326,24 @@ func TestStatusAndAlarmsSpeakBothLanguages(t *testing.T) {
 				if !json.Valid([]byte(l)) {
 					t.Errorf("%v --json: %q", args, l)
 				}
+			}
+		}
+	}
+}
+
+func TestLinksAreListedWithWhatWaitsAndWhatTheCountyHas(t *testing.T) {
+	for lang, want := range map[string][]string{
+		"zh": {"链路", "光纤 (fibre)", "不通", "82%", "12.40/15.00", "只收不发", "红色、橙色警报", "1h10m0s", "已发出 Update：山洪", "超时"},
+		"en": {"LINK", "Fibre (fibre)", "down", "the far end does not answer", "3s ago", "listens only", "red and orange alarms", "sent Alert: Flash flood", "31m0s"},
+	} {
+		path, _ := startBox(t, apitest.New(apitest.Alarm))
+		var out bytes.Buffer
+		if err := edged(t, t.Context(), &out, "links", "--socket", path, "--lang", lang); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%s: no %q in\n%s", lang, w, out.String())
 			}
 		}
 	}

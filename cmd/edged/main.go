@@ -27,6 +27,7 @@ type cli struct {
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
 	Alert   AlertCmd   `cmd:"" help:"上级预警：核验、签名、上报 · Warnings from outside: check, sign, hand in"`
 	Command CommandCmd `cmd:"" help:"签名指令：签发、复核、上报 · Signed commands: sign, release, hand in"`
+	Links   LinksCmd   `cmd:"" help:"查看通往县里的链路和待发消息 · Show the links to the county and what waits for them"`
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
 	Key     KeyCmd     `cmd:"" help:"查看本机的站号和公钥 · Show this box's names and public key"`
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`

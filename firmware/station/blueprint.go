@@ -15,6 +15,7 @@ import (
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/account"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/rollcall"
 	"tocsin/firmware/sense/profile"
@@ -49,6 +50,8 @@ type Blueprint struct {
 	Langs      []speech.Lang
 	Bounds     order.Bounds
 	Time       *source.Rules // how sources of time are weighed
+	// Tally is what the county is told of readings; nil where none hears from this box.
+	Tally *account.Rules
 
 	Lines   []LinePlan
 	Points  []PointInfo

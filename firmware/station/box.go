@@ -170,6 +170,11 @@ func (h *House) Alarms() []api.Alarm {
 		if a.By != nil {
 			x.By = &api.Who{Name: a.By.Name, Via: a.By.Via}
 		}
+		for _, d := range h.deliveries.list(a.ID) {
+			if len(x.County) < deliveriesShown {
+				x.County = append(x.County, s.delivery(d))
+			}
+		}
 		out = append(out, x)
 	}
 	return out

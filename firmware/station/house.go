@@ -110,6 +110,8 @@ type House struct {
 	beacons    *beacons
 	onAir      terminals
 	post       *post
+	tally      *tally
+	deliveries deliveries
 	links      linkSet
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew

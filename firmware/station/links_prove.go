@@ -135,6 +135,7 @@ func (p *prover) proveCounty() {
 		p.problem(phrase.M("site.county_epoch", "epoch", c.Epoch), "county", "epoch")
 	}
 	p.secret(c.Root, readKey, "county", "root")
+	p.proveTally()
 	if !slices.ContainsFunc(slices.Collect(maps.Values(p.site.Links)), sends) {
 		p.warn(phrase.M("site.county_links"), "county")
 	}

@@ -119,6 +119,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
 	h.guard.GoIn(deciding, "reach", "people", guard.Restart, h.roll.run)
 	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
+	h.guard.Go("station", "tally", guard.Restart, h.tally.run)
 	h.guard.GoIn(deciding, "station", "beacons", guard.Restart, h.beacons.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
@@ -243,6 +244,8 @@ func (h *House) keepFloor(ctx context.Context) error {
 func (h *House) build() error {
 	bp := h.bp
 	h.county, h.herald, h.beacons, h.post, h.roll = newCounty(h), newHerald(h), newBeacons(h), newPost(h), newRoll(h)
+	h.tally = newTally(h)
+	h.post.onDelivered(h.delivered)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
 	specs, err := h.outputSpecs()

@@ -128,6 +128,8 @@ func openDesk(t *testing.T, dir string, links ...courier.Link) *deskBench {
 	}
 	<-h.journal.Loaded()
 	h.county, h.herald, h.post = newCounty(h), newHerald(h), newPost(h)
+	h.tally = newTally(h)
+	h.post.onDelivered(h.delivered)
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(order.Event) {})
 	h.recalls = true
 	h.begun = h.clock.Now()
@@ -141,7 +143,7 @@ func openDesk(t *testing.T, dir string, links ...courier.Link) *deskBench {
 		t.Fatal(err)
 	}
 	if len(links) > 0 {
-		c, err := courier.Open(courier.Opts{Guard: h.guard, Clock: h.clock, Keep: h.journal, Rules: rules, Links: links})
+		c, err := courier.Open(courier.Opts{Guard: h.guard, Clock: h.clock, Keep: h.journal, Rules: rules, Links: links, Arrived: h.post.arrive})
 		if err != nil {
 			t.Fatal(err)
 		}

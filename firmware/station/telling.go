@@ -151,6 +151,9 @@ func (x *herald) post(name wire.Name, named bool, kind uint8, content []byte, t 
 		x.h.journal.Commit(batch)
 		return
 	}
+	if len(batch.Records) > 0 {
+		x.h.deliveries.told(name.String(), batch.Records[0].Cause, batch.Records[0].Message)
+	}
 	m := courier.Message{ID: name.String(), Class: t.class, Urgent: t.urgent, Made: at, Payload: b}
 	if t.short != nil {
 		m.Short = t.short(name)

@@ -10,6 +10,9 @@ type County struct {
 	Root string `yaml:"root"`
 	// Epoch is which keys of that secret are in use (1).
 	Epoch int `yaml:"epoch"`
+	// Telemetry is how often readings are told, whole minutes; telemetry.yaml says it
+	// otherwise.
+	Telemetry Span `yaml:"telemetry"`
 }
 
 // Link is a way between this box and its county: IP, or a terminal that carries short

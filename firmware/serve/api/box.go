@@ -40,6 +40,8 @@ type Box interface {
 	// Alarms gives the alarms that stand, worst first, then those that ended
 	// within the last day.
 	Alarms() []Alarm
+	// Links gives the ways to the county and what waits for them.
+	Links() Links
 	// Soundings gives what sounds now and the last receipts, newest first.
 	Soundings() Soundings
 	// Faults gives the faults that stand.
@@ -179,6 +181,8 @@ type Alarm struct {
 	Raised  time.Time `json:"raised"`
 	Changed time.Time `json:"changed"`
 	By      *Who      `json:"by,omitempty"`
+	// County is what the county has of it, the first by each link.
+	County []CountyReceipt `json:"county,omitempty"`
 }
 
 // Soundings is what sounds now and what has.

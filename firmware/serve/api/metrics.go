@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,7 +64,7 @@ type boxCollector struct{ box Box }
 
 // Describe is prometheus's.
 func (c boxCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range append(counterDescs[:len(counterDescs):len(counterDescs)], descs...) {
+	for _, d := range slices.Concat(counterDescs, linkDescs, descs) {
 		ch <- d
 	}
 }
@@ -113,10 +114,12 @@ func (c boxCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descValue, *r.Value, string(r.Point), r.Unit)
 		}
 	}
-	c.lines(gauge, count)
-	c.counters(gauge, func(d *prometheus.Desc, v float64, labels ...string) {
+	sum := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, clean(labels)...)
-	})
+	}
+	c.lines(gauge, count)
+	c.counters(gauge, sum)
+	c.links(gauge, sum)
 }
 
 func (c boxCollector) lines(gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, int64, ...string)) {

@@ -35,6 +35,14 @@ func (countingBox) PointCounters() []PointCounters {
 	return []PointCounters{{Point: "river.level", ByQuality: map[point.Quality]uint64{point.Good: 2, point.CommFault: 1}}}
 }
 
+func (countingBox) Links() Links {
+	quiet := 4 * time.Second
+	return Links{County: true, Kept: true, Bytes: 900, Links: []Link{
+		{Name: "fibre", State: "up", Quiet: &quiet, Delivery: 0.99, Latency: time.Second, Out: 2, Parcels: 7, Bytes: 800, Acked: 5, Lost: 1, Faults: 1, Probes: 30, Missed: 4},
+		{Name: "sms", State: "off", Balance: 10, Full: 15, Spent: 5, Delivery: 0.5}, {Name: "mesh", State: "listening"}},
+		Classes: []OutboxClass{{Class: "telemetry", Waiting: 3, Late: 1, Oldest: time.Hour, Posted: 9, Delivered: 6}}}
+}
+
 func told(t *testing.T) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()
@@ -64,6 +72,8 @@ func TestUnitsAndPointsAreCounted(t *testing.T) {
 	for name, want := range map[string]float64{
 		"tocsin_unit_acts_total": 2, "tocsin_unit_acts_done_total": 1, "tocsin_unit_line_seconds_total": 3,
 		"tocsin_unit_wasted_seconds_total": 1, "tocsin_point_readings_total": 3, "tocsin_unit_failures_total": 1,
+		"tocsin_link_up": 1, "tocsin_link_state": 3, "tocsin_link_parcels_total": 7, "tocsin_link_probes_total": 30, "tocsin_link_spent_yuan_total": 5, "tocsin_link_balance_full_yuan": 15,
+		"tocsin_outbox_waiting": 3, "tocsin_outbox_late": 1, "tocsin_outbox_messages_total": 15, "tocsin_outbox_kept": 1, "tocsin_link_receipt_age_seconds": 4,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)

@@ -93,6 +93,7 @@ func (s *Server) register() {
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
 	s.registerIdentity()
 	s.registerHistory()
+	s.registerLinks()
 	s.registerFrames()
 	s.registerSetpoints()
 	s.registerProfiles()

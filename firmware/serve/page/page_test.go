@@ -298,3 +298,32 @@ func FuzzWhatIsAskedOfThePageNeverBreaksIt(f *testing.F) {
 		}
 	})
 }
+
+func TestTheLinksPanelSaysWhatIsDownWhatItCostsAndWhatTheCountyHas(t *testing.T) {
+	for lang, want := range map[string][]string{
+		"zh": {"通往县里的链路", "光纤", "不通", "对方没有应答（连续 3 次）", "送达率 82%", "回执约 12 秒", "41 秒后可发下一条", "在途 1 批", "可用 12.40 元（最多 15.00 元，其中 4.50 元留给预警、指令和回执）", "只收不发", "红色、橙色警报",
+			"上报 4 个测点", "短信，用时 31 分钟，超时", "县里已收到：短信，用时 31 分钟；北斗短报文，用时 6.4 秒"},
+		"en": {"Links to the county", "Fibre", "the far end does not answer (3 times in a row)", "82% arrive", "receipt in about 12 s", "next message in 41 s", "¥12.40 of ¥15.00 left", "listens only", "red and orange alarms",
+			"4 points are told", "by SMS in 31 min, late", "the county has it: by SMS in 31 min; by BeiDou in 6.4 s"},
+	} {
+		text := tag.ReplaceAllString(send(handler(t, apitest.New(apitest.Alarm)), viewer, "GET", "/?lang="+lang, nil).Body.String(), " ")
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %q", lang, w)
+			}
+		}
+	}
+	calm := send(handler(t, apitest.New(apitest.Calm)), viewer, "GET", "/?lang=en", nil).Body.String()
+	if !strings.Contains(calm, "none: the county has all of them") || strings.Contains(calm, "the county has it:") {
+		t.Error("in calm weather nothing waits and no alarm was heard of")
+	}
+	alone := send(handler(t, lonely{apitest.New(apitest.Calm)}), viewer, "GET", "/?lang=en", nil).Body.String()
+	if strings.Contains(alone, "Links to the county") {
+		t.Error("a box without a county shows links")
+	}
+}
+
+// lonely is a box that tells nobody.
+type lonely struct{ api.Box }
+
+func (lonely) Links() api.Links { return api.Links{} }

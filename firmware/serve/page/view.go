@@ -34,6 +34,7 @@ type view struct {
 	BadReadings int
 	Faults      []fault
 	Lines       []line
+	Links       links
 	Receipts    []receipt
 
 	// Said and Done are set on the answer to STOP.
@@ -48,8 +49,10 @@ type sounding struct{ Kind, KindClass, What, Why, Outputs, Since string }
 
 type alarm struct {
 	Tone, Level, Hazard, State, By, Raised string
-	Because                                []string
-	Blind, Ended                           bool
+	// County says by which links the county has heard of it.
+	County       string
+	Because      []string
+	Blind, Ended bool
 }
 
 type reading struct {
@@ -126,6 +129,7 @@ func (p *page) look(l phrase.Lang) *view {
 		v.Faults = append(v.Faults, fault{Thing: orElse(in(f.Name, l), thing(f.Thing, names, l)), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
 	}
 	p.banner(v, st)
+	v.Links = p.links(st.Now, l)
 	for _, x := range p.box.Lines() {
 		v.Lines = append(v.Lines, lineOf(x, l))
 	}
@@ -204,7 +208,7 @@ func (p *page) alarm(a api.Alarm, now time.Time, l phrase.Lang) alarm {
 	x := alarm{
 		Tone: p.tone(level), Level: in(text, l), Hazard: in(a.HazardText, l), Blind: a.Blind,
 		State: word(alarmStates, a.State, l), Ended: a.State == "released" || a.State == "lapsed",
-		Raised: phrase.M("serve.page_raised", "when", p.when(a.Raised, now, l)).In(l),
+		Raised: phrase.M("serve.page_raised", "when", p.when(a.Raised, now, l)).In(l), County: heard(a.County, l),
 	}
 	if a.By != nil {
 		x.By = phrase.M("serve.page_by", "name", a.By.Name, "via", word(vias, a.By.Via, l)).In(l)

@@ -107,7 +107,7 @@ func (b *Box) alarm() {
 			Because: []api.Text{
 				text("b.1", "河道水位 102.46 m，超过 102.40 m（立即转移）", "River level 102.46 m is above 102.40 m (evacuate now)"),
 				text("b.2", "1 小时雨量 63.5 mm，超过 60 mm（立即转移）", "Rain in 1 h 63.5 mm is above 60 mm (evacuate now)"),
-			}, Raised: At.Add(-4 * time.Minute), Changed: At.Add(-40 * time.Second)},
+			}, Raised: At.Add(-4 * time.Minute), Changed: At.Add(-40 * time.Second), County: county},
 		{ID: "a-7e10", Hazard: "gas", HazardText: text("hazard.gas", "瓦斯", "Mine gas"), Level: "prepare", LevelText: text("level.prepare", "准备转移", "get ready to leave"), Peak: "prepare", State: "acknowledged",
 			Because: []api.Text{text("b.3", "井口甲烷读数可疑，等级保持", "Methane at the pithead is suspect; the level is held")},
 			Raised:  At.Add(-50 * time.Minute), Changed: At.Add(-30 * time.Minute), By: &api.Who{Name: "陈志强", Via: "key"}},
@@ -224,6 +224,36 @@ func (b *Box) Set(_ context.Context, id string, a api.Asking, who api.Who) (api.
 
 // Alarms gives the alarms.
 func (b *Box) Alarms() []api.Alarm { return b.alarms }
+
+// Links gives three links, of which one is down in an alarm, and what the county has.
+func (b *Box) Links() api.Links {
+	quiet := 3 * time.Second
+	up, down := text("serve.link_up", "通", "up"), text("serve.link_down", "不通", "down")
+	x := api.Links{County: true, Kept: true, Channels: 4, NarrowChannels: 4, Points: 4, Links: []api.Link{
+		{Name: "fibre", NameText: text("serve.link_fibre", "光纤", "Fibre"), Kind: "nats", State: "up", StateText: up, Why: up, For: 26 * time.Hour, Quiet: &quiet, Delivery: 0.998, Latency: 42 * time.Millisecond, Parcels: 812, Bytes: 120431, Acked: 811, Lost: 1, Probes: 18720},
+		{Name: "beidou", NameText: text("serve.link_beidou", "北斗短报文", "BeiDou"), Kind: "beidou", State: "up", StateText: up, Why: up, For: 25 * time.Hour, Delivery: 0.82, Latency: 12 * time.Second, Slot: 41 * time.Second},
+		{Name: "sms", NameText: text("serve.link_sms", "短信", "SMS"), Kind: "modem", State: "up", StateText: up, Why: up, For: 25 * time.Hour, Delivery: 0.9, Latency: 15 * time.Second, Balance: 12.4, Full: 15, Reserve: 4.5, Spent: 2.6},
+		{Name: "mesh", NameText: text("serve.link_mesh", "LoRa 自组网", "LoRa mesh"), Kind: "meshtastic", State: "listening", StateText: text("serve.link_listening", "只收不发", "listens only"), Why: text("station.link_listens", "没有填写电台执照或入网登记，只收不发", "no licence or registration is entered, so it only listens")},
+	}}
+	for _, c := range []string{"warning", "command", "receipt", "alarm", "telemetry", "bulk"} {
+		x.Classes = append(x.Classes, api.OutboxClass{Class: c})
+	}
+	if b.status.Level == "" {
+		return x
+	}
+	x.Links[0].State, x.Links[0].StateText, x.Links[0].Why, x.Links[0].For = "down", down, text("courier.missed", "对方没有应答（连续 3 次）", "the far end does not answer (3 times in a row)"), 4*time.Minute
+	x.Links[1].Quiet, x.Links[1].Out = &quiet, 1
+	x.Classes[0] = api.OutboxClass{Class: "warning", ClassText: text("serve.class_warning", "红色、橙色警报", "red and orange alarms"), Waiting: 1, Oldest: 8 * time.Second, Posted: 2, Delivered: 1}
+	x.Classes[4] = api.OutboxClass{Class: "telemetry", ClassText: text("serve.class_telemetry", "测值和状态", "readings and state"), Waiting: 3, Late: 1, Oldest: 70 * time.Minute, Posted: 300, Delivered: 297}
+	x.Receipts = county
+	return x
+}
+
+// county is what it has of the alarm.
+var county = []api.CountyReceipt{
+	{Message: "a1b2c3-18", Class: "warning", Cause: "a-7f3c", What: text("station.own_sent", "已发出 Update：山洪", "sent Update: Flash flood"), Link: "beidou", LinkText: text("serve.link_beidou", "北斗短报文", "BeiDou"), After: 6400 * time.Millisecond, At: At.Add(-30 * time.Second)},
+	{Message: "a1b2c3-17", Class: "warning", Cause: "a-7f3c", What: text("station.own_sent", "已发出 Alert：山洪", "sent Alert: Flash flood"), Link: "sms", LinkText: text("serve.link_sms", "短信", "SMS"), After: 31 * time.Minute, Late: true, At: At.Add(-time.Minute)},
+}
 
 // Soundings gives what sounds.
 func (b *Box) Soundings() api.Soundings { return b.sounds }
