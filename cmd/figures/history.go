@@ -64,7 +64,7 @@ func tailOf(p []byte) string {
 func realDisk(places ...string) (string, error) {
 	for _, p := range places {
 		var st unix.Statfs_t
-		if unix.Statfs(p, &st) == nil && st.Type != unix.TMPFS_MAGIC && st.Type != unix.RAMFS_MAGIC {
+		if unix.Statfs(p, &st) == nil && uint32(st.Type) != unix.TMPFS_MAGIC && uint32(st.Type) != unix.RAMFS_MAGIC {
 			return os.MkdirTemp(p, ".history-")
 		}
 	}

@@ -263,7 +263,7 @@ func low(dir string) bool {
 	if unix.Statfs(dir, &st) != nil {
 		return false
 	}
-	total, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
+	total, free := int64(st.Blocks)*int64(st.Bsize), int64(st.Bavail)*int64(st.Bsize)
 	return free < min(reserve, total/reservePart)
 }
 
