@@ -95,7 +95,7 @@ var arrows = map[string][]string{
 	"cmd/village":      {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own.
-	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge"},
+	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/ear":        {},

@@ -18,7 +18,7 @@ import (
 const (
 	// liveFor is how long a station that was heard is sent to: three of its
 	// probes.
-	liveFor = 5 * time.Minute
+	liveFor = 6 * time.Minute
 	// keepIn bounds the wait for the post.
 	keepIn = 10 * time.Second
 	// inFlight bounds the letters that are kept at once, and atOnce those on

@@ -256,6 +256,9 @@ func (m *Machine) Ack(now time.Duration, link string, acks []Ack) {
 	if w := m.ways[link]; w != nil {
 		w.lastAck = now
 		m.sign(now, w)
+		if w.state == Up { // as good as a probe that was answered
+			w.probeAt = max(w.probeAt, now+w.rule.Probe.Every)
+		}
 	}
 	for _, a := range acks {
 		r := m.byID[a.ID]

@@ -145,8 +145,11 @@ func (m *Machine) probes(now time.Duration) (due []string, next time.Duration) {
 			continue
 		}
 		every := w.rule.Probe.Every
-		if w.state == Returning {
+		switch {
+		case w.state == Returning:
 			every /= 5
+		case w.state == Suspect && w.misses > 0 && w.rule.Probe.Again > 0:
+			every = w.rule.Probe.Again
 		}
 		w.probing = true
 		w.probeAt = now + every

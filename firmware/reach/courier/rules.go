@@ -75,9 +75,11 @@ type Cost struct {
 	KiB     float64 `yaml:"kib"`
 }
 
-// ProbeRule says how a link is probed; Every 0 means that it is not.
+// ProbeRule says how a link is probed; Every 0 means that it is not. Again is how soon after a
+// probe that was missed, 0: as ever.
 type ProbeRule struct {
 	Every  time.Duration `yaml:"every"`
+	Again  time.Duration `yaml:"again"`
 	Within time.Duration `yaml:"within"`
 	Misses int           `yaml:"misses"`
 	Good   int           `yaml:"good"`
@@ -191,6 +193,9 @@ func (l LinkRule) prove(p *proof, at string) {
 	p.need(costs || !l.Metered, at+".cost", "0", phrase.M("courier.want_cost"))
 	if l.Probe != (ProbeRule{}) {
 		dur("probe.every", l.Probe.Every, time.Second, time.Hour)
+		if l.Probe.Again != 0 {
+			dur("probe.again", l.Probe.Again, time.Second, l.Probe.Every)
+		}
 		dur("probe.within", l.Probe.Within, 100*time.Millisecond, l.Probe.Every)
 		num("probe.misses", l.Probe.Misses, 1, 100)
 		num("probe.good", l.Probe.Good, 1, 100)

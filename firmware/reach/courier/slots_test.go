@@ -180,3 +180,38 @@ func BenchmarkTurnOfAFullOutbox(b *testing.B) {
 		w.now += 100 * time.Millisecond
 	}
 }
+
+// Each byte of a satellite is paid for: it is asked rarely while it is quiet and answers, at
+// once and soon again after a miss, and not at all while receipts come.
+func TestALinkThatIsPaidByTheByteIsProbedRarelyUntilOneIsMissed(t *testing.T) {
+	w := bench(t, shipped(t), 1)
+	w.open("satellite")
+	rule := w.m.ways["satellite"].rule.Probe
+	w.run(time.Minute, all)
+	before := w.m.ways["satellite"].count.Probes
+	w.run(100*rule.Every, all)
+	if n := w.m.ways["satellite"].count.Probes - before; n > 101 {
+		t.Errorf("%d probes in 100 periods", n)
+	}
+	from := w.now
+	for w.state("satellite") != Down {
+		w.run(time.Second, none)
+		if w.now-from > rule.Every+3*rule.Again {
+			t.Fatalf("not dead after %v", w.now-from)
+		}
+	}
+	w.run(2*rule.Every, all)
+	if w.state("satellite") != Up {
+		t.Fatal(w.state("satellite"))
+	}
+	before = w.m.ways["satellite"].count.Probes
+	for i := range 20 {
+		w.post(Alarm, number("a", i), 40)
+		w.turn()
+		w.m.Ack(w.now, "satellite", []Ack{{ID: number("a", i)}})
+		w.run(rule.Every/2, all)
+	}
+	if n := w.m.ways["satellite"].count.Probes - before; n > 1 {
+		t.Errorf("%d probes while receipts came", n)
+	}
+}
