@@ -15,10 +15,15 @@ type Counters struct {
 	keep Keep
 	mu   sync.Mutex
 	upTo map[string]uint64
+	// failed is what could not be reserved. It is asked for again, not what follows: a disk that is dead for a day
+	// would else lead counters away from where the peer looks for them.
+	failed map[string]uint64
 }
 
 // NewCounters makes one over what keeps them.
-func NewCounters(k Keep) *Counters { return &Counters{keep: k, upTo: map[string]uint64{}} }
+func NewCounters(k Keep) *Counters {
+	return &Counters{keep: k, upTo: map[string]uint64{}, failed: map[string]uint64{}}
+}
 
 // load reads what is kept, so that what cannot be read is found before anything is sent.
 func (c *Counters) load(key string) error {
@@ -37,7 +42,9 @@ func (c *Counters) read(key string) error {
 	if err != nil {
 		return phrase.Wrap(err, "narrow.counter_unread")
 	}
-	c.upTo[key] = max(c.upTo[key], n)
+	if n != c.failed[key] {
+		c.upTo[key] = max(c.upTo[key], n)
+	}
 	return nil
 }
 
@@ -49,9 +56,12 @@ func (c *Counters) take(ctx context.Context, key string) (after uint64, err erro
 		return 0, err
 	}
 	n := c.upTo[key]
-	if err := c.keep.Put(ctx, key, strconv.AppendUint(nil, n+wire.CounterBlock, 10)); err != nil {
+	want := n + wire.CounterBlock
+	if err := c.keep.Put(ctx, key, strconv.AppendUint(nil, want, 10)); err != nil {
+		c.failed[key] = want
 		return 0, err
 	}
-	c.upTo[key] = n + wire.CounterBlock
+	delete(c.failed, key)
+	c.upTo[key] = want
 	return n, nil
 }

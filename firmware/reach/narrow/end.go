@@ -14,6 +14,7 @@ import (
 
 // Keep is where an end keeps what must outlive a power cut.
 type Keep interface {
+	// Get gives what was put, also what is not durable yet. What a former life kept must be there before New is called.
 	Get(key string) ([]byte, bool)
 	// Put keeps a value. nil: it is durable. It never waits longer than ctx; one that was given up may
 	// still take effect, but never after a later one of its key.

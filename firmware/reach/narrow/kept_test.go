@@ -79,6 +79,31 @@ func TestWithADeadDiskCountersGoOnAsLongAsTheyAreReserved(t *testing.T) {
 	}
 }
 
+// lazy is a disk that shows what it was given though it could not keep it, as a journal does.
+type lazy struct{ *disk }
+
+func (l lazy) Put(ctx context.Context, key string, v []byte) error {
+	err := l.disk.Put(ctx, key, v)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept[key] = v
+	return err
+}
+
+func TestADiskThatIsDeadForLongDoesNotLeadCountersAwayFromThePeer(t *testing.T) {
+	k, d := keys(t, 1, 1), newDisk()
+	station, hub := end(t, wire.Up, k, lazy{d}), end(t, wire.Down, k, newDisk())
+	hear(t, hub, stationCard, pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0])
+	d.bad = true
+	for range 5000 {
+		station.Pack(t.Context(), 78, []Part{part("a", wire.Alarm, wire.ItemAlarm, 20)})
+	}
+	d.bad = false
+	if r := hear(t, hub, stationCard, pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]); len(r.Heard) != 1 || r.Heard[0].Counter > 4*wire.CounterBlock {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestEndsOfOnePairNeverUseACounterTwiceWhateverTheLink(t *testing.T) {
 	for name, shared := range map[string]bool{"shared": true, "each its own, one disk": false} {
 		k, d := keys(t, 1, 1), newDisk()
