@@ -181,6 +181,7 @@ func (a *air) hear(from string, b []byte) {
 
 // out has the hub send all that it sends now, and gives it.
 func (a *air) out() []drivers.Outgoing {
+	a.now += gather
 	for a.hub.one(a.t.Context()) {
 	}
 	sent := a.radio.sent
@@ -399,6 +400,7 @@ func TestACommandGoesUntilItsStationHasKeptIt(t *testing.T) {
 		t.Fatal("sent while the terminal takes nothing")
 	}
 	a.radio.fault = nil
+	a.now -= 2 * gather
 	if len(a.out()) > 0 {
 		t.Fatal("sent before the terminal's time")
 	}

@@ -21,6 +21,10 @@ const (
 	orderLasts = 6 * time.Hour
 	ordersEach = 10 // times that a command is sent
 	takenIn    = 5 * time.Second
+	// A warning comes from the desk station by station: so long is waited for the next one, so that one broadcast
+	// serves all, and no longer than gatherMost in all.
+	gather     = 200 * time.Millisecond
+	gatherMost = time.Second
 )
 
 // pauses are those before a warning is sent again; the last holds on.
@@ -41,6 +45,8 @@ type call struct {
 	body      []byte
 	at, until time.Time
 	to        map[letter.Station]*turn
+	// began is when its first station was given, whole when no more are waited for.
+	began, whole time.Time
 }
 
 // turn is how often a station was called.
@@ -83,7 +89,7 @@ func (n *Narrow) give(s letter.Station, l letter.Letter, names string, at time.T
 		defer n.mu.Unlock()
 		c := n.calls[l.ID]
 		if c == nil {
-			c = &call{id: l.ID, names: names, body: l.Body, at: at, until: until, to: map[letter.Station]*turn{}}
+			c = &call{id: l.ID, names: names, body: l.Body, at: at, until: until, to: map[letter.Station]*turn{}, began: now}
 			n.calls[l.ID] = c
 			if len(n.calls) > callsMost {
 				n.o.Log.Error("too many warnings at once: the one that ends first is not repeated any more", "link", n.name)
@@ -93,6 +99,9 @@ func (n *Narrow) give(s letter.Station, l letter.Letter, names string, at time.T
 		}
 		if c.to[s] == nil {
 			c.to[s] = &turn{next: now}
+			if c.whole = now.Add(gather); c.whole.After(c.began.Add(gatherMost)) {
+				c.whole = c.began.Add(gatherMost)
+			}
 		}
 	case l.Class == letter.Command && now.Sub(at) < orderLasts:
 		n.mu.Lock()
@@ -145,7 +154,7 @@ func (n *Narrow) due(ctx context.Context) []*call {
 		waiting := slices.Collect(maps.Keys(c.to))
 		for _, t := range c.to {
 			again = again || t.tries > 0 || now.Sub(c.at) > time.Minute
-			ready = ready || !now.Before(t.next)
+			ready = ready || !now.Before(t.next) && !now.Before(c.whole)
 		}
 		n.mu.Unlock()
 		if !ready && now.Before(c.until) {

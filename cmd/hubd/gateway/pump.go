@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	pumpEach = time.Second
+	pumpEach = 200 * time.Millisecond
 	sendIn   = 2 * time.Minute // a satellite session at its slowest
 	// ackBatch is how long an urgent acknowledgement waits for others of its station, aloneEach the least time
 	// between two messages of acknowledgements alone to one station; both are longer where each message is paid for.
-	ackBatch, ackBatchPaid   = 2 * time.Second, 10 * time.Second
+	ackBatch, ackBatchPaid   = 2 * time.Second, 4 * time.Second
 	aloneEach, aloneEachPaid = 10 * time.Second, time.Minute
 	// ackSlow is how long those of telemetry wait, unless slowMost have gathered.
 	ackSlow  = 10 * time.Minute
