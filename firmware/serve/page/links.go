@@ -144,6 +144,9 @@ func heard(rs []api.CountyReceipt, l phrase.Lang) string {
 func span(d time.Duration, l phrase.Lang) string {
 	switch {
 	case d < 10*time.Second:
+		if d > 0 {
+			d = max(d, 100*time.Millisecond) // nothing takes no time
+		}
 		return phrase.M("serve.span_s", "n", strconv.FormatFloat(math.Round(max(0, d.Seconds())*10)/10, 'f', -1, 64)).In(l)
 	case d < 2*time.Minute:
 		return phrase.M("serve.span_s", "n", strconv.Itoa(int(d/time.Second))).In(l)
