@@ -29,6 +29,7 @@ type clientLine struct {
 	Read    ReadCmd    `cmd:""`
 	Stop    StopCmd    `cmd:""`
 	Status  StatusCmd  `cmd:""`
+	People  PeopleCmd  `cmd:""`
 	Alarms  AlarmsCmd  `cmd:""`
 	Ack     AckCmd     `cmd:""`
 	Release ReleaseCmd `cmd:""`

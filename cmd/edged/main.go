@@ -18,6 +18,7 @@ type cli struct {
 	Check   CheckCmd   `cmd:"" help:"检查站点文件 · Check a site file and print the worst delays"`
 	Read    ReadCmd    `cmd:"" help:"查看读数 · Show the points now"`
 	Status  StatusCmd  `cmd:"" help:"查看状态 · Show the box at a glance"`
+	People  PeopleCmd  `cmd:"" help:"查看到了级别叫谁、叫到哪一步 · Show who is told by telephone, and how far that is"`
 	Alarms  AlarmsCmd  `cmd:"" help:"查看警报 · Show the alarms"`
 	Stop    StopCmd    `cmd:"" help:"立即静音 · Silence what sounds now"`
 	Ack     AckCmd     `cmd:"" help:"签收警报 · Take an alarm in hand"`

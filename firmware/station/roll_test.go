@@ -2,9 +2,11 @@ package station
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"tocsin/drivers"
 	"tocsin/drivers/modem"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/speech"
 	"tocsin/hwtest/cell"
 	"tocsin/hwtest/port"
@@ -186,6 +189,12 @@ func TestAPersonWhoIsCalledHearsTheWordsAndConfirms(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
+	var people api.People
+	if err := w.get("/people", &people); err != nil || len(people.People) != 4 || people.People[0].Numbers[0] != chen || people.People[2].SMS != "" || people.Modem.Made != 4 || people.Modem.Mute != nil ||
+		len(people.Rounds) != 1 || people.Rounds[0].Alarm != id || people.Rounds[0].People[0].Known != "confirmed" || people.Rounds[0].People[1].Known != "dialled" || !people.Rounds[0].People[2].Turn {
+		t.Errorf("%+v, %v", people, err)
+	}
+
 	// A stranger's message and call do nothing.
 	w.modem.Say(cell.SMS{Number: "+8613999999999", Text: "解除"})
 	if !w.modem.Ring("+8613999999999") {
@@ -234,6 +243,82 @@ func TestWhoDoesNotConfirmIsNeverSaidToHave(t *testing.T) {
 	}
 	if _, there := w.fault("people " + id); !there {
 		t.Error("that nobody confirmed is no fault")
+	}
+}
+
+// What the county warns of is passed on in its own words; a drill says that it is one, and
+// tells people only where the site lets it.
+func TestAWarningAndADrillTellPeopleAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, drills := range []bool{true, false} {
+		w := newSwitchboard(t, fmt.Sprintf("rollcall: {drills: %v}\n", drills))
+		w.text = strings.Replace(w.text, "inputs:", "  horn: {kind: loudspeaker, file: "+filepath.Join(w.dir, "heard")+"}\ninputs:", 1)
+		o, _ := newOffice(t, w.town)
+		quick := cell.Phone{Rings: 50 * time.Millisecond, Answers: 50 * time.Millisecond, Presses: []cell.Press{{After: 1500 * time.Millisecond, Key: '1'}}}
+		w.modem.Subscribe(chen, quick)
+		w.modem.Subscribe(wang, quick)
+		w.start()
+		w.warnedBy(o.saysPlain(warning{status: "Exercise", headline: "山洪演练"}))
+		if !drills {
+			time.Sleep(time.Second)
+			if n := len(w.modem.Sent()) + len(w.modem.Talks()); n > 0 {
+				t.Errorf("%d messages and calls of a drill that the site does not want", n)
+			}
+			continue
+		}
+		w.until("everybody was drilled", func() bool {
+			return slices.ContainsFunc(w.journal(), func(r api.Record) bool { return r.Kind == "rollcall.everybody" })
+		})
+		if got := w.wrote(clerk)[0]; !strings.HasPrefix(got, "[DRILL]") {
+			t.Errorf("%q", got)
+		}
+		if got := w.wrote(chen)[0]; !strings.HasPrefix(got, "【演练】") {
+			t.Errorf("%q", got)
+		}
+		w.hears(wang, speech.Content{Kind: speech.Drill})
+
+		real := o.says(warning{headline: "山洪红色预警"})
+		w.warnedBy(real)
+		id := w.warning("evacuate", "raised").ID
+		w.recorded("rollcall.everybody", id)
+		if got := w.wrote(chen)[1]; !strings.Contains(got, "山洪红色预警") || strings.Contains(got, "演练") || strings.Contains(got, "实测") {
+			t.Errorf("%q", got)
+		}
+		w.hears(wang, speech.Content{Tone: "evacuate", Clips: []string{"county-evacuate"}})
+		w.warnedBy(o.says(warning{msgType: "Cancel", refers: []string{real.ref}}))
+		w.until("the county's all-clear", func() bool { return len(w.wrote(chen)) == 3 })
+		if got := w.wrote(chen)[2]; !strings.Contains(got, "解除") || !strings.Contains(got, "县局") {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// hears holds the last call to a number against what it must have said in Mandarin.
+func (w *switchboard) hears(number string, k speech.Content) {
+	w.t.Helper()
+	bank, _ := speech.LoadBank(configs.FS, "clips", speech.BankOpts{})
+	tones, err := speech.LoadTones(configs.FS, "tones.yaml", false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	k.Langs, k.Repeat = []speech.Lang{speech.Mandarin}, 1
+	p, err := speech.Composer{Bank: bank, Tones: tones}.Spoken(k, speech.ConfirmWords)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var heard []int16
+	for _, x := range w.modem.Talks() {
+		if x.Number == number {
+			heard = x.Heard
+		}
+	}
+	played := make([]int16, len(heard))
+	n, _ := p.Samples(drivers.Format{Rate: drivers.CallRate, Channels: 1}).Read(played)
+	if n = min(n, len(heard)); n < drivers.CallRate {
+		w.t.Fatalf("%d samples were heard", n)
+	}
+	if like, db := alike(heard[:n], played[:n]); like < 0.99 || math.Abs(db) > 0.5 {
+		w.t.Errorf("%v: what was heard is like it by %.3f, %.1f dB louder", k.Clips, like, db)
 	}
 }
 

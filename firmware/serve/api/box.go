@@ -42,6 +42,9 @@ type Box interface {
 	Alarms() []Alarm
 	// Links gives the ways to the county and what waits for them.
 	Links() Links
+	// People gives who is told by telephone, and how far each alarm's roll-call is.
+	// Numbers are masked unless full.
+	People(full bool) People
 	// Soundings gives what sounds now and the last receipts, newest first.
 	Soundings() Soundings
 	// Faults gives the faults that stand.

@@ -97,6 +97,7 @@ func (s *Server) register() {
 	s.registerFrames()
 	s.registerSetpoints()
 	s.registerProfiles()
+	s.registerPeople()
 	s.registerStreams()
 
 	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)

@@ -255,6 +255,26 @@ var county = []api.CountyReceipt{
 	{Message: "a1b2c3-17", Class: "warning", Cause: "a-7f3c", What: text("station.own_sent", "已发出 Alert：山洪", "sent Alert: Flash flood"), Link: "sms", LinkText: text("serve.link_sms", "短信", "SMS"), After: 31 * time.Minute, Late: true, At: At.Add(-time.Minute)},
 }
 
+// People gives a secretary who confirmed and a deputy who waits.
+func (b *Box) People(full bool) api.People {
+	number := "138****0001"
+	if full {
+		number = "+8613800000001"
+	}
+	no := text("people.bar_no_voice", "没有通话声音（profile、sound）", "it has no way for sound (profile, sound)")
+	return api.People{
+		Modem: &api.Phone{Link: "sms", Up: true, Bars: 3, Mute: &no},
+		People: []api.Person{
+			{ID: "chen", Name: phrase.Text{ZH: "陈志强"}, Role: phrase.Text{ZH: "村支书"}, Numbers: []string{number}, Language: "yue", SMS: "prepare", Call: "evacuate", Deputies: []string{"li"}},
+			{ID: "li", Name: phrase.Text{ZH: "李桂芳"}, Numbers: []string{"139****9000"}, Language: "cmn", Call: "evacuate"},
+		},
+		Rounds: []api.Round{{Alarm: "a-1", Hazard: text("flood", "山洪", "flash flood"), Level: "evacuate", LevelText: text("evacuate", "立即转移", "Move now"), Phase: "calling", PhaseText: text("people.phase_calling", "正在叫应", "people are being told"), People: []api.Reach{
+			{Person: "chen", Name: phrase.Text{ZH: "陈志强"}, Wrote: true, Known: "confirmed", Text: text("station.call_confirmed", "已按键 1 确认", "confirmed by key 1"), Calls: 1, Key: "1", Turn: true},
+			{Person: "li", Name: phrase.Text{ZH: "李桂芳"}, Text: text("people.not_yet", "还没有联系", "not told yet")},
+		}}},
+	}
+}
+
 // Soundings gives what sounds.
 func (b *Box) Soundings() api.Soundings { return b.sounds }
 
