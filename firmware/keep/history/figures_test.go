@@ -112,7 +112,7 @@ func TestFigures(t *testing.T) {
 		t.Skip("set " + figuresDir + " to a folder on a real file system")
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil || st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC {
+	if err := unix.Statfs(dir, &st); err != nil || uint32(st.Type) == unix.TMPFS_MAGIC || uint32(st.Type) == unix.RAMFS_MAGIC {
 		t.Fatal(dir, " is in RAM: ", err)
 	}
 	var f figures
