@@ -81,6 +81,7 @@ func (c *Console) RunDesk(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/alert", c.dispatch)
 	mux.HandleFunc("POST /v1/short", c.short)
+	mux.HandleFunc("GET /v1/state", c.state)
 	s := c.server(mux)
 	s.ConnContext = callerOf
 	return serve(ctx, s, c.desk)

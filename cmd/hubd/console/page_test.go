@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -104,6 +105,34 @@ func TestThePageShowsStationsByLinkAndWhoHasNotTakenWhat(t *testing.T) {
 		if w := get(h, "/", func(r *http.Request) { r.Header.Set("Accept-Language", accept) }); !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%q: not %s", accept, want)
 		}
+	}
+}
+
+func TestProgramsReadWhatThePageShows(t *testing.T) {
+	w := httptest.NewRecorder()
+	console().state(w, httptest.NewRequest("GET", "/v1/state", nil))
+	var s State
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Header().Get("Content-Type") != "application/json" {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if len(s.Stations) != 2 || !s.Stations[0].Ready || s.Stations[0].Faults != 1 || s.Stations[0].Strange != 3 || s.Stations[0].Seen["tiantong"].IsZero() {
+		t.Errorf("stations %+v", s.Stations)
+	}
+	if len(s.Alarms) != 2 || len(s.Alarms[0].Messages) != 1 || s.Alarms[0].Messages[0].Name != "a1b2c3-17" || s.Alarms[0].Messages[0].Event != "raised" || len(s.Alarms[0].Messages[0].Ways) != 2 || !s.Alarms[0].Messages[0].Ways[0].Short || !s.Alarms[1].Over || s.Alarms[1].Messages[0].Event != "released" {
+		t.Errorf("alarms %+v", s.Alarms)
+	}
+	if len(s.Sent) != 2 {
+		t.Fatalf("sent %+v", s.Sent)
+	}
+	// Receipts of either form are of both.
+	for _, d := range s.Sent {
+		to := d.To["330483105203"]
+		if to.Stage != "played" || to.By["bd"] != "played" || to.By["fibre"] != "verified" {
+			t.Errorf("%s: %+v", d.ID, to)
+		}
+	}
+	if d := s.Sent[1]; d.To["330483105203"].TakenBy != "tiantong" || d.To["330483105204"].Stage != "" {
+		t.Errorf("%+v", d)
 	}
 }
 
