@@ -224,6 +224,8 @@ type Action struct {
 	Tone   string `json:"tone,omitempty"`
 	// Clips are spoken at once, before the text has been rendered.
 	Clips []string `json:"clips,omitempty"`
+	// Speech is a warning in pieces that are clips, by the language of the clips; see compact.Tables.Speech.
+	Speech map[string][]string `json:"speech,omitempty"`
 	// Rule names the row of the table that decided, Why says it in words.
 	Rule string         `json:"rule,omitempty"`
 	Why  phrase.Message `json:"why"`

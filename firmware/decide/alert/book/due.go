@@ -117,7 +117,7 @@ func (b *Book) thin() bool {
 	any := false
 	for _, x := range b.known {
 		if (x.State.Over() || x.State == Noted) && len(x.Texts) > 0 {
-			x.Texts, x.Action.Clips = nil, nil
+			x.Texts, x.Action.Clips, x.Action.Speech = nil, nil, nil
 			b.bytes -= x.size
 			x.size = x.weigh()
 			b.bytes += x.size
@@ -193,6 +193,11 @@ func (e *item) weigh() int {
 		n += 200 + len(t.Event) + len(t.SenderName) + len(t.Headline) + len(t.Description) + len(t.Instruction)
 		for _, a := range t.Areas {
 			n += 16 + len(a)
+		}
+	}
+	for _, list := range e.Action.Speech {
+		for _, id := range list {
+			n += 3 + len(id)
 		}
 	}
 	return n + 300*len(e.Why)

@@ -70,7 +70,7 @@ func (b *Book) make(o *alert.Opened, way string, now clock.Stamp) *item {
 	slices.Sort(e.Names)
 	e.Names = slices.Compact(e.Names)
 	if !e.Concerns { // the reason why it is for elsewhere is enough
-		e.Action.Why, e.Action.Clips = phrase.Message{}, nil
+		e.Action.Why, e.Action.Clips, e.Action.Speech = phrase.Message{}, nil, nil
 	}
 	e.Chain = e.ID
 	e.Essence = essence(e.Entry)

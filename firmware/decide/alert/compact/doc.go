@@ -63,6 +63,11 @@
 // An event, a template or a place that this box's table does not have costs the words and nothing else: severity and area still
 // act, and a finding says what is missing.
 //
+// # What is spoken
+//
+// A row's speech says the same from clips (speech.go): fixed pieces, the hazard, the numbers read aloud with their units (numbers.go), and the
+// area and the place where clips of them are there. It goes with the alert.Action; who has the clips puts them together.
+//
 // Sources: the domain's proposal (112 bits and a signature); Galileo's Emergency Warning Satellite Service and ETSI TR 103 338 for the idea of
 // a short alert from a common table; RFC 8032; 3GPP TS 23.038 for the alphabet of SMS.
 package compact

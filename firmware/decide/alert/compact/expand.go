@@ -220,7 +220,7 @@ func (t *Tables) called(code string) phrase.Text {
 			if strings.Trim(code[step:], "0") != "" {
 				return phrase.Text{ZH: n.ZH + "（" + code + "）", EN: n.EN + " (" + code + ")"}
 			}
-			return n
+			return n.Text
 		}
 	}
 	return phrase.Text{ZH: code, EN: code}
@@ -234,12 +234,20 @@ func (t *Tables) say(p *parameter, v uint8, region string, l phrase.Lang) string
 	case !p.Place:
 		return amount(p.Offset+p.Scale*float64(v), p.Digits)
 	}
-	for r := region; len(r) >= 2; r = r[:len(r)-2] {
-		if n, ok := t.Places[r][int(v)]; ok {
-			return n.In(l)
-		}
+	if n, _, ok := t.place(region, v); ok {
+		return n.In(l)
 	}
 	return phrase.M("compact.some_place").In(l)
+}
+
+// place looks a number up in the list of the region, or of who holds it, and gives whose list that was.
+func (t *Tables) place(region string, v uint8) (namedRow, string, bool) {
+	for r := region; len(r) >= 2; r = r[:len(r)-2] {
+		if n, ok := t.Places[r][int(v)]; ok {
+			return n, r, true
+		}
+	}
+	return namedRow{}, "", false
 }
 
 func amount(v float64, digits int) string {

@@ -118,6 +118,9 @@ func (r *Reader) Open(b []byte, when When) *alert.Opened {
 	}
 	o.Issuer, o.Trusted = issuer, true
 	r.Alerts.Settle(o)
+	if o.Action.Sound {
+		o.Action.Speech = r.Tables.Speech(w, day, issuer.Compact.Region, zone)
+	}
 	return o
 }
 

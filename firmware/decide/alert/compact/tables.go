@@ -29,15 +29,21 @@ type Tables struct {
 	Events      map[int]eventRow            `yaml:"events"`
 	Templates   map[int]templateRow         `yaml:"templates"`
 	Areas       map[int]areaRow             `yaml:"areas"`
-	Divisions   map[string]phrase.Text      `yaml:"divisions"`
-	Places      map[string]map[int]placeRow `yaml:"places"`
-	durations   []time.Duration
+	Divisions   map[string]namedRow         `yaml:"divisions"`
+	Places      map[string]map[int]namedRow `yaml:"places"`
+	// What a loudspeaker needs: see speech.go.
+	Numbers      numbers         `yaml:"numbers"`
+	Units        map[string]unit `yaml:"units"`
+	Clock        clockRow        `yaml:"clock"`
+	GenericPlace string          `yaml:"generic_place"`
+	durations    []time.Duration
 }
 
 type severityRow struct {
 	Severity string      `yaml:"severity"`
 	Colour   string      `yaml:"colour"`
 	Word     phrase.Text `yaml:"word"`
+	Clip     string      `yaml:"clip"`
 }
 
 // grid is the south-western corner of a region's cells.
@@ -49,6 +55,7 @@ type grid struct {
 type eventRow struct {
 	Code     string      `yaml:"code"`
 	Name     phrase.Text `yaml:"name"`
+	Clip     string      `yaml:"clip"`
 	Category string      `yaml:"category"`
 	// Coloured events have a colour by law; the severity's two bits are it.
 	Coloured bool `yaml:"coloured"`
@@ -61,6 +68,10 @@ type templateRow struct {
 	Response    string      `yaml:"response"`
 	P           *parameter  `yaml:"p"`
 	Q           *parameter  `yaml:"q"`
+	// Speech is what a loudspeaker says of it; none: the plan's words.
+	Speech string `yaml:"speech"`
+	// SpeechFor holds it to drills.
+	SpeechFor string `yaml:"speech_for"`
 }
 
 // parameter is how a number is said: as an amount, or as a place of the region's list.
@@ -69,13 +80,19 @@ type parameter struct {
 	Scale  float64 `yaml:"scale"`
 	Offset float64 `yaml:"offset"`
 	Digits int     `yaml:"digits"`
+	Unit   string  `yaml:"unit"`
 }
 
-type placeRow = phrase.Text
+// namedRow is a division or a place, and the clip that says its name.
+type namedRow struct {
+	phrase.Text `yaml:",inline"`
+	Clip        string `yaml:"clip"`
+}
 
 type areaRow struct {
 	Name  phrase.Text `yaml:"name"`
 	Codes []string    `yaml:"codes"`
+	Clip  string      `yaml:"clip"`
 }
 
 var (
@@ -157,7 +174,7 @@ func (t *Tables) prove() error {
 			}
 		}
 	}
-	return nil
+	return t.proveSpeech()
 }
 
 func (row templateRow) prove() error {

@@ -26,7 +26,16 @@ func TestATableThatCannotBeMeantIsRefusedAndSaysWhere(t *testing.T) {
 		{"    q: {place: true}\n  3:", "  3:", "{q}"},
 		{"q: {place: true}\n  5:", "q: {place: true, scale: 2}\n  5:", "templates: 4"},
 		{"codes: [\"441882103201\", \"441882103202\"]", "codes: []", "areas: 1"},
-		{"    1: {zh: 村小学, en: the village school}", "    0: {zh: 村小学, en: the village school}", "places"},
+		{"    1: {zh: 村小学, en: the village school", "    0: {zh: 村小学, en: the village school", "places"},
+		{"{q} , say-no-return", "{r} , say-no-return", "templates: 2: speech"},
+		{"{q} , say-no-return", "{q} , say_no return!", "templates: 2: speech"},
+		{"unit: minutes}", "unit: decades}", "templates: 8: speech"},
+		{"    speech_for: drill", "    speech_for: fun", "templates: 15: speech_for"},
+		{"    speech: \"say-attention , say-urgent , {area} , {event}", "    speech: \"" + strings.Repeat("say-no-wait ", 61) + " {event}", "templates: 7: speech: "},
+		{"digits: [say-0, ", "digits: [", "numbers: ten digits"},
+		{"before: [hundred, thousand, unit]", "before: [hundred, million]", "numbers: languages: cmn"},
+		{"generic_place: say-agreed-place", "generic_place: \"\"", "generic_place"},
+		{"clip: say-hail", "clip: Say Hail", "clip's name"},
 		{"area_code: areaCode", "area_kode: areaCode", "area_kode"},
 	} {
 		text := strings.Replace(string(good), c.old, c.new, 1)
