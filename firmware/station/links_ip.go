@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
@@ -18,6 +19,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/narrow"
 	"tocsin/firmware/reach/uplink"
 	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
@@ -270,7 +272,7 @@ const year2020 = 1_577_836_800 // in seconds since 1970
 //
 // Where nothing is kept, though datagrams may have gone out before a disk was lost, numbers
 // begin where no earlier ones can be: 65,536 for each second since the year 2020.
-func counterOf(keep durable, psk []byte, now time.Time) func() (uint64, error) {
+func counterOf(keep narrow.Keep, psk []byte, now time.Time) func() (uint64, error) {
 	sum := sha256.Sum256(psk)
 	key := "datagrams/" + hex.EncodeToString(sum[:8]) + "/sent"
 	var mu sync.Mutex
@@ -323,7 +325,11 @@ func (h *House) takes(name string, l config.Link) func(context.Context, letter.L
 
 // openNATS makes a NATS link of a site.
 func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
-	o := uplink.NATSOpts{Name: name, Station: s.as().Station, Servers: l.Servers, Take: s.h.takes(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext}
+	o := uplink.NATSOpts{Name: name, Station: s.as().Station, Servers: l.Servers, Take: s.h.takes(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext,
+		Now: func() (time.Time, time.Time, bool) {
+			now := s.h.clock.Now()
+			return now.Wall, s.h.clock.Floor(), now.Trust > clock.Free
+		}}
 	var err error
 	read := func(to *[]byte, file string, f func(string) ([]byte, error)) {
 		if file != "" && err == nil {

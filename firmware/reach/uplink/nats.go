@@ -40,6 +40,9 @@ type NATSOpts struct {
 	Token string
 	// Dial opens the connection; nil for the system's dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Now is the time by which the hub's certificate is judged, the latest that is
+	// certainly past, and whether anything set the clock; nil for the system's.
+	Now func() (now, past time.Time, sure bool)
 	// Take judges what the hub sends; where it is nil, letters come by Received.
 	Take func(context.Context, letter.Letter) error
 	Log  *slog.Logger
@@ -64,6 +67,7 @@ type NATS struct {
 	hander   hander
 	receipts chan Receipt
 	lost     atomic.Uint64
+	dated    atomic.Pointer[x509.Certificate] // the hub's, where the clock spoke against it
 }
 
 // Receipt says that the hub's ledger has a letter, end to end.
@@ -109,13 +113,17 @@ func NewNATS(o NATSOpts) (*NATS, error) {
 			n.o.Log.Warn("uplink", "link", o.Name, "err", err)
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.o.Log.Warn("uplink lost", "link", o.Name, "err", err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.o.Log.Warn("uplink not reached", "link", o.Name, "err", err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			n.noteDates(err)
+			n.o.Log.Warn("uplink not reached", "link", o.Name, "err", err)
+		}),
 	}
 	t, err := o.tls()
 	if err != nil {
 		return nil, err
 	}
 	if t != nil {
+		t.Time = n.now
 		n.nats = append(n.nats, nats.Secure(t))
 	}
 	switch {
@@ -156,6 +164,33 @@ func (o *NATSOpts) tls() (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// noteDates remembers a certificate that was out of its dates by our clock.
+func (n *NATS) noteDates(err error) {
+	var bad x509.CertificateInvalidError
+	if errors.As(err, &bad) && bad.Reason == x509.Expired && bad.Cert != nil {
+		n.dated.Store(bad.Cert)
+	}
+}
+
+// now is the time by which a certificate is judged. A clock that nothing set must not shut
+// the box off: a certificate is then taken to be within its dates, unless it ended before
+// what is certainly past. Who vouches for it, and for whom, is judged all the same.
+func (n *NATS) now() time.Time {
+	if n.o.Now == nil {
+		return time.Now()
+	}
+	now, past, sure := n.o.Now()
+	c := n.dated.Load()
+	switch {
+	case sure || c == nil || c.NotAfter.Before(past):
+	case now.Before(c.NotBefore):
+		return c.NotBefore
+	case now.After(c.NotAfter):
+		return c.NotAfter
+	}
+	return now
 }
 
 // impatient lets the kernel drop a connection on which nothing was acknowledged
