@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func (w *world) box(t *testing.T, s letter.Station, x hubfile.Terminal, to strin
 // end is a station's on a link.
 func (w *world) end(s letter.Station, own, to string) *narrow.End {
 	w.t.Helper()
-	k, err := wire.NewKeys(w.root[s], string(s), 0)
+	k, err := wire.NewKeys(w.root[s], string(s), 1)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -221,7 +222,7 @@ func TestOverBeiDouAndAMesh(t *testing.T) {
 	first := b.send(raised(t, n))
 	b.acked(n.String())
 	fibre := w.link(w.natsOpts(upper, h.engine.Addr().String()))
-	keys, _ := wire.NewKeys(w.root[upper], string(upper), 0)
+	keys, _ := wire.NewKeys(w.root[upper], string(upper), 1)
 	e := wire.Envelope{ID: wire.ID{Station: string(upper), Boot: uint64(n.Outbox), Sequence: uint64(n.Seq)}, Class: wire.Alarm, Type: uint8(wire.ItemAlarm), Content: raised(t, n).Item.Bytes}
 	sealed, err := e.Append(nil, keys, wire.Up)
 	if err != nil {
@@ -246,6 +247,17 @@ func TestOverBeiDouAndAMesh(t *testing.T) {
 	until(t, "the hub's card is read again", func() bool { return h.gate(t, "bd").Limits.Transmit && h.gate(t, "mesh").Limits.Transmit })
 	b.radiate(first)
 	until(t, "it is known again", func() bool { c := h.gate(t, "bd").Counts; return c.Again == 1 && c.Taken == 0 })
+	// A datagram holds no document: the short form comes bare in it, and is the same alarm.
+	var counter atomic.Uint64
+	counter.Store(100)
+	sat := w.datagrams(upper, h.datagramsAt(), &counter, nil)
+	if err := sat.Send(within(10*time.Second), n.String()+"s", letter.Alarm, raised(t, n).Item.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it came by satellite too", func() bool {
+		s := h.book.State()
+		return len(s.Alarms) == 1 && len(s.Alarms[0].Messages) == 1 && len(s.Alarms[0].Messages[0].Ways) == 3
+	})
 	n2 := wire.Name{Outbox: 0xd4e5f6, Seq: 1}
 	m.send(raised(t, n2))
 	m.acked(n2.String())
@@ -338,7 +350,7 @@ func TestOverIridiumAndSMS(t *testing.T) {
 		}
 		return f[0].Bytes
 	}
-	byStar := w.end(lower, "300234010753372", imei)
+	byStar := w.end(lower, "300234010753372", "gateway")
 	bySMS := w.end(upper, boxNumber, hubNumber)
 	star.Say(pack(byStar, wire.Name{Outbox: 1, Seq: 1}))
 	phone.Say(cell.SMS{Number: boxNumber, Data: pack(bySMS, wire.Name{Outbox: 2, Seq: 1})})
@@ -360,7 +372,7 @@ func TestOverIridiumAndSMS(t *testing.T) {
 				texts = append(texts, b)
 			}
 		}
-		return h.gate(t, "star").Counts.Alone == 1 && heard(byStar, "", star.Sent()) && heard(bySMS, hubNumber, texts)
+		return h.gate(t, "star").Counts.Alone == 1 && heard(byStar, "gateway", star.Sent()) && heard(bySMS, hubNumber, texts)
 	})
 }
 

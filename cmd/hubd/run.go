@@ -125,7 +125,7 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)
 	now := time.Now()
 	h.guard.Go("logbook", "alarms", guard.Restart, func(ctx context.Context) error {
-		return h.post.Letters(ctx, now.Add(-alarmsFor), []letter.Class{letter.Receipt, letter.Alarm}, h.book.Take)
+		return h.post.Letters(ctx, now.Add(-alarmsFor), []letter.Class{letter.Warning, letter.Receipt, letter.Alarm}, h.book.Take) // red and orange come as warnings
 	})
 	h.guard.Go("logbook", "telemetry", guard.Restart, func(ctx context.Context) error {
 		return h.post.Letters(ctx, now.Add(-telemetryFor), []letter.Class{letter.Telemetry}, h.book.Take)

@@ -150,6 +150,11 @@ func (c *Console) told(v *stationView, k logbook.Station, l phrase.Lang) {
 		default:
 			v.State = phrase.M("hubd.page_unready").In(l)
 		}
+		for _, hazard := range k.Blind {
+			v.Ready = false
+			v.Told = append(v.Told, phrase.M("hubd.page_blind", "hazard", c.file.Warnings.CAP.HazardName(hazard)).In(l))
+			v.State = phrase.M("hubd.page_is_blind").In(l)
+		}
 		for _, f := range k.Faults {
 			v.Told = append(v.Told, phrase.Text{ZH: f.ZH, EN: f.EN}.In(l))
 		}

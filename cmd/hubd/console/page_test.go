@@ -16,7 +16,9 @@ import (
 	"tocsin/cmd/hubd/hubfile"
 	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
+	"tocsin/configs"
 	"tocsin/drivers"
+	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/reach/wire"
@@ -33,7 +35,7 @@ type known struct{ now time.Time }
 func (k known) State() logbook.State {
 	at := k.now.Add(-time.Minute)
 	return logbook.State{
-		Stations: map[letter.Station]logbook.Station{"330483105203": {Ready: true, StateAt: at, Version: "1.2", Faults: []wire.FaultContent{{ZH: "雨量筒 2 不动", EN: "gauge 2 does not move"}},
+		Stations: map[letter.Station]logbook.Station{"330483105203": {Ready: true, StateAt: at, Version: "1.2", Blind: []string{"flash-flood"}, Faults: []wire.FaultContent{{ZH: "雨量筒 2 不动", EN: "gauge 2 does not move"}},
 			Strange: 3, Last: []logbook.Strange{{ID: "x-1", Link: "bd", At: at, Why: phrase.M("hubd.strange_unsealed")}},
 			ValuesAt: at, Values: []logbook.Value{{Name: phrase.Text{ZH: "水位", EN: "level"}, Unit: "m", V: 103.2, Resolution: 0.01, Good: true}, {Name: phrase.Text{ZH: "雨量", EN: "rain"}}}}},
 		Alarms: []logbook.Alarm{
@@ -62,7 +64,11 @@ func console() *Console {
 	s := post.Station{ID: "330483105203", Name: phrase.Text{ZH: "环渡村<script>", EN: "Huandu"}, Seen: map[string]time.Time{"fibre": now.Add(-time.Hour), "tiantong": now.Add(-time.Minute)}, Twice: 2,
 		Recent: []post.Kept{{ID: "b-1", Receipt: post.Receipt{Class: letter.Alarm, Link: "fibre", Bytes: 60, At: now.Add(-time.Hour)}}}}
 	s.Letters[letter.Alarm] = 7
-	return &Console{book: known{now}, terminals: terminals, file: &hubfile.File{Name: phrase.Text{ZH: "桐乡市", EN: "Tongxiang"}, Stations: map[string]hubfile.Station{"330483105203": {Number: 17}}}, zone: time.UTC, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
+	tables, err := alert.LoadTables(configs.FS)
+	if err != nil {
+		panic(err)
+	}
+	return &Console{book: known{now}, terminals: terminals, file: &hubfile.File{Name: phrase.Text{ZH: "桐乡市", EN: "Tongxiang"}, Warnings: hubfile.Warnings{CAP: tables}, Stations: map[string]hubfile.Station{"330483105203": {Number: 17}}}, zone: time.UTC, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
 		office: office{post.State{Stations: []post.Station{s, {ID: "330483105204"}},
 			Sent: []post.Sent{{ID: "c-1", With: "a-1", Names: "c0.9.5.3", About: "短", At: now, To: map[letter.Station]post.Took{"330483105203": {At: now.Add(-time.Second), Link: "bd"}}}, {ID: "a-1", Names: "dabc", About: "山洪红色预警", By: "王芳", At: now, To: map[letter.Station]post.Took{"330483105203": {At: now, Link: "tiantong"}, "330483105204": {}}}}}}}
 }
@@ -81,10 +87,10 @@ func TestThePageShowsStationsByLinkAndWhoHasNotTakenWhat(t *testing.T) {
 	h := console().Page()
 	for lang, want := range map[string][]string{
 		"": {"桐乡市 · 警钟中心", "环渡村&lt;script&gt;", "tiantong 2026-07-01 22:39:00", "fibre 2026-07-01 21:40:00", "从未收到", "1/2 站已收下", "1/2 站有回执", "尚未收下", "王芳 下发", "2 件重用了编号", "报警 7",
-			"1 个故障", "雨量筒 2 不动", "3 件可疑", "没有封印", "103.20 m", "没有可信读数", "站号 17",
+			"有灾害看不见", "没有可用的测点，看不见", "雨量筒 2 不动", "3 件可疑", "没有封印", "103.20 m", "没有可信读数", "站号 17",
 			"达到“立即转移”条件", "报警中", "已解除", "演练", "第 2 级", "签名不是登记的盒子密钥", "站点密钥封印", "bd （短报文） 2026-07-01 22:39:00",
 			"a-1 + c-1", "已播完（未测）", "监听未听到", "已播发 / played", "fibre 已核验", "尚无回执", "可发送，每条 78 字节", "封印不对 4 条", "终端没有应答", "1 条预警待回执"},
-		"?lang=en": {"Tongxiang · Tocsin hub", "Huandu", "never", "taken by 1 of 2", "not taken yet", "2 letters used an id again", "faults: 1", "conditions for “Move now”", "played (not measured)", "listened and not heard", "kept and not acted on: 3", "12 taken, 5 sent"},
+		"?lang=en": {"Tongxiang · Tocsin hub", "Huandu", "never", "taken by 1 of 2", "not taken yet", "2 letters used an id again", "blind to a hazard", "conditions for “Move now”", "played (not measured)", "listened and not heard", "kept and not acted on: 3", "12 taken, 5 sent"},
 	} {
 		w := get(h, "/"+lang, nil)
 		for _, s := range want {

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"tocsin/cmd/hubd/hubfile"
+	"tocsin/cmd/hubd/logbook"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/wire"
 )
 
 const (
@@ -185,13 +187,36 @@ func (d *Datagrams) keep(ctx context.Context, s *session, g *letter.Datagram) {
 	defer cancel()
 	g.Letter.Link = d.Name()
 	word := letter.Kept
-	if err := d.o.Post.Up(in, s.station, &g.Letter); err != nil {
+	if err := d.up(in, s.station, &g.Letter); err != nil {
 		d.o.Log.Warn("a letter is not kept; its station sends it again", "station", s.station, "err", err)
 		word = letter.Later
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.put(s, letter.Datagram{Kind: letter.KindAnswer, Of: g.Counter, Word: word})
+}
+
+// up has a letter kept. A short form is bare in a datagram, whose seal is its own: it is put into its envelope here.
+func (d *Datagrams) up(ctx context.Context, s letter.Station, l *letter.Letter) error {
+	_, bare := logbook.Short(l.ID)
+	if !bare || wire.FormOf(l.Body) == wire.EnvelopeForm || len(d.o.File.Stations[string(s)].Keys) == 0 {
+		return d.o.Post.Up(ctx, s, l)
+	}
+	item := &wire.Item{Type: wire.ItemAlarm, Bytes: l.Body}
+	switch l.Class {
+	case letter.Receipt:
+		item.Type = wire.ItemReceipts
+	case letter.Telemetry:
+		item.Type = wire.ItemTelemetry
+	}
+	x, err := short(d.o.File, s, l.Link, l.ID, 0, wire.Class(l.Class), item)
+	if err != nil {
+		return err
+	}
+	if x.ID != l.ID { // it names another message inside: kept as it is, and called
+		return d.o.Post.Up(ctx, s, l)
+	}
+	return d.o.Post.Short(ctx, s, x)
 }
 
 // put seals and sends one datagram to where the station was heard last. The lock

@@ -17,6 +17,8 @@ type Gateway interface {
 type Post interface {
 	// Up keeps a letter; nil when it is on the disk.
 	Up(ctx context.Context, s letter.Station, l *letter.Letter) error
+	// Short is Up for a short form: once for each link.
+	Short(ctx context.Context, s letter.Station, l *letter.Letter) error
 	// Down gives what a station has not taken, and what comes, until ctx ends.
 	Down(ctx context.Context, s letter.Station, give func(letter.Letter)) error
 	// Taken notes that a station took a letter, HasTaken tells it.

@@ -111,7 +111,11 @@ func NewNarrow(o NarrowOpts) (*Narrow, error) {
 		if a == "" || len(s.Keys) == 0 {
 			continue
 		}
-		e, err := narrow.New(narrow.Opts{Link: n.name, Direction: wire.Down, Keys: s.Keys, Self: o.Terminal.Own, Peer: a, Keep: o.Keep, Counters: o.Counters})
+		self := o.Terminal.Own
+		if o.Terminal.Kind == hubfile.KindSBD {
+			self = gatewayAddress // that is whom a station hears there
+		}
+		e, err := narrow.New(narrow.Opts{Link: n.name, Direction: wire.Down, Keys: s.Keys, Self: self, Peer: a, Keep: o.Keep, Counters: o.Counters})
 		if err != nil {
 			return nil, phrase.Wrap(err, "hubd.narrow_end", "link", n.name, "station", id)
 		}
@@ -283,18 +287,29 @@ func (n *Narrow) letter(f *far, h narrow.Heard, i int) (*letter.Letter, error) {
 	if i > 0 {
 		id += fmt.Sprintf("-%d", i)
 	}
-	e := wire.Envelope{ID: wire.ID{Station: string(f.station), Sequence: h.Counter}, Class: itemClass(item, h.Class), Type: uint8(item.Type), Content: item.Bytes}
+	return short(n.o.File, f.station, n.name, id, h.Counter, itemClass(item, h.Class), item)
+}
+
+// short puts an item into a letter: a sealed envelope of its station. An alarm has its own name; what has none is named
+// by where it came.
+func short(f *hubfile.File, s letter.Station, link, id string, counter uint64, c wire.Class, item *wire.Item) (*letter.Letter, error) {
+	e := wire.Envelope{ID: wire.ID{Station: string(s), Sequence: counter}, Class: c, Type: uint8(item.Type), Content: item.Bytes}
 	if item.Type == wire.ItemAlarm {
 		if a, err := wire.ReadAlarm(item.Bytes); err == nil {
 			id, e.ID.Boot, e.ID.Sequence = logbook.ShortID(a.Name), uint64(a.Name.Outbox), uint64(a.Name.Seq)
 		}
 	}
-	keys := n.o.File.Stations[string(f.station)].Keys
+	if name, ok := logbook.Short(id); ok {
+		if n, ok := wire.ParseName(name); ok {
+			e.ID.Boot, e.ID.Sequence = uint64(n.Outbox), uint64(n.Seq)
+		}
+	}
+	keys := f.Stations[string(s)].Keys
 	b, err := e.Append(nil, keys[len(keys)-1], wire.Up)
 	if err != nil {
 		return nil, err
 	}
-	return &letter.Letter{ID: id, Class: letter.Class(e.Class), Link: n.name, Body: b}, nil
+	return &letter.Letter{ID: id, Class: letter.Class(e.Class), Link: link, Body: b}, nil
 }
 
 // mark notes that an acknowledgement is due.

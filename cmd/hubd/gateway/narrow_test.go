@@ -136,12 +136,20 @@ func newAir(t *testing.T, kind string) *air {
 			t.Fatal(err)
 		}
 		a.file.Stations[string(s)] = hubfile.Station{Keys: []*wire.Keys{k}, Addresses: map[string]string{"air": a.mine[s]}}
-		if a.ends[s], err = narrow.New(narrow.Opts{Link: "air", Direction: wire.Up, Keys: []*wire.Keys{k}, Self: a.mine[s], Peer: own[kind], Keep: &memory{kept: map[string][]byte{}}}); err != nil {
+		if a.ends[s], err = narrow.New(narrow.Opts{Link: "air", Direction: wire.Up, Keys: []*wire.Keys{k}, Self: a.mine[s], Peer: a.name(), Keep: &memory{kept: map[string][]byte{}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a.restart()
 	return a
+}
+
+// name is the hub's on the link, as stations hear it.
+func (a *air) name() string {
+	if a.kind == hubfile.KindSBD {
+		return gatewayAddress
+	}
+	return own[a.kind]
 }
 
 // restart begins with what is on the disk.
@@ -196,7 +204,7 @@ func (a *air) back(s letter.Station, all []drivers.Outgoing) (heard []narrow.Hea
 		if wire.FormOf(m.Bytes) != wire.Narrow || hubfile.Address(a.kind, m.To) != hubfile.Address(a.kind, a.mine[s]) {
 			continue
 		}
-		r, err := a.ends[s].Hear(a.t.Context(), m.Bytes, own[a.kind], a.now)
+		r, err := a.ends[s].Hear(a.t.Context(), m.Bytes, a.name(), a.now)
 		if err != nil {
 			a.t.Fatal(err)
 		}

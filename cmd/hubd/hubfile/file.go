@@ -78,7 +78,7 @@ type Terminal struct {
 	// Channel is the mesh's, 0 to 7.
 	Channel int `yaml:"channel"`
 	// Own is the hub's name on this link as stations write it: its card, node or
-	// number. It is sealed with what goes out.
+	// number (sbd: its IMEI). It is sealed with what goes out.
 	Own string `yaml:"own"`
 	// Transmit lets it send; without it the hub listens alone.
 	Transmit *Transmit `yaml:"transmit"`
@@ -142,6 +142,8 @@ type Station struct {
 	// Root is a file with the root of its keys (firmware/reach/wire), 64 hexadecimal
 	// digits; it may be the same as PSK's.
 	Root string `yaml:"root"`
+	// Epoch is that of the keys in use, as in its county: epoch (1); those beside it are tried too.
+	Epoch int `yaml:"epoch"`
 	// Box is the id of the key with which it signs, as its page shows it; without
 	// one what it signed is shown as not verified.
 	Box string `yaml:"box"`

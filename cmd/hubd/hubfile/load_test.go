@@ -94,7 +94,7 @@ func TestAGoodFileIsTakenInWithItsKeys(t *testing.T) {
 	if f == nil || len(ps) > 0 {
 		t.Fatal(ps)
 	}
-	if s := f.Stations["330483105203-2"]; len(s.Keys) != 1 || f.Warnings.Store == nil || f.Warnings.Book == nil {
+	if s := f.Stations["330483105203-2"]; len(s.Keys) != 2 || s.Keys[1].Epoch != 1 || f.Warnings.Store == nil || f.Warnings.Book == nil {
 		t.Errorf("%+v", s)
 	}
 	if s, ok := f.ByNumber(7); !ok || s != "330483105203-2" {
@@ -147,6 +147,7 @@ func TestEachFaultIsNamedWithItsLineAndItsMend(t *testing.T) {
 		"a seed for the embedded server":       {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", seed: a.psk}`, 4, "servers"},
 		"a certificate without a key":          {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", tls: {certificate: a.pem}}`, 4, "key"},
 		"a number that is none":                {"number: 7", "number: 70000", 16, "65535"},
+		"an epoch that is none":                {"number: 7", "number: 7\n    epoch: -1", 17, "-1"},
 		"a root that is none":                  {"root: b.psk", "root: short.psk", 17, "64"},
 		"two stations with one root":           {"psk: a.psk", "psk: a.psk\n    root: b.psk", 18, "同一个密钥"},
 		"a box's key that is none":             {"box: 00", "box: zz", 18, "32 位"},

@@ -26,8 +26,8 @@ const (
 	KindModem  = "modem"
 )
 
-// epochs are those whose keys are tried: a station begins with the first.
-const epochs = 1
+// epochMost bounds an epoch; it rises by hand.
+const epochMost = 1 << 20
 
 // terminals proves the gateways for short messages.
 func (p *prover) terminals() {
@@ -89,6 +89,9 @@ func (p *prover) narrow(id string, s Station, numbers map[int]string, addresses 
 		p.wrong(phrase.M("hubd.number_twice", "number", s.Number, "other", other), "stations", id, "number")
 	}
 	numbers[s.Number] = id
+	if s.Epoch < 0 || s.Epoch > epochMost {
+		p.wrong(phrase.M("hubd.epoch", "epoch", s.Epoch), "stations", id, "epoch")
+	}
 	if s.Box != "" && !isKeyID(s.Box) {
 		p.wrong(phrase.M("hubd.box", "box", clip(s.Box)), "stations", id, "box")
 	}
@@ -178,7 +181,11 @@ func (p *prover) root(id string, s Station) Station {
 		return s
 	}
 	root, err := hex.DecodeString(strings.TrimSpace(string(b)))
-	for e := range uint32(epochs) {
+	epoch := uint32(max(s.Epoch, 1))
+	for _, e := range []uint32{epoch + 1, epoch, epoch - 1} { // newest first: whoever rolls over first is understood
+		if e == 0 {
+			continue
+		}
 		var k *wire.Keys
 		if err == nil {
 			k, err = wire.NewKeys(root, id, e)
@@ -187,7 +194,7 @@ func (p *prover) root(id string, s Station) Station {
 			p.wrong(phrase.M("hubd.root", "file", s.Root), "stations", id, "root")
 			return s
 		}
-		s.Keys = append([]*wire.Keys{k}, s.Keys...)
+		s.Keys = append(s.Keys, k)
 	}
 	sum := sha256.Sum256(root)
 	if p.roots == nil {

@@ -191,6 +191,7 @@ func (b *Book) act(s letter.Station, of hubfile.Station, st *station, l *letter.
 		}
 		o.state.Faults = o.state.Faults[:min(len(o.state.Faults), faultsMost)]
 		o.state.Links = o.state.Links[:min(len(o.state.Links), linksMost)]
+		o.state.Blind = o.state.Blind[:min(len(o.state.Blind), faultsMost)]
 		st.state, st.stateOf, st.stateAt = o.state, o.name, at
 	}
 	return nil
@@ -264,11 +265,7 @@ func (b *Book) short(s letter.Station, o *opened, link string, at time.Time) {
 	if long := m.Long; a.newest(x.Name) {
 		a.Over, a.Rank, a.Hazard = x.Event == wire.AlarmReleased, x.Rank, x.Hazard
 		if !long {
-			name := b.file.Warnings.CAP.HazardName(x.Hazard)
-			if name.ZH == "" {
-				name = phrase.Text{ZH: x.Hazard, EN: x.Hazard}
-			}
-			a.Title, a.Text = name, phrase.Text{ZH: x.Text, EN: x.Text}
+			a.Title, a.Text = b.file.Warnings.CAP.HazardName(x.Hazard), phrase.Text{ZH: x.Text, EN: x.Text}
 		}
 	}
 }
@@ -362,6 +359,7 @@ func (b *Book) answer(s letter.Station, c *alert.Alert, at time.Time) {
 type Station struct {
 	Ready    bool
 	Version  string
+	Blind    []string // hazards that it cannot see
 	Faults   []wire.FaultContent
 	Links    []wire.LinkContent
 	StateAt  time.Time // zero: it said nothing yet
@@ -385,7 +383,7 @@ func (b *Book) State() State {
 	for id, st := range b.stations {
 		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt}
 		if st.state != nil {
-			v.Ready, v.Version, v.Faults, v.Links = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links
+			v.Ready, v.Version, v.Faults, v.Links, v.Blind = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links, st.state.Blind
 		}
 		out.Stations[id] = v
 	}

@@ -25,10 +25,12 @@ type ChannelContent struct {
 type StateContent struct {
 	Version string `json:"version"`
 	// Started is when the daemon began, in seconds since 1970; 0 unknown.
-	Started int64          `json:"started"`
-	Ready   bool           `json:"ready"`
-	Faults  []FaultContent `json:"faults"`
-	Links   []LinkContent  `json:"links"`
+	Started int64 `json:"started"`
+	Ready   bool  `json:"ready"`
+	// Blind names the hazards without any good gauge.
+	Blind  []string       `json:"blind,omitempty"`
+	Faults []FaultContent `json:"faults"`
+	Links  []LinkContent  `json:"links"`
 }
 
 // FaultContent is one thing that is wrong, in words for people.
