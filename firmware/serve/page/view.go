@@ -35,6 +35,7 @@ type view struct {
 	Faults      []fault
 	Lines       []line
 	Links       links
+	People      people
 	Receipts    []receipt
 
 	// Said and Done are set on the answer to STOP.
@@ -130,6 +131,7 @@ func (p *page) look(l phrase.Lang) *view {
 	}
 	p.banner(v, st)
 	v.Links = p.links(st.Now, l)
+	v.People = p.people(l)
 	for _, x := range p.box.Lines() {
 		v.Lines = append(v.Lines, lineOf(x, l))
 	}

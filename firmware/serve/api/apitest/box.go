@@ -265,12 +265,12 @@ func (b *Box) People(full bool) api.People {
 	return api.People{
 		Modem: &api.Phone{Link: "sms", Up: true, Bars: 3, Mute: &no},
 		People: []api.Person{
-			{ID: "chen", Name: phrase.Text{ZH: "陈志强"}, Role: phrase.Text{ZH: "村支书"}, Numbers: []string{number}, Language: "yue", SMS: "prepare", Call: "evacuate", Deputies: []string{"li"}},
-			{ID: "li", Name: phrase.Text{ZH: "李桂芳"}, Numbers: []string{"139****9000"}, Language: "cmn", Call: "evacuate"},
+			{ID: "chen", Name: phrase.Text{ZH: "陈志强", EN: "Chen Zhiqiang"}, Role: phrase.Text{ZH: "村支书", EN: "Village secretary"}, Numbers: []string{number}, Language: "yue", SMS: "prepare", Call: "evacuate", Deputies: []string{"li"}},
+			{ID: "li", Name: phrase.Text{ZH: "李桂芳", EN: "Li Guifang"}, Numbers: []string{"139****9000"}, Language: "cmn", Call: "evacuate"},
 		},
 		Rounds: []api.Round{{Alarm: "a-1", Hazard: text("flood", "山洪", "flash flood"), Level: "evacuate", LevelText: text("evacuate", "立即转移", "Move now"), Phase: "calling", PhaseText: text("people.phase_calling", "正在叫应", "people are being told"), People: []api.Reach{
-			{Person: "chen", Name: phrase.Text{ZH: "陈志强"}, Wrote: true, Known: "confirmed", Text: text("station.call_confirmed", "已按键 1 确认", "confirmed by key 1"), Calls: 1, Key: "1", Turn: true},
-			{Person: "li", Name: phrase.Text{ZH: "李桂芳"}, Text: text("people.not_yet", "还没有联系", "not told yet")},
+			{Person: "chen", Name: phrase.Text{ZH: "陈志强", EN: "Chen Zhiqiang"}, Wrote: true, Known: "confirmed", Text: text("station.call_confirmed", "已按键 1 确认", "confirmed by key 1"), Calls: 1, Key: "1", Turn: true},
+			{Person: "li", Name: phrase.Text{ZH: "李桂芳", EN: "Li Guifang"}, Text: text("people.not_yet", "还没有联系", "not told yet")},
 		}}},
 	}
 }
