@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"firmware/keep/config":            {"firmware/trust", "firmware/point", "firmware/phrase"},
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
+	"firmware/reach/mqtt":             {"firmware/phrase"},
 	"firmware/reach/letter":           {"firmware/phrase"},
 	"firmware/reach/ntp":              {"firmware/phrase"},
 	"firmware/reach/wire":             {"firmware/phrase"},
