@@ -351,7 +351,7 @@ func (x *beacons) repeat() {
 func (x *beacons) air(b []byte, after time.Duration) {
 	by := x.bp.Doc.Site.Beacons.By
 	for name, t := range x.h.onAir.now() {
-		if len(by) > 0 && !slices.Contains(by, name) {
+		if len(by) > 0 && !slices.Contains(by, name) || !terminalKind(x.bp.Doc.Site.Links[name].Kind) {
 			continue
 		}
 		x.h.guard.Go("reach", "beacon by "+name, guard.Once, func(ctx context.Context) error {

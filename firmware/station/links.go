@@ -96,7 +96,7 @@ func (h *House) endLinks(rows *courier.Rules) {
 		h.log.Error("links do not end; others are begun beside them", "running", left)
 	}
 	for name := range s.bp.Doc.Site.Links {
-		for _, of := range []string{"link ", "terminal ", "sealed "} {
+		for _, of := range []string{"link ", "terminal ", "sealed ", "small "} {
 			h.clearFault(of + name)
 		}
 	}

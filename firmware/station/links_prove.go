@@ -279,7 +279,9 @@ func (p *prover) transmits(name string, l config.Link) {
 		return
 	}
 	people := forPeople(l) && len(p.site.People) > 0
-	if b := p.site.Beacons; !people && p.site.County == nil && len(b.Send) == 0 && !b.Relay {
+	b := p.site.Beacons
+	beacons := terminalKind(l.Kind) && l.To == "" && (len(b.Send) > 0 || b.Relay)
+	if !people && !beacons && p.site.County == nil {
 		p.problem(phrase.M("site.link_county", "link", name), "links", name, "transmit")
 	}
 	need := func(key string, there bool) {
@@ -307,7 +309,7 @@ func (p *prover) transmits(name string, l config.Link) {
 			need("approval", t.Approval != "")
 		}
 	}
-	if people {
+	if people || beacons {
 		return
 	}
 	if l.To == "" && l.Kind != kindSBD {

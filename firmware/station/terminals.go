@@ -114,7 +114,7 @@ func (s *linkRun) listener(name string, l config.Link, late *lateLink) func(cont
 		}
 		s.guard.GoIn(ctx, "reach", "link "+name+" terminal", guard.Restart, t.Run)
 		defer s.h.onAir.hold(name, t)()
-		s.guard.GoIn(ctx, "reach", "link "+name+" ear", guard.Restart, func(ctx context.Context) error { return s.deaf(ctx, name, t) })
+		s.guard.GoIn(ctx, "reach", "link "+name+" ear", guard.Restart, func(ctx context.Context) error { return s.deaf(ctx, name, l, t) })
 		unread := &unread{}
 		sealed := overSealed(l) && s.bp.Doc.Site.County != nil
 		tick := time.NewTicker(2 * time.Second)
@@ -143,8 +143,8 @@ func (s *linkRun) listener(name string, l config.Link, late *lateLink) func(cont
 	}
 }
 
-// deaf calls a terminal that says nothing.
-func (s *linkRun) deaf(ctx context.Context, name string, t drivers.Terminal) error {
+// deaf calls a terminal that says nothing, or that cannot pass on a warning.
+func (s *linkRun) deaf(ctx context.Context, name string, l config.Link, t drivers.Terminal) error {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
 	heard := time.Now()
@@ -153,6 +153,11 @@ func (s *linkRun) deaf(ctx context.Context, name string, t drivers.Terminal) err
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		}
+		if lim := t.Limits(); lim.Transmit && l.Kind == kindMesh && lim.Bytes < compact.Size {
+			s.h.setFault("small "+name, phrase.M("station.link_small", "link", name, "bytes", lim.Bytes, "want", compact.Size))
+		} else {
+			s.h.clearFault("small " + name)
 		}
 		if t.State().Up {
 			heard = time.Now()
