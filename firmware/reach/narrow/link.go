@@ -51,6 +51,7 @@ type Link struct {
 	mu     sync.Mutex
 	queue  []Frame // by class
 	next   time.Time
+	claim  time.Time     // until then a slot is left to what is more urgent than the queue and came too early for the last
 	due    time.Duration // since when an acknowledgement waits; -1: none does
 	behind []courier.Ack // what nobody took yet
 	count  Counts
@@ -73,6 +74,7 @@ const (
 	pumpEach   = time.Second
 	pumpLeast  = 20 * time.Millisecond
 	pumpSend   = 30 * time.Second
+	claimed    = 3 * time.Second // the courier looks each second
 )
 
 // NewLink makes one.
@@ -204,6 +206,9 @@ func (l *Link) wait(class wire.Class) time.Duration {
 		at = t.Next
 	}
 	wait := time.Until(at)
+	if wait <= 0 {
+		l.claim = time.Time{}
+	}
 	every := l.every(t)
 	before := 0
 	for _, f := range l.queue {
@@ -213,6 +218,9 @@ func (l *Link) wait(class wire.Class) time.Duration {
 	}
 	if before > 0 {
 		return max(wait, 0) + time.Duration(before)*max(every, pumpEach)
+	}
+	if wait > 0 && len(l.queue) > 0 {
+		l.claim = at.Add(claimed)
 	}
 	return wait
 }
@@ -373,8 +381,10 @@ func (l *Link) nextLook() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.next
-	if t.Next.After(at) {
-		at = t.Next
+	for _, x := range []time.Time{t.Next, l.claim} {
+		if x.After(at) {
+			at = x
+		}
 	}
 	if len(l.queue) == 0 {
 		return pumpEach
@@ -392,7 +402,7 @@ func (l *Link) one(ctx context.Context) bool {
 	}
 	t := l.o.Terminal.Limits()
 	l.mu.Lock()
-	early := time.Now().Before(l.next) || time.Now().Before(t.Next)
+	early := time.Now().Before(l.next) || time.Now().Before(t.Next) || time.Now().Before(l.claim)
 	l.mu.Unlock()
 	if !t.Transmit || early {
 		return false
