@@ -166,6 +166,27 @@ func TestAKeyIsHeardInTheSoundWhereTheModemTellsNone(t *testing.T) {
 	}
 }
 
+// The box or its port went in the middle of a call, and the modem did not.
+func TestACallOfBeforeIsEndedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := voice(t, profile(t, "sim7600"), nil)
+		v.modem.Subscribe(cadre, cell.Phone{Rings: time.Second, Answers: time.Second})
+		v.modem.Set(func(w *cell.Ways) { w.Holds = true })
+		go func() { time.Sleep(4 * time.Second); v.port.Load().Pull() }()
+		if _, err := v.Call(t.Context(), drivers.Call{Number: cadre, Audio: said(500, 10*time.Second)}); drivers.KindOf(err) != drivers.FaultGone {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if x := v.modem.Talks(); len(x) != 1 || !x[0].Ended || !x[0].ByModem {
+			t.Errorf("%+v", x)
+		}
+		v.modem.Subscribe(cadre, cell.Phone{Busy: true})
+		if r, err := v.Call(t.Context(), drivers.Call{Number: cadre, Audio: said(500, time.Second)}); err != nil || r.Why != drivers.CallBusy {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
 func TestMessagesWaitForACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := voice(t, profile(t, "sim7600"), nil)

@@ -191,6 +191,12 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 			return d.gone(err)
 		}
 	}
+	if d.plan() != nil && d.o.Transmit {
+		// Out of a call that was on when the box or the port went.
+		if err := d.hangUp(ctx); err != nil {
+			return d.gone(err)
+		}
+	}
 	if d.o.Profile != nil {
 		for _, c := range d.o.Profile.Setup {
 			if _, err := d.at.Ask(ctx, c, askWait); lost(err) {

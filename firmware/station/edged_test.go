@@ -60,7 +60,8 @@ func startEdged(t *testing.T, site string, env ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.ended <- p.cmd.Wait() }()
+	first := p.cmd
+	go func() { p.ended <- first.Wait() }()
 	t.Cleanup(func() {
 		if p.cmd.ProcessState == nil {
 			p.cmd.Process.Kill()
@@ -72,6 +73,18 @@ func startEdged(t *testing.T, site string, env ...string) *process {
 		os.RemoveAll(dir)
 	})
 	return p
+}
+
+// again runs it anew after its end.
+func (p *process) again() {
+	p.t.Helper()
+	c := exec.Command(p.bin, p.cmd.Args[1:]...)
+	c.Env, c.Stdout, c.Stderr = p.cmd.Env, &p.log, &p.log
+	p.cmd, p.ended = c, make(chan error, 1)
+	if err := c.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() { p.ended <- c.Wait() }()
 }
 
 // edged runs a client command of the same program.

@@ -57,7 +57,7 @@ func (h *House) Links() api.Links {
 		x.Links = append(x.Links, s.link(l))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.bp.Doc.Site.Links)) {
-		if l := s.bp.Doc.Site.Links[name]; !there[name] && !sends(l) {
+		if l := s.bp.Doc.Site.Links[name]; !there[name] && !sends(l) && !(forPeople(l) && l.Transmit != nil) {
 			x.Links = append(x.Links, api.Link{Name: name, NameText: linkName(name), Kind: l.Kind, State: linkListening, StateText: api.TextOf(linkTexts[linkListening]), Why: s.text(phrase.M("station.link_listens"))})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/reach/rollcall"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/sound/order"
 	"tocsin/firmware/sound/speech"
 )
@@ -314,6 +315,9 @@ func (x *roll) note(ev []rollcall.Event) {
 		m := rollMessage(bp, e)
 		x.h.log.Info("people", "what", string(e.What), "cause", e.Task.Cause, "person", e.Task.Person, "known", string(e.Out.Known), "why", e.Out.Why)
 		x.h.write(journal.Record{Kind: "rollcall." + string(e.What), Cause: e.Task.Cause, Message: m, Body: b, At: x.h.clock.Now()}, nil)
+		if chain, ok := strings.CutPrefix(e.Task.Cause, "w-"); ok && e.Out.Known == rollcall.Confirmed && !e.Task.Drill {
+			x.h.herald.perhaps(func() { x.h.herald.reached(chain, wire.Progress{Stage: wire.Confirmed}) })
+		}
 		switch e.What {
 		case rollcall.Unheeded, rollcall.OutOfTime:
 			x.h.setFault("people "+e.Task.Cause, m)

@@ -395,6 +395,61 @@ func TestNoClipPressesAKey(t *testing.T) {
 	}
 }
 
+// The power goes in the middle of a call, while the modem keeps it up: who confirmed is
+// not called again, and the call that was on is told as not known.
+func TestAPowerCutInACallCallsNobodyTwiceWhoConfirmed(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	quick := cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 300 * time.Millisecond, Key: '1'}}}
+	w.modem.Subscribe(chen, quick)
+	w.modem.Subscribe(wang, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond})
+	p := startEdged(t, w.text)
+	p.until("armed", func() bool {
+		out, err := p.edged("status", "--json")
+		return err == nil && strings.Contains(string(out), `"armed":true`)
+	})
+	w.v.Gas.Set(gasEvacuate)
+	p.until("in the middle of a call", func() bool { return w.called(wang) == 1 && len(w.modem.Talks()[1].Heard) > 0 })
+	p.cmd.Process.Kill()
+	<-p.ended
+	w.modem.Subscribe(wang, quick)
+	p.again()
+	p.record("rollcall.everybody", "")
+	var got []string
+	for _, r := range p.records() {
+		if what, ok := strings.CutPrefix(r.Kind, "rollcall."); ok {
+			got = append(got, what+" "+r.Body["person"].(string))
+		}
+	}
+	if s := strings.Join(got, "; "); s != "wrote chen; wrote wang; wrote clerk; called chen; unknown wang; called wang; everybody wang" {
+		t.Error(s)
+	}
+	if w.called(chen) != 1 || w.called(wang) != 2 || len(w.wrote(chen)) != 1 {
+		t.Errorf("%d and %d calls, %q", w.called(chen), w.called(wang), w.wrote(chen))
+	}
+}
+
+// The all-clear in the middle of a call ends it: what it says is no longer right.
+func TestTheAllClearEndsACall(t *testing.T) {
+	t.Parallel()
+	w := newSwitchboard(t, "")
+	o, _ := newOffice(t, w.town)
+	w.modem.Subscribe(chen, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond})
+	w.start()
+	real := o.says(warning{})
+	w.warnedBy(real)
+	w.until("in the middle of a call", func() bool { x := w.modem.Talks(); return len(x) == 1 && len(x[0].Heard) > drivers.CallRate })
+	w.warnedBy(o.says(warning{msgType: "Cancel", refers: []string{real.ref}}))
+	w.until("hung up", func() bool { return w.modem.Talks()[0].Ended })
+	if x := w.modem.Talks()[0]; !x.ByModem || len(x.Heard) > 6*drivers.CallRate {
+		t.Errorf("by the modem: %v, after %d samples", x.ByModem, len(x.Heard))
+	}
+	w.until("the all-clear", func() bool { return len(w.wrote(chen)) == 2 })
+	if n := len(w.modem.Talks()); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
 func TestPeopleAreProvedWithTheSite(t *testing.T) {
 	w := newSwitchboard(t, "")
 	for name, c := range map[string]struct {

@@ -40,6 +40,8 @@ type Ways struct {
 	// EarlyActive calls a call answered as soon as it rings, as some networks let
 	// modems do; FalseEnd says once that it is over before it has begun.
 	EarlyActive, FalseEnd bool
+	// Holds keeps a call on when the port is closed.
+	Holds bool
 	// KeysInSound lets pressed keys be heard and says nothing of them.
 	KeysInSound bool
 }
@@ -151,7 +153,9 @@ func (m *Modem) Serve(port io.ReadWriter) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.out = nil
-		m.end(true) // without its host a call is of no use
+		if !m.w.Holds {
+			m.end(true)
+		}
 	}()
 	var buf []byte
 	want := 0 // octets of a message that is awaited
