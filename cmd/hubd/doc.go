@@ -3,7 +3,7 @@
 //
 // One YAML file says where it listens and whom it knows (hubfile). Letters are kept
 // by NATS JetStream, embedded or a cluster's (engine), entered in a ledger and given
-// receipts (post), brought by NATS or by gateways for other links (gateway), and
+// receipts (post), brought by NATS or by gateways for other links (gateway), condensed for narrow ones (issue), and
 // opened and joined (logbook) and shown on a page (console). It verifies no alert of an
 // authority: that is each station's, which believes nobody else.
 //
@@ -12,4 +12,5 @@
 //	hubd key [--psk]                        credentials for a station
 //	hubd token                              a token and its digest
 //	hubd alert send FILE.xml --to AREA      to every station of a division code
+//	  --issuer-key FILE                     and in 78 bytes by narrow links
 package main

@@ -142,19 +142,23 @@ func document(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b, err := xmldsig.Sign(paper(), k, nil, xmldsig.SignOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// paper is a warning that nobody has signed.
+func paper() []byte {
 	now := time.Now().In(time.FixedZone("", 8*3600))
 	at := func(d time.Duration) string { return now.Add(d).Format("2006-01-02T15:04:05-07:00") }
-	text := fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+	return fmt.Appendf(nil, `<?xml version="1.0" encoding="UTF-8"?>
 <alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>33048341600000_%s_0</identifier><sender>office@county.example</sender><sent>%s</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope>
 <info><language>zh-CN</language><category>Geo</category><event>山洪灾害</event><urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
 <eventCode><valueName>eventType</valueName><value>11A51</value></eventCode><effective>%s</effective><expires>%s</expires><headline>山洪灾害红色预警</headline><description>请转移</description>
 <parameter><valueName>severityColor</valueName><value>red</value></parameter><area><areaDesc>凤鸣街道</areaDesc><geocode><valueName>areaCode</valueName><value>330483105000</value></geocode></area></info></alert>`,
 		now.Format("20060102150405"), at(0), at(0), at(6*time.Hour))
-	b, err := xmldsig.Sign([]byte(text), k, nil, xmldsig.SignOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // narrow gives the county narrow links: to what the file says terminals and stations' lines are added.

@@ -168,6 +168,7 @@ func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
+		h.book.OnStage(w.Receipt)
 		h.gateways = append(h.gateways, w)
 	}
 	h.guard.Go("gateway", "keep", guard.Restart, keeper.Run)

@@ -64,6 +64,7 @@ type Narrow struct {
 	orders   map[orderKey]*order
 	next     time.Time // for the next message, where the terminal says none
 	noGroup  bool      // the card has no broadcast
+	news     bool      // a receipt came since the warnings were looked at
 	count    Counts
 	lastFrom string
 }
@@ -310,6 +311,14 @@ func short(f *hubfile.File, s letter.Station, link, id string, counter uint64, c
 		return nil, err
 	}
 	return &letter.Letter{ID: id, Class: letter.Class(e.Class), Link: link, Body: b}, nil
+}
+
+// Receipt tells that a station's receipt came: what it ends is repeated no more.
+func (n *Narrow) Receipt() {
+	n.mu.Lock()
+	n.news = true
+	n.mu.Unlock()
+	n.wake()
 }
 
 // mark notes that an acknowledgement is due.

@@ -144,6 +144,8 @@ func (n *Narrow) acked(ctx context.Context, f *far, id string) {
 func (n *Narrow) due(ctx context.Context) []*call {
 	n.mu.Lock()
 	all := slices.Collect(maps.Values(n.calls))
+	news := n.news
+	n.news = false
 	n.mu.Unlock()
 	now := n.o.Now()
 	var out []*call
@@ -157,7 +159,7 @@ func (n *Narrow) due(ctx context.Context) []*call {
 			ready = ready || !now.Before(t.next) && !now.Before(c.whole)
 		}
 		n.mu.Unlock()
-		if !ready && now.Before(c.until) {
+		if !ready && !news && now.Before(c.until) {
 			continue
 		}
 		if again {
@@ -166,7 +168,7 @@ func (n *Narrow) due(ctx context.Context) []*call {
 		gone := map[letter.Station]bool{}
 		for _, s := range waiting {
 			// The first time it goes out by all links at once.
-			gone[s] = reached[s] || again && n.hasTaken(ctx, s, c.id)
+			gone[s] = reached[s] || again && ready && n.hasTaken(ctx, s, c.id)
 		}
 		n.mu.Lock()
 		for s, t := range c.to {
@@ -206,6 +208,7 @@ func (n *Narrow) hasTaken(ctx context.Context, s letter.Station, id string) bool
 func (n *Narrow) went(c *call, to []letter.Station) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.news = true // a receipt by another link may have been quicker
 	for _, s := range to {
 		if t := c.to[s]; t != nil {
 			t.next = n.o.Now().Add(pauses[min(t.tries, len(pauses)-1)])
