@@ -79,7 +79,7 @@ func twoWays(t *testing.T, a, b drivers.Terminal, cardA, cardB string, again tim
 		defer work.Done()
 		tick := time.NewTicker(again)
 		defer tick.Stop()
-		for {
+		for turn := 0; ; {
 			select {
 			case <-ctx.Done():
 				return
@@ -100,9 +100,15 @@ func twoWays(t *testing.T, a, b drivers.Terminal, cardA, cardB string, again tim
 				continue
 			case <-tick.C:
 			}
+			if time.Now().Before(b.Limits().Next) {
+				continue
+			}
 			mu.Lock()
 			parts := slices.Clone(down)
 			mu.Unlock()
+			if turn++; len(parts) > 0 {
+				parts = parts[turn%len(parts):][:1]
+			}
 			frames, err := hub.Pack(ctx, b.Limits().Bytes, parts)
 			if f, ok, _ := hub.Acks(ctx, b.Limits().Bytes); ok && err == nil {
 				frames = append(frames, f)
@@ -124,18 +130,22 @@ func twoWays(t *testing.T, a, b drivers.Terminal, cardA, cardB string, again tim
 			}
 		default:
 		}
+		var parts []courier.Part // the short ones together
 		for _, p := range wait {
-			if time.Since(tried[p.ID]) < 5*again {
-				continue
+			if time.Since(tried[p.ID]) >= 8*again && (len(parts) == 0 || len(p.Bytes) < 60) {
+				parts = append(parts, p)
 			}
+		}
+		if len(parts) > 0 {
 			var f *courier.Fault
-			switch err := l.Send(ctx, courier.Parcel{Parts: []courier.Part{p}}); {
+			switch err := l.Send(ctx, courier.Parcel{Parts: parts}); {
 			case err == nil || errors.As(err, &f) && f.Kind == courier.FaultUnsure:
-				tried[p.ID] = time.Now()
+				for _, p := range parts {
+					tried[p.ID] = time.Now()
+				}
 			case f == nil || f.Kind != courier.FaultEarly && f.Kind != courier.FaultRefused:
 				t.Error(err)
 			}
-			break
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -169,7 +179,7 @@ func TestOverBeiDouTerminals(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := sky.NewSky(5)
-	s.Set(sky.Weather{Lose: 0.05, Double: 0.3, Least: 5 * time.Millisecond, Most: 50 * time.Millisecond})
+	s.Set(sky.Weather{Double: 0.3, Least: 5 * time.Millisecond, Most: 50 * time.Millisecond})
 	terminal := func(card uint64) drivers.Terminal {
 		sim := s.Terminal(sky.BDS3, sky.Card{Number: card, Frequency: 1, Level: 3})
 		sim.Set(func(_ *sky.Card, w *sky.Ways) { w.Split, w.Garbage = 17, 0.1 })
@@ -177,7 +187,7 @@ func TestOverBeiDouTerminals(t *testing.T) {
 			return beidou.New(open, beidou.Opts{Profile: profile, Transmit: true, Card: fmt.Sprint(card), Approval: "x"})
 		})
 	}
-	twoWays(t, terminal(4207733), terminal(179773), "04207733", "0179773", 400*time.Millisecond)
+	twoWays(t, terminal(4207733), terminal(179773), "04207733", "0179773", 200*time.Millisecond)
 }
 
 func TestOverAMesh(t *testing.T) {
@@ -192,5 +202,5 @@ func TestOverAMesh(t *testing.T) {
 			return meshtastic.New(open, meshtastic.Opts{Transmit: true, Licence: "x", Region: "CN", Power: 19, AckWait: 200 * time.Millisecond, Hops: 3, Airtime: 2 * time.Second})
 		})
 	}
-	twoWays(t, node(own), node(hub), "!A1B2C3D4", "!b0b0b0b0", 300*time.Millisecond)
+	twoWays(t, node(own), node(hub), "!A1B2C3D4", "!b0b0b0b0", 200*time.Millisecond)
 }
