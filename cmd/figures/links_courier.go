@@ -122,7 +122,7 @@ func newFarEnd(psk, root []byte, station string) (*farEnd, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := wire.NewKeys(root, station, 0)
+	w, err := wire.NewKeys(root, station, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -292,7 +292,7 @@ func (r *ram) Put(_ context.Context, key string, b []byte) error {
 func townKeys(t *testing.T) []*wire.Keys {
 	t.Helper()
 	root, _ := hex.DecodeString(townRoot)
-	k, err := wire.NewKeys(root, string(townStation), 0)
+	k, err := wire.NewKeys(root, string(townStation), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

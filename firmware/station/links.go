@@ -191,8 +191,8 @@ func (s *linkRun) ready() bool {
 	return ok && s.as() != nil
 }
 
-// reports makes what seals this box's messages. While keys roll over, those of the epoch before
-// are tried, too, and go on being used until the county is known to have the new ones.
+// reports makes what seals this box's messages. Keys of the epochs around its own are tried, too,
+// so that whichever end rolls over first is understood: see cmd/hubd/hubfile, which does the same.
 func (s *linkRun) reports() (*reports, error) {
 	site := s.bp.Doc.Site
 	root, err := readKey(s.beside(site.County.Root))
@@ -200,17 +200,20 @@ func (s *linkRun) reports() (*reports, error) {
 		return nil, err
 	}
 	r := &reports{Station: countyName(site), Number: uint16(site.County.Number)}
-	epoch := uint32(site.County.Epoch)
-	for e := epoch; ; e-- {
+	epoch := uint32(max(1, site.County.Epoch))
+	for _, e := range []uint32{epoch + 1, epoch, epoch - 1} {
+		if e == 0 {
+			continue
+		}
 		k, err := wire.NewKeys(root, string(r.Station), e)
 		if err != nil {
 			return nil, err
 		}
-		if r.All = append(r.All, k); e == 0 || e < epoch {
-			r.Keys = r.All[0]
-			return r, nil
+		if r.All = append(r.All, k); e == epoch {
+			r.Keys = k
 		}
 	}
+	return r, nil
 }
 
 // look makes faults of links that are down or may not send though they were meant to.

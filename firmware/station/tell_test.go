@@ -113,7 +113,7 @@ func openDesk(t *testing.T, dir string, links ...courier.Link) *deskBench {
 	if config.Fatal(ps) {
 		t.Fatal(ps)
 	}
-	keys, err := wire.NewKeys(root, string(countyName(bp.Doc.Site)), 0)
+	keys, err := wire.NewKeys(root, string(countyName(bp.Doc.Site)), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,8 @@ type County struct {
 	Number int `yaml:"number"`
 	// Root is a file with the secret that box and county share, 64 hexadecimal digits.
 	Root string `yaml:"root"`
-	// Epoch is which keys of that secret are in use (0); those of the one before are taken, too.
+	// Epoch is which keys of that secret are in use (1); those of the one before and after are
+	// taken, too.
 	Epoch int `yaml:"epoch"`
 	// Telemetry is how often readings are told, whole minutes; telemetry.yaml says it
 	// otherwise.
