@@ -92,7 +92,7 @@ type Called struct {
 	// Keys are the keys that were pressed, in their order, at most 32.
 	Keys string
 	Why  CallEnd
-	// Deaf says that the modem does not tell keys.
+	// Deaf says that the modem does not tell keys: they were listened for in the sound.
 	Deaf bool
 }
 

@@ -404,7 +404,7 @@ func (d *Device) sound(ctx context.Context, t *talk) (*sound, error) {
 		d.count(func(s *drivers.TerminalState) { s.Last = fmt.Sprintf("the port for sound does not open: %v", err) })
 		return nil, nil
 	}
-	s := newSound(p, t.call.Audio, t.Keys.Line == "")
+	s := newSound(p, t.call.Audio, t.Keys.Line == "" || t.r.Deaf)
 	d.o.Start("call sound "+p.String(), s.run)
 	return s, nil
 }

@@ -187,6 +187,19 @@ func TestACallOfBeforeIsEndedFirst(t *testing.T) {
 	})
 }
 
+func TestAModemThatRefusesToTellKeysIsListenedTo(t *testing.T) {
+	p := profile(t, "sim7600")
+	p.Call.Keys.On = "AT+QTONEDET=1" // another maker's
+	synctest.Test(t, func(t *testing.T) {
+		v := voice(t, p, func(w *cell.Ways) { w.KeysInSound = true })
+		v.modem.Subscribe(cadre, cell.Phone{Rings: time.Second, Answers: time.Second, Presses: []cell.Press{{After: 3 * time.Second, Key: '1'}}})
+		r, err := v.Call(t.Context(), drivers.Call{Number: cadre, Audio: said(440, 5*time.Second), Keys: "1"})
+		if err != nil || r.Why != drivers.CallKey || !r.Deaf {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
 func TestMessagesWaitForACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := voice(t, profile(t, "sim7600"), nil)

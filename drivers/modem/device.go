@@ -212,6 +212,14 @@ func (d *Device) session(ctx context.Context, ref *counter) error {
 			return d.gone(err)
 		}
 		select {
+		case j := <-d.jobs.Jobs(): // messages before calls, which take long
+			if err := d.send(ctx, j, ref); err != nil {
+				return d.gone(err)
+			}
+			continue
+		default:
+		}
+		select {
 		case c, ok := <-p.Received():
 			if !ok {
 				return d.held.Gone(p.Err())

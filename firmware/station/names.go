@@ -156,6 +156,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = bp.setpointText(id)
 	case "line":
 		t, ok = inBoth(phrase.M("station.line", "line", id)), true
+	case "people":
+		t, ok = inBoth(phrase.M("people.title")), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
 	case "input":

@@ -126,9 +126,10 @@ func (x *roll) ended(a alarm.Alarm) {
 			}
 			x.said[a.ID] = s
 			x.m.Over(a.ID, x.now())
-			return
+		} else {
+			x.m.Subsided(a.ID, x.now())
 		}
-		x.m.Subsided(a.ID, x.now())
+		x.note(nil)
 	})
 }
 

@@ -43,18 +43,27 @@ func (x *roll) perform(ctx context.Context, t rollTask) {
 	}()
 	task, cancel := context.WithCancel(ctx)
 	defer cancel()
+	terminal, caller := x.h.phone(t.bp)
 	watched := make(chan struct{})
 	defer func() { cancel(); <-watched }()
 	x.h.guard.GoIn(task, "reach", "telephone end", guard.Once, func(task context.Context) error {
 		defer close(watched)
-		select {
-		case <-x.ends:
-			cancel()
-		case <-task.Done():
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		for {
+			select {
+			case <-x.ends:
+				cancel()
+			case <-look.C:
+				// Another site's file may have put another modem in its place.
+				if now, _ := x.h.phone(x.h.seen().bp); now != terminal {
+					cancel()
+				}
+			case <-task.Done():
+				return nil
+			}
 		}
-		return nil
 	})
-	terminal, caller := x.h.phone(t.bp)
 	switch {
 	case terminal == nil:
 	case t.Kind == rollcall.Call && caller != nil && (t.Drill || !t.said.content.IsZero()):
