@@ -97,6 +97,7 @@ type House struct {
 	lines      lineSet
 	scans      sync.Map // lines that are being scanned
 	proxies    proxies
+	platforms  platforms
 	ways       waysIn
 	noted      chan func()
 	notesLost  atomic.Int64

@@ -164,6 +164,7 @@ func (p *prover) all() {
 	p.proveLinks()
 	p.provePeople()
 	p.proveTime()
+	p.provePlatforms()
 	p.proveBeacons()
 	p.crossed()
 	p.proveHistory()

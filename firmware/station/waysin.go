@@ -64,6 +64,9 @@ func (h *House) startWays(ctx context.Context, bp *Blueprint) {
 	if c := bp.Doc.Site.Time.RTC; c != "" {
 		want["clock chip "+c] = timeChip(c)
 	}
+	for name, m := range bp.Doc.Site.MQTT {
+		want["mqtt "+name] = m
+	}
 	for name, w := range h.ways {
 		if c, there := want[name]; there && reflect.DeepEqual(c, w.config) {
 			continue
@@ -104,6 +107,8 @@ func (h *House) wayIn(name string, c any) (func(context.Context) error, error) {
 	switch x := c.(type) {
 	case timeServers:
 		return h.times.servers(x), nil
+	case config.MQTT:
+		return h.platform(name, x)
 	case timePulse:
 		return h.times.pulse(string(x), openPulse(string(x))), nil
 	case timeChip:

@@ -29,6 +29,8 @@ type Site struct {
 	// People are those who are written to and called when a level stands.
 	People   []Person `yaml:"people"`
 	Rollcall Rollcall `yaml:"rollcall"`
+	// MQTT are third parties' platforms, by names of the site's own.
+	MQTT map[string]MQTT `yaml:"mqtt"`
 	// Time says where the time comes from.
 	Time Time `yaml:"time"`
 	// Beacons are warnings between stations, without the county.
