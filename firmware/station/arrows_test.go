@@ -111,6 +111,7 @@ var arrows = map[string][]string{
 	"hwtest/mesh":       {},
 	"hwtest/sbd":        {},
 	"hwtest/cell":       {},
+	"hwtest/broker":     {},
 	"hwtest/impair":     {},
 	"hwtest/timeserver": {},
 }

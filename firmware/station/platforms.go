@@ -114,7 +114,7 @@ func (h *House) Platforms() []api.Platform {
 	out := make([]api.Platform, 0, len(h.platforms.all))
 	for _, name := range slices.Sorted(maps.Keys(h.platforms.all)) {
 		st := h.platforms.all[name].State()
-		x := api.Platform{Name: name, Up: st.Up, Since: st.Since, Waiting: st.Waiting, Told: st.Told, Dropped: st.Dropped, Refused: st.Wrong}
+		x := api.Platform{Name: name, Up: st.Up, Since: st.Since, Waiting: st.Waiting, Told: int64(st.Told), Dropped: int64(st.Dropped), Refused: int64(st.Wrong)}
 		if !st.Why.IsZero() {
 			t := api.TextOf(st.Why)
 			x.Why = &t

@@ -13,19 +13,17 @@ var errLong = errors.New("mqtt: a packet that is longer than this box takes")
 // packetMost is how long a packet of the broker may be: it acknowledges and says why it refuses.
 const packetMost = 16 << 10
 
-// conn holds a connection to what may be read and how long a write may take. Its writes are one at a time, as the
-// library asks for with TLS.
+// conn holds a connection to what may be read and how long a write may take. It is a sync.Locker: the library
+// writes a packet in several pieces and locks what can be locked around them, so that lanes do not mix theirs.
 type conn struct {
 	net.Conn
+	sync.Mutex
 	write time.Duration
-	mu    sync.Mutex
 	f     framing
 }
 
 // Write is net.Conn's.
 func (c *conn) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.write)); err != nil {
 		return 0, err
 	}

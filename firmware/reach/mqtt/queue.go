@@ -21,6 +21,7 @@ type queue struct {
 	plain   []*Message
 	at      map[string]*Message // waiting or under way, by topic
 	flying  map[string]bool
+	first   bool // one that is urgent is under way: nothing else sets out
 	dropped uint64
 	wake    chan struct{}
 }
@@ -95,16 +96,19 @@ func (q *queue) remove(m *Message) {
 	}
 }
 
-// take gives what is to be sent next; a topic of which one is under way waits, so that
-// they arrive in order. ok is false where there is none.
+// take gives what is to be sent next; a topic of which one is under way waits, and all wait for one
+// that is urgent, so that they arrive in order. ok is false where there is none.
 func (q *queue) take() (m Message, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.first {
+		return Message{}, false
+	}
 	for _, l := range [][]*Message{q.urgent, q.plain} {
 		for _, x := range l {
 			if !q.flying[x.Topic] {
 				q.remove(x)
-				q.flying[x.Topic] = true
+				q.flying[x.Topic], q.first = true, x.Urgent
 				return *x, true
 			}
 		}
@@ -118,6 +122,9 @@ func (q *queue) done(m Message, acknowledged bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.flying, m.Topic)
+	if m.Urgent {
+		q.first = false
+	}
 	if !acknowledged && q.at[m.Topic] == nil {
 		q.at[m.Topic] = &m
 		q.size += cost(&m)

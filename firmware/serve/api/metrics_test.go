@@ -35,6 +35,15 @@ func (countingBox) PointCounters() []PointCounters {
 	return []PointCounters{{Point: "river.level", ByQuality: map[point.Quality]uint64{point.Good: 2, point.CommFault: 1}}}
 }
 
+func (countingBox) Times() Times {
+	b, why := 40*time.Millisecond, Text{EN: "no"}
+	return Times{Source: "ntp", Kind: "ntp", Bound: &b, Sure: true, Sources: []TimeSource{{Name: "ntp", Kind: "ntp", Live: true, Holds: true, Heard: 2 * time.Second}, {Name: "sky", Kind: "gnss", Ahead: -time.Hour, Why: &why}}}
+}
+
+func (countingBox) Platforms() []Platform {
+	return []Platform{{Name: "home", Up: true, Told: 5, Waiting: 2, Dropped: 1}}
+}
+
 func (countingBox) Links() Links {
 	quiet := 4 * time.Second
 	return Links{County: true, Kept: true, Bytes: 900, Links: []Link{
@@ -72,6 +81,7 @@ func TestUnitsAndPointsAreCounted(t *testing.T) {
 	for name, want := range map[string]float64{
 		"tocsin_unit_acts_total": 2, "tocsin_unit_acts_done_total": 1, "tocsin_unit_line_seconds_total": 3,
 		"tocsin_unit_wasted_seconds_total": 1, "tocsin_point_readings_total": 3, "tocsin_unit_failures_total": 1,
+		"tocsin_clock_bound_seconds": 0.04, "tocsin_time_source_holds": 1, "tocsin_time_source_refused": 1, "tocsin_time_source_ahead_seconds": -3600, "tocsin_platform_up": 1, "tocsin_platform_waiting": 2, "tocsin_platform_messages_total": 6,
 		"tocsin_link_up": 1, "tocsin_link_state": 3, "tocsin_link_parcels_total": 7, "tocsin_link_probes_total": 30, "tocsin_link_spent_yuan_total": 5, "tocsin_link_balance_full_yuan": 15,
 		"tocsin_outbox_waiting": 3, "tocsin_outbox_late": 1, "tocsin_outbox_messages_total": 15, "tocsin_outbox_kept": 1, "tocsin_link_receipt_age_seconds": 4,
 	} {

@@ -94,6 +94,7 @@ func (s *Server) register() {
 	s.registerIdentity()
 	s.registerHistory()
 	s.registerLinks()
+	s.registerOutside()
 	s.registerFrames()
 	s.registerSetpoints()
 	s.registerProfiles()

@@ -323,6 +323,20 @@ func TestTheLinksPanelSaysWhatIsDownWhatItCostsAndWhatTheCountyHas(t *testing.T)
 	}
 }
 
+func TestTheTimesPanelSaysWhatHoldsTheClockAndWhoIsTold(t *testing.T) {
+	for lang, want := range map[string][]string{
+		"zh": {"时间来源和第三方平台", "时钟以 sky（卫星接收机）为准", "误差不超过 600ms", "网络对时", "备用", "时钟芯片差得太远", "MQTT province", "未连接", "已推送 512 条"},
+		"en": {"Time and other platforms", "The clock goes by sky (satellite receiver)", "within 600ms", "stands by", "the chip is too far off", "not connected", "512 told"},
+	} {
+		text := tag.ReplaceAllString(send(handler(t, apitest.New(apitest.Calm)), viewer, "GET", "/?lang="+lang, nil).Body.String(), " ")
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %q", lang, w)
+			}
+		}
+	}
+}
+
 // lonely is a box that tells nobody.
 type lonely struct{ api.Box }
 

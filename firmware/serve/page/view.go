@@ -34,6 +34,7 @@ type view struct {
 	BadReadings int
 	Faults      []fault
 	Lines       []line
+	Times       times
 	Links       links
 	People      people
 	Receipts    []receipt
@@ -126,6 +127,7 @@ func (p *page) look(l phrase.Lang) *view {
 		v.Alarms = append(v.Alarms, p.alarm(a, st.Now, l))
 	}
 	v.Warnings = p.warnings(st.Now, l)
+	v.Times = p.times(l)
 	for _, f := range p.box.Faults() {
 		v.Faults = append(v.Faults, fault{Thing: orElse(in(f.Name, l), thing(f.Thing, names, l)), Why: in(f.Why, l), Since: p.when(f.Since, st.Now, l)})
 	}

@@ -225,6 +225,23 @@ func (b *Box) Set(_ context.Context, id string, a api.Asking, who api.Who) (api.
 // Alarms gives the alarms.
 func (b *Box) Alarms() []api.Alarm { return b.alarms }
 
+// Times gives a receiver that holds the clock, a server that stands by, and a chip that is refused.
+func (b *Box) Times() api.Times {
+	bound := 600 * time.Millisecond
+	why := text("time.disagrees", "时钟芯片差得太远", "the chip is too far off")
+	return api.Times{Source: "sky", Kind: "gnss", KindText: text("time.kind_gnss", "卫星接收机", "satellite receiver"), Trust: b.status.Trust, Bound: &bound, Sure: true, Sources: []api.TimeSource{
+		{Name: "sky", Kind: "gnss", KindText: text("time.kind_gnss", "卫星接收机", "satellite receiver"), Live: true, Holds: true, Heard: time.Second, Bound: bound},
+		{Name: "ntp", Kind: "ntp", KindText: text("time.kind_ntp", "网络对时", "network time"), Live: true, Heard: 9 * time.Minute, Bound: 40 * time.Millisecond, Ahead: 12 * time.Millisecond},
+		{Name: "/dev/rtc0", Kind: "rtc", KindText: text("time.kind_rtc", "时钟芯片", "clock chip"), Live: true, Heard: time.Hour, Bound: 2 * time.Minute, Ahead: 90 * time.Minute, Why: &why},
+	}}
+}
+
+// Platforms gives one that is told and one that is not reached.
+func (b *Box) Platforms() []api.Platform {
+	why := text("mqtt.down", "连不上", "not reached")
+	return []api.Platform{{Name: "home", Up: true, Since: At.Add(-time.Hour), Told: 512, Waiting: 1}, {Name: "province", Waiting: 24, Dropped: 3, Why: &why}}
+}
+
 // Links gives three links, of which one is down in an alarm, and what the county has.
 func (b *Box) Links() api.Links {
 	quiet := 3 * time.Second
