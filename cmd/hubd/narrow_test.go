@@ -251,6 +251,12 @@ func TestOverBeiDouAndAMesh(t *testing.T) {
 	until(t, "the hub's card is read again", func() bool { return h.gate(t, "bd").Limits.Transmit && h.gate(t, "mesh").Limits.Transmit })
 	b.radiate(first)
 	until(t, "it is known again", func() bool { c := h.gate(t, "bd").Counts; return c.Again == 1 && c.Taken == 0 })
+	// By a second modem the same letter is a copy to the store, and one more link to the officer.
+	o := w.natsOpts(upper, h.engine.Addr().String())
+	o.Name = "cellular"
+	if err := w.link(o).Send(within(10*time.Second), n.String(), letter.Alarm, sealed); err != nil {
+		t.Fatal(err)
+	}
 	// A datagram holds no document: the short form comes bare in it, and is the same alarm.
 	var counter atomic.Uint64
 	counter.Store(100)
@@ -258,9 +264,9 @@ func TestOverBeiDouAndAMesh(t *testing.T) {
 	if err := sat.Send(within(10*time.Second), n.String()+"s", letter.Alarm, raised(t, n).Item.Bytes); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it came by satellite too", func() bool {
+	until(t, "it came by satellite and by the second modem too", func() bool {
 		s := h.book.State()
-		return len(s.Alarms) == 1 && len(s.Alarms[0].Messages) == 1 && len(s.Alarms[0].Messages[0].Ways) == 3
+		return len(s.Alarms) == 1 && len(s.Alarms[0].Messages) == 1 && len(s.Alarms[0].Messages[0].Ways) == 4
 	})
 	n2 := wire.Name{Outbox: 0xd4e5f6, Seq: 1}
 	m.send(raised(t, n2))

@@ -120,6 +120,8 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 			return nil, err
 		}
 	}
+	h.post.OnCopy(h.book.Also)
+	h.guard.Go("post", "copies", guard.Restart, h.post.Copies)
 	h.guard.Go("post", "ledger", guard.Restart, h.post.Ledger)
 	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)
 	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)

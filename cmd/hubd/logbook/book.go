@@ -39,6 +39,7 @@ type Book struct {
 	alarms   map[alarmKey]*Alarm
 	progress map[wire.About]*progress
 	stir     []func() // told of a stage that rose
+	also     *also
 }
 
 type alarmKey struct {
@@ -119,7 +120,7 @@ type station struct {
 
 // New makes an empty book.
 func New(f *hubfile.File) *Book {
-	return &Book{file: f, read: map[letter.Class]uint64{}, stations: map[letter.Station]*station{}, alarms: map[alarmKey]*Alarm{}, progress: map[wire.About]*progress{}}
+	return &Book{file: f, read: map[letter.Class]uint64{}, stations: map[letter.Station]*station{}, alarms: map[alarmKey]*Alarm{}, progress: map[wire.About]*progress{}, also: newAlso()}
 }
 
 // OnStage has f called, without the book's lock, when a receipt came.
@@ -151,6 +152,9 @@ func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64)
 	}
 	if err == nil {
 		err = b.act(s, of, st, &l, o, at)
+	}
+	if err == nil && l.Class <= letter.Alarm {
+		b.came(s, l.ID, o)
 	}
 	if err != nil {
 		st.strange++

@@ -168,6 +168,48 @@ func TestLongAndShortFormsOfAnAlarmAreOneWithEachLinkAndItsTime(t *testing.T) {
 	}
 }
 
+func TestALetterThatOneMoreLinkBroughtIsShownWithThatLinkToo(t *testing.T) {
+	c := newCounty(t)
+	n := wire.Name{Outbox: 0xa1b2c3, Seq: 17}
+	body := c.seal(envelope(upper, n, wire.TypeCAP, c.document("k-1", false, c.box)), c.keys[upper])
+	about := wire.AboutAlert("x")
+	packet, _ := wire.AppendReceipts(nil, about, []wire.ReceiptOf{{Station: 17, Progress: wire.Progress{Stage: wire.Heard}}})
+	r := wire.Name{Outbox: 0xa1b2c3, Seq: 18}
+	receipt := c.seal(envelope(upper, r, wire.TypeReceipts, packet), c.keys[upper])
+	for _, first := range []bool{true, false} { // the note is read before its letter, or after
+		b := New(c.file)
+		note := func() {
+			b.Also(upper, n.String(), "cellular", epoch.Add(time.Minute))
+			b.Also(upper, n.String(), "cellular", epoch.Add(time.Hour))
+			b.Also(upper, r.String(), "cellular", epoch.Add(time.Minute))
+			b.Also(lower, n.String(), "bd", epoch)
+			b.Also(upper, "x", "bd", epoch)
+		}
+		if first {
+			note()
+		}
+		b.Take(upper, letter.Letter{ID: n.String(), Class: letter.Warning, Link: "fibre", Body: body}, epoch, 1)
+		b.Take(upper, letter.Letter{ID: r.String(), Class: letter.Receipt, Link: "fibre", Body: receipt}, epoch, 2)
+		if !first {
+			note()
+		}
+		s := b.State()
+		if len(s.Alarms) != 1 || !reflect.DeepEqual(s.Alarms[0].Messages[0].Ways, []Way{{"fibre", epoch, false}, {"cellular", epoch.Add(time.Minute), false}}) {
+			t.Errorf("%v: %+v", first, s.Alarms)
+		}
+		if g := b.Reached([]wire.About{about})[upper]; g.By["cellular"].Stage != wire.Heard || !g.At.Equal(epoch) || len(g.By) != 2 {
+			t.Errorf("%v: %+v", first, g)
+		}
+	}
+	b := New(c.file)
+	for i := range 3 * alsoMost {
+		b.Also(upper, fmt.Sprint(i), "bd", epoch)
+	}
+	if n := len(b.also.early); n > alsoMost || len(b.also.order) > alsoMost {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 func TestADocumentIsHeldAgainstTheKeyThatTheFilePins(t *testing.T) {
 	other, err := trust.NewSigner(trust.P256)
 	if err != nil {

@@ -28,6 +28,7 @@ const (
 // Post is the post office. Use New, then run Ledger and Watch.
 type Post struct {
 	js   jetstream.JetStream
+	conn *nats.Conn
 	file *hubfile.File
 	log  *slog.Logger
 	view view
@@ -35,7 +36,7 @@ type Post struct {
 
 // New makes it over an open store.
 func New(e *engine.Engine, f *hubfile.File, log *slog.Logger) *Post {
-	p := &Post{js: e.JS, file: f, log: log}
+	p := &Post{js: e.JS, conn: e.Conn, file: f, log: log}
 	p.view.make(f)
 	return p
 }

@@ -83,6 +83,7 @@ type view struct {
 	early    map[letter.Station]map[string]Took // taken, before DOWN was read
 	unknown  int
 	read     map[string]uint64 // how far each stream was
+	copies   func(s letter.Station, id, link string, at time.Time)
 }
 
 // fresh tells whether a message was not taken in before its stream was read anew.
@@ -169,6 +170,14 @@ func (v *view) receipt(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		link := m.Headers().Get(letter.HeaderLink)
 		st.seen(link, at)
 		v.took(sub.Station, sub.ID, Took{at, link})
+		return
+	}
+	if sub.Way == "also" {
+		link := m.Headers().Get(letter.HeaderLink)
+		st.seen(link, at)
+		if v.copies != nil {
+			v.copies(sub.Station, sub.ID, link, at.UTC())
+		}
 		return
 	}
 	var r Receipt

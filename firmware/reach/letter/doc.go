@@ -13,6 +13,7 @@
 //	down.<pp>.<cccccc>.<station>.<class>         letters to a station, stream DOWN
 //	rcpt.<pp>.<cccccc>.<station>.up.<id>         the hub has kept it, stream RCPT
 //	rcpt.<pp>.<cccccc>.<station>.down.<id>       the station has taken it, stream RCPT
+//	rcpt.<pp>.<cccccc>.<station>.also.<id>       it came to the hub by one more link, stream RCPT
 //
 // pp and cccccc are the province and the county of the station's division code
 // (GB/T 2260). Headers: Tocsin-Id, Tocsin-Link (the name of the link it left by)

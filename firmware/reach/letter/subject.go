@@ -67,12 +67,16 @@ func (s Station) Kept(id string) string { return "rcpt." + s.place() + ".up." + 
 // Taken is the subject of its receipt for a letter to it.
 func (s Station) Taken(id string) string { return "rcpt." + s.place() + ".down." + id }
 
+// Also is the subject of the hub's note that one of its letters came by another link too.
+func (s Station) Also(id string) string { return "rcpt." + s.place() + ".also." + id }
+
 // Receipts is the subject of all receipts of one way, "up" or "down".
 func (s Station) Receipts(way string) string { return "rcpt." + s.place() + "." + way + ".*" }
 
 // Subject is a subject taken apart.
 type Subject struct {
-	// Way is "up" or "down", Receipt that it is a receipt for what went that way.
+	// Way is "up" or "down", Receipt that it is a receipt for what went that way; "also" is a note
+	// on what went up.
 	Way     string
 	Receipt bool
 	Station Station
@@ -97,7 +101,7 @@ func ParseSubject(s string) (Subject, bool) {
 	switch {
 	case (p[0] == "up" || p[0] == "down") && len(p) == 5 && len(p[4]) == 1 && p[4][0] >= '0' && p[4][0] < '0'+byte(classes):
 		return Subject{Way: p[0], Station: st, Class: Class(p[4][0] - '0')}, true
-	case p[0] == "rcpt" && len(p) == 6 && (p[4] == "up" || p[4] == "down") && IsID(p[5]):
+	case p[0] == "rcpt" && len(p) == 6 && (p[4] == "up" || p[4] == "down" || p[4] == "also") && IsID(p[5]):
 		return Subject{Way: p[4], Receipt: true, Station: st, ID: p[5]}, true
 	}
 	return Subject{}, false
