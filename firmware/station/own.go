@@ -12,6 +12,7 @@ import (
 
 	"tocsin/firmware/decide/alert"
 	"tocsin/firmware/keep/journal"
+	"tocsin/firmware/point"
 	"tocsin/firmware/serve/api"
 )
 
@@ -32,6 +33,10 @@ type ownMessage struct {
 	Cause string    `json:"cause,omitempty"`
 	Ref   alert.Ref `json:"ref,omitzero"`
 	Type  string    `json:"type,omitempty"`
+	// Level is what an alarm's message said.
+	Level point.Level `json:"level,omitempty"`
+	// Posted: it was given to the county's links, too.
+	Posted bool `json:"posted,omitempty"`
 }
 
 // ownKept bounds the messages that are kept, keyOwn begins the journal's names of
@@ -87,14 +92,20 @@ func (o *own) restore(j *journal.Journal) {
 
 // lastOf gives the newest message of an alarm that has not been called off.
 func (o *own) lastOf(cause string) (alert.Ref, bool) {
+	m, ok := o.lastSaid(cause)
+	return m.Ref, ok && m.Type != "Cancel"
+}
+
+// lastSaid gives the newest message of an alarm.
+func (o *own) lastSaid(cause string) (ownMessage, bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	for _, m := range slices.Backward(o.all) {
 		if m.Cause == cause && (m.Type == "Alert" || m.Type == "Update" || m.Type == "Cancel") {
-			return m.Ref, m.Type != "Cancel"
+			return m, true
 		}
 	}
-	return alert.Ref{}, false
+	return ownMessage{}, false
 }
 
 // Atom (RFC 4287) as CAP feeds are written: one entry a message, its link of CAP's

@@ -67,6 +67,8 @@ const (
 	// was told before a restart.
 	secretWait = 2 * time.Second
 	memoryWait = 2 * time.Second
+	// catchAfter is how old a change is that should have been told by now.
+	catchAfter = 5 * time.Second
 	// lateMost bounds the changes of one alarm that wait for a herald that hangs, lateAlarms
 	// the alarms: the first and the newest of each are kept.
 	lateMost   = 8
@@ -127,10 +129,13 @@ func (x *herald) run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
+	first := time.NewTimer(catchAfter)
+	defer first.Stop()
 	for {
 		if !x.restored && x.h.loaded() {
 			x.restore()
 			loaded = nil
+			first.Reset(catchAfter)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,8 +145,10 @@ func (x *herald) run(ctx context.Context) error {
 			f()
 		case <-x.stirs:
 			x.overtake()
+		case <-first.C:
+			x.catchUp()
 		case <-tick.C:
-			x.untold()
+			x.catchUp()
 			for _, o := range x.open {
 				if d, _ := x.h.clock.Now().Since(o.at); d > ownLasts/2 {
 					x.tell(alarm.Event{Kind: alarm.EventAgain, Alarm: o.alarm, At: x.h.clock.Now()}, true)
@@ -162,14 +169,46 @@ func (x *herald) introduced(ctx context.Context) {
 	}
 }
 
-// untold tells the county what stands, where its secret was not there when that began.
-func (x *herald) untold() {
-	if !x.unsealed || x.h.post.as() == nil {
-		return
+// catchUp tells what a power cut, or a secret that was not there, kept from being told: what an
+// alarm is now, where the last that was said of it is something else, or was not said to the county.
+func (x *herald) catchUp() {
+	x.mu.Lock()
+	late := len(x.late)
+	x.mu.Unlock()
+	if !x.restored || len(x.queue) > 0 || late > 0 {
+		return // it is about to be told
 	}
-	x.unsealed = false
-	for _, o := range x.open {
-		x.tell(alarm.Event{Kind: alarm.EventAgain, Alarm: o.alarm, At: x.h.clock.Now()}, false)
+	s, now := x.h.seen(), x.h.clock.Now()
+	for _, a := range slices.Concat(s.open, s.ended) {
+		since, _ := now.Since(a.Changed)
+		if a.Warned() || a.ID == "" || since < catchAfter {
+			continue
+		}
+		m, said := x.h.own.lastSaid(a.ID)
+		if old, open := x.open[a.ID]; open { // also where only its short form could be said
+			m.Level, m.Posted, said = old.alarm.Level, m.Posted || !said, true
+		}
+		e := alarm.Event{Alarm: a, At: a.Changed}
+		switch {
+		case a.State == alarm.Released && said && m.Type != "" && m.Type != "Cancel":
+			e.Kind = alarm.EventReleased
+		case !a.Stands():
+			continue
+		case said && m.Level == a.Level && !m.Posted && x.h.post.as() != nil:
+			e.Kind = alarm.EventAgain
+		case said && m.Level == a.Level:
+			if _, open := x.open[a.ID]; !open {
+				x.open[a.ID] = ownAlarm{a, m.Ref, now} // it is told again in its time
+			}
+			continue
+		case !said:
+			e.Kind = alarm.EventRaised
+		case m.Level < a.Level:
+			e.Kind = alarm.EventEscalated
+		default:
+			e.Kind = alarm.EventEased
+		}
+		x.tell(e, false)
 	}
 }
 
@@ -257,7 +296,7 @@ func (x *herald) tell(e alarm.Event, again bool) {
 		Kind: "real", Cause: a.ID, Hazard: phrase.Text{ZH: hazard.ZH, EN: hazard.EN}, Site: named(bp.Doc.Site.Site.Name, bp.Doc.Site.Site.ID),
 		Lasts: ownLasts, Over: e.Kind == alarm.EventReleased,
 	}
-	if old, ok := x.open[a.ID]; ok {
+	if old, ok := x.open[a.ID]; ok && old.last != (alert.Ref{}) {
 		o.Earlier = []alert.Ref{old.last}
 	} else if ref, ok := x.h.own.lastOf(a.ID); ok { // told before a restart
 		o.Earlier = []alert.Ref{ref}
@@ -280,11 +319,12 @@ func (x *herald) tell(e alarm.Event, again bool) {
 	m, err := x.namer.FromAlarm(o, readerOf(bp).Here, now, bp.Alerts)
 	if err != nil {
 		x.failed(err)
-		x.bare(w, a.ID, now)
-		return
 	}
-	if !x.send(m, a.ID, o.Hazard, w) {
+	if err != nil || !x.send(m, a.ID, o.Hazard, w) {
 		x.bare(w, a.ID, now)
+		if !o.Over {
+			x.open[a.ID] = ownAlarm{a, x.open[a.ID].last, now}
+		}
 		return
 	}
 	if o.Over {
@@ -431,7 +471,7 @@ func (x *herald) send(m *alert.Alert, cause string, title phrase.Text, w telling
 	if named {
 		rec.Body = nameBody(name)
 	}
-	batch := x.h.own.put(ownMessage{ID: m.Identifier, Title: m.MsgType + " " + api.Clean(title.ZH, 120), Updated: m.Sent, XML: b, Cause: cause, Ref: m.Ref(), Type: m.MsgType}, rec)
+	batch := x.h.own.put(ownMessage{ID: m.Identifier, Title: m.MsgType + " " + api.Clean(title.ZH, 120), Updated: m.Sent, XML: b, Cause: cause, Ref: m.Ref(), Type: m.MsgType, Level: w.level, Posted: named && x.h.post.as() != nil}, rec)
 	x.keep(w, &batch)
 	x.post(name, named, wire.TypeCAP, b, w, now, batch)
 	return true

@@ -503,7 +503,8 @@ func TestWithoutTheCountysSecretItIsToldWhenThatIsThere(t *testing.T) {
 	who := b.post.as()
 	b.post.known(nil)
 	b.speaks()
-	b.herald.alarmed(b.alarm(alarm.EventRaised, "prepare"))
+	e := b.alarm(alarm.EventRaised, "prepare")
+	b.herald.alarmed(e)
 	o, ch := b.warned("n1", "red")
 	b.herald.answer(o, ch)
 	b.settled()
@@ -512,7 +513,8 @@ func TestWithoutTheCountysSecretItIsToldWhenThatIsThere(t *testing.T) {
 	}
 	b.post.known(who)
 	b.herald.heard(b.made(order.Sound, "w-"+ch.Chain, output.Started, ""))
-	if !b.herald.soon(b.herald.untold) { // a minute passes
+	b.standing(e.Alarm)
+	if !b.herald.soon(b.herald.catchUp) { // a minute passes
 		t.Fatal("no room")
 	}
 	b.until("the alarm and the stage", func() bool {
@@ -523,4 +525,71 @@ func TestWithoutTheCountysSecretItIsToldWhenThatIsThere(t *testing.T) {
 		}
 		return classes[courier.Warning] == 1 && classes[courier.Receipt] == 1
 	})
+}
+
+// standing lets an alarm be seen to stand for a while.
+func (b *deskBench) standing(all ...alarm.Alarm) {
+	for i := range all {
+		all[i].Changed = b.clock.Now().Add(-2 * catchAfter)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shown.open, b.shown.ended = nil, nil
+	for _, a := range all {
+		if a.State == alarm.Released {
+			b.shown.ended = append(b.shown.ended, a)
+		} else {
+			b.shown.open = append(b.shown.open, a)
+		}
+	}
+}
+
+func TestWhatAPowerCutKeptFromBeingToldIsToldAndNothingElse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := openDesk(t, dir)
+	b.speaks()
+	told, gone := b.alarm(alarm.EventRaised, "prepare"), b.alarm(alarm.EventRaised, "prepare")
+	gone.Alarm.ID = "a-gone"
+	b.herald.alarmed(told)
+	b.herald.alarmed(gone)
+	b.settled()
+	if err := b.journal.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.end()
+
+	b = openDesk(t, dir)
+	b.speaks()
+	b.settled()
+	lost, rose := b.alarm(alarm.EventRaised, "evacuate").Alarm, b.alarm(alarm.EventRaised, "evacuate").Alarm
+	lost.ID = "a-lost" // the cut came between the alarm's record and the herald's
+	released := gone.Alarm
+	released.State, released.Level = alarm.Released, 0
+	types := func() (all []string) {
+		b.own.mu.RLock()
+		defer b.own.mu.RUnlock()
+		for _, m := range b.own.all {
+			all = append(all, m.Cause+" "+m.Type)
+		}
+		return all
+	}
+	before := []string{"a-1 Alert", "a-gone Alert"}
+	look := func(want []string, all ...alarm.Alarm) {
+		t.Helper()
+		b.standing(all...)
+		for range 3 {
+			done := make(chan struct{})
+			if !b.herald.soon(func() { b.herald.catchUp(); close(done) }) {
+				t.Fatal("no room")
+			}
+			<-done
+		}
+		if got := types(); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	look(before, told.Alarm, gone.Alarm)
+	look(append(before, "a-1 Update", "a-lost Alert", "a-gone Cancel"), rose, lost, released)
+	look(append(before, "a-1 Update", "a-lost Alert", "a-gone Cancel"), rose, lost, released)
 }

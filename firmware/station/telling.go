@@ -13,6 +13,7 @@ import (
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/wire"
 )
@@ -32,6 +33,8 @@ type telling struct {
 	// packet is how far a warning got; news that the county does not know it yet.
 	packet []byte
 	news   bool
+	// level is an alarm's.
+	level point.Level
 	// stage is the same in words, told that an outcome is to be remembered.
 	stage phrase.Message
 	told  bool
@@ -41,7 +44,7 @@ type telling struct {
 // every link at once, as a warning of the county's does.
 func (x *herald) alarmTelling(bp *Blueprint, e alarm.Event, again bool) telling {
 	a := e.Alarm
-	t := telling{class: courier.Alarm, kind: uint8(wire.ItemAlarm)}
+	t := telling{class: courier.Alarm, kind: uint8(wire.ItemAlarm), level: a.Level}
 	item := wire.AlarmItem{Rank: uint8(min(max(int(a.Level), 0), 31)), Cause: causeDigest(a.ID), Hazard: a.Hazard}
 	switch e.Kind {
 	case alarm.EventRaised:
@@ -147,7 +150,6 @@ func (x *herald) post(name wire.Name, named bool, kind uint8, content []byte, t 
 	}
 	b, ok := x.h.post.envelope(name, wire.Envelope{Class: wire.Class(t.class), Created: max(0, at.Wall.UnixMilli()), Trust: wireTrust(at.Trust), Type: kind, Content: content, Extensions: ext})
 	if !ok {
-		x.unsealed = x.unsealed || t.class == courier.Warning || t.class == courier.Alarm
 		x.h.journal.Commit(batch)
 		return
 	}
