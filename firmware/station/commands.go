@@ -287,7 +287,7 @@ func (c *county) obeySound(cmd *command.Command, outs []string, who order.Who, n
 	}
 	s := commanded{Issuer: cmd.Issuer.ID, ID: cmd.ID, Level: cmd.Level, Outputs: outs, Tone: cmd.Tone, Clips: cmd.Clips, Text: cmd.Text, Who: who, Begun: now, For: cmd.For(), Expires: cmd.Expires}
 	var refused error
-	if busy := c.h.do(func() { refused = c.h.mayStand(c.bp.standingOf(s)) }); busy == nil && refused != nil {
+	if busy := c.h.do(func() { refused = c.h.mayStand(c.bp.standingOf(s), order.Command) }); busy == nil && refused != nil {
 		return nil, refused // a busy alarm path is no reason: the desk itself is asked again
 	}
 	// The issuer's own command of that name is replaced: one alarm has one level.

@@ -273,6 +273,7 @@ func (c *county) open(raw []byte, j *job, now clock.Stamp, floor time.Time) *ale
 		path = "/"
 		r := &compact.Reader{Alerts: c.reader, Tables: c.bp.Compact, Zone: siteZone()}
 		o = r.Open(raw, compact.When{Now: now.Wall, Trusted: now.Trust > clock.Free, Floor: floor})
+		o.Findings = append(o.Findings, c.unspoken(o.Action)...)
 	} else {
 		o = c.reader.Open(raw)
 	}
@@ -338,6 +339,7 @@ func (c *county) tell(changes []book.Change) {
 	said := slices.Clone(c.unsaid)
 	now := c.h.clock.Now()
 	err := c.h.do(func() {
+		c.h.speakable(stand)
 		c.h.warn(warnedByAlert, stand, c.lifted)
 		for _, ch := range said {
 			c.say(ch, now)
@@ -388,7 +390,7 @@ func (c *county) standing(sounding []book.Entry) (stand []standing) {
 		if seen[hazard] = true; len(stand) == warningsStand {
 			break
 		}
-		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e), disowned: !c.bp.Trust.StandsBy(e.Issuer, e.Key, e.Ref.Sent)})
+		stand = append(stand, standing{hazard: hazard, level: l, name: nameOf(e), why: whyOf(c.bp, e), who: c.whoOf(e), clips: c.speech(e.Action), disowned: !c.bp.Trust.StandsBy(e.Issuer, e.Key, e.Ref.Sent)})
 	}
 	return stand
 }
@@ -432,7 +434,14 @@ func (c *county) say(ch book.Change, now clock.Stamp) {
 		c.h.write(journal.Record{Kind: "alert.quiet", Cause: "w-" + e.Chain, At: now, Message: phrase.M("station.alert_quiet", "headline", nameOf(e))}, nil)
 		return
 	}
-	if err := c.h.once(oncePlan{cause: "w-" + e.Chain, kind: kind, src: order.Alert, who: c.whoOf(e), why: whyOf(c.h.bp, e)}); err != nil {
+	o := oncePlan{cause: "w-" + e.Chain, kind: kind, src: order.Alert, who: c.whoOf(e), why: whyOf(c.h.bp, e), clips: c.speech(e.Action)}
+	err := c.h.once(o)
+	if err != nil && len(o.clips) > 0 {
+		c.h.log.Warn("a warning's own words may not be said; the plan's are", "err", err)
+		o.clips = nil
+		err = c.h.once(o)
+	}
+	if err != nil {
 		c.h.log.Warn("a warning is shown and not spoken", "err", err)
 	}
 }

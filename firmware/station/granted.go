@@ -30,6 +30,7 @@ func (p *prover) granted() {
 	}
 	if p.bp.Warned != nil {
 		p.grantedAll(alarm.WarnedPrefix, p.bp.Warned, order.Alert, "alerts", "plan")
+		p.grantedSpeech()
 	}
 	if len(p.bp.Inputs) > 0 {
 		p.grantedAll(alarm.ByHand, p.bp.Default, order.Hand, "plan")

@@ -99,12 +99,9 @@ func (p *prover) proveLinks() {
 	if !listens || len(p.site.Beacons.From) > 0 || p.bp.Trust == nil {
 		return
 	}
-	for _, i := range p.bp.Trust.Issuers() {
-		if i.Compact != nil {
-			return
-		}
+	if !slices.ContainsFunc(p.bp.Trust.Issuers(), hasCompact) {
+		p.warn(phrase.M("site.link_nobody"), "links")
 	}
-	p.warn(phrase.M("site.link_nobody"), "links")
 }
 
 // linkRules loads links.yaml where something is sent.

@@ -495,4 +495,5 @@ func (p *prover) bounds() {
 	b.Known = slices.Sorted(maps.Keys(p.site.Outputs))
 	p.bp.Bounds = b
 	p.granted()
+	p.proveSpeech()
 }

@@ -287,7 +287,8 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 	if len(h.bp.People) > 0 {
 		want = append(want, speech.ConfirmWords)
 	}
-	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Langs: h.bp.spoken()})
+	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Pieces: h.bp.Compact != nil, Langs: h.bp.spoken()})
+	h.bank = bank
 	for _, err := range errs {
 		h.log.Warn("clip missing", "err", err)
 	}

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/sound/speech"
 	"tocsin/firmware/trust"
 	sim "tocsin/hwtest/beidou"
 	"tocsin/hwtest/port"
@@ -87,6 +89,16 @@ func TestAWarningOfOneBeiDouMessageSounds(t *testing.T) {
 	send(warn, key)
 	a := w.warning("evacuate", "raised")
 	w.sounds(began)
+	// What is heard of it is its own sentence, sample by sample from the clips.
+	var wav bytes.Buffer
+	if ok, err := w.house.Load().LastSound(&wav); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	heard, err := speech.ReadWAV(&wav)
+	if err != nil {
+		t.Fatal(err)
+	}
+	follow(t, heard.Samples, 0, strings.Fields("say-attention.cmn say-issued.cmn say-flash-flood.cmn say-red.cmn say-warning.cmn say-huangdu.cmn say-one-hour.cmn say-has-rained.cmn say-6.cmn say-10.cmn say-8.cmn say-mm.cmn say-flood-now.cmn say-danger-zone.cmn say-go-to.cmn say-village-school.cmn say-no-return.cmn"))
 	send(warn, key) // a relay's copy
 	cancel := compact.Warning{Type: compact.Cancel, Issuer: 7, Chain: warn.Chain, Start: warn.Start, Template: warn.Template}
 	if cancel.Start++; cancel.Start >= 24*60 {

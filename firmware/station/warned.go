@@ -43,7 +43,7 @@ type standing struct {
 	// disowned: the site no longer believes who said it. It goes on, and a person
 	// here may release it.
 	disowned bool
-	// outputs, tone and clips are what a command asks for; none: the plan's.
+	// outputs, tone and clips are what a command asks for, clips also what a warning's template says; none: the plan's.
 	outputs []string
 	tone    string
 	clips   []string
@@ -184,16 +184,16 @@ func (s standing) over(step plan.Step) plan.Step {
 	return step
 }
 
-// mayStand tells whether the bounds of this box would let what a command asks for
+// mayStand tells whether the bounds of this box would let what somebody asks for
 // sound. On the decide goroutine.
-func (h *House) mayStand(s standing) error {
+func (h *House) mayStand(s standing, src order.Source) error {
 	pl := h.planFor(s.hazard)
 	if pl == nil {
 		return phrase.E("station.no_plan", "hazard", s.hazard)
 	}
 	step := s.over(pl.At(s.level, h.bp.Levels))
 	return h.desk.Check(order.Ask{
-		Cause: s.hazard, Kind: order.Real, Source: order.Command, Action: order.Sound, Hazard: s.hazard, Level: s.level, Outputs: h.outputsOf(step.Outputs),
+		Cause: s.hazard, Kind: order.Real, Source: src, Action: order.Sound, Hazard: s.hazard, Level: s.level, Outputs: h.outputsOf(step.Outputs),
 		Content: h.content(step), For: step.Duty.On.Duration(), Standing: true, Off: step.Duty.Off.Duration(), Who: s.who,
 	})
 }

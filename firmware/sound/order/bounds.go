@@ -66,7 +66,7 @@ type Mark struct {
 	Words phrase.Text `yaml:"words"`
 }
 
-// Reserved are the civil-defence patterns.
+// Reserved are the civil-defence patterns, and the words of those who warn.
 type Reserved struct {
 	// Tones, as patterns.
 	Tones []string `yaml:"tones"`
@@ -74,6 +74,9 @@ type Reserved struct {
 	// use them; even then only Sources may, and only for the real thing.
 	Unlocked bool     `yaml:"unlocked"`
 	Sources  []Source `yaml:"sources"`
+	// Clips, as patterns, that only SpokenBy may say: words that need a warning which was verified.
+	Clips    []string `yaml:"clips"`
+	SpokenBy []Source `yaml:"spoken_by"`
 }
 
 const (
@@ -113,6 +116,11 @@ func (b Bounds) Validate() error {
 	}
 	for _, p := range b.Reserved.Tones {
 		if err := goodPattern("reserved.tones", p); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.Reserved.Clips {
+		if err := goodPattern("reserved.clips", p); err != nil {
 			return err
 		}
 	}

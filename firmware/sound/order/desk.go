@@ -151,7 +151,7 @@ func (d *Desk) refuse(a Ask, err *phrase.Error, retry time.Duration, now clock.S
 // The sizes that an Ask may have.
 const (
 	mostOutputs = 256
-	mostClips   = 64
+	mostClips   = 256 // a sentence in pieces, and in each of four languages other ones
 	longestName = 200
 	longestText = 4000
 )
@@ -221,6 +221,11 @@ func (d *Desk) checkContent(a Ask) *phrase.Error {
 			return phrase.E("sound.ask_reserved_locked", "tone", tone)
 		case !slices.Contains(r.Sources, a.Source):
 			return phrase.E("sound.ask_reserved_source", "tone", tone, "source", a.Source.Message())
+		}
+	}
+	for _, clip := range c.Clips {
+		if r := d.bounds.Reserved; matches(r.Clips, clip) && !slices.Contains(r.SpokenBy, a.Source) {
+			return phrase.E("sound.ask_reserved_clip", "clip", clip, "source", a.Source.Message())
 		}
 	}
 	if a.Action == AllClear {

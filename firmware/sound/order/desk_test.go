@@ -157,6 +157,7 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 		{"too loud", "sound.ask_volume", func(a *Ask) { a.Content.Volume = 101 }},
 		{"too much", "sound.ask_size", func(a *Ask) { a.Cause = strings.Repeat("x", 1000) }},
 		{"a locked civil-defence tone", "sound.ask_reserved_locked", func(a *Ask) { a.Content.Tone = "civil-air-raid" }},
+		{"words of a verified warning", "sound.ask_reserved_clip", func(a *Ask) { a.Content.Clips = []string{"siren", "say-red.yue"} }},
 		{"a drill with a real tone", "sound.ask_marked_tone", func(a *Ask) { drill(a); a.Content.Tone = "fast" }},
 		{"a drill with a civil-defence tone", "sound.ask_reserved_kind", func(a *Ask) { drill(a); a.Content.Tone = "civil-pre" }},
 		{"a drill with a real clip", "sound.ask_marked_clip", func(a *Ask) { drill(a); a.Content.Clips[1] = "go-now" }},
@@ -171,6 +172,7 @@ func TestWhatTheDeskRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var last Event
 			b := bounds(t)
+			b.Reserved.Clips, b.Reserved.SpokenBy = []string{"say-*"}, []Source{Alert}
 			if c.code == "sound.ask_notice" {
 				op := b.Sources[Operator]
 				op.Notices, op.Least = []string{"chime"}, 0

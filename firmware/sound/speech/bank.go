@@ -61,6 +61,8 @@ type BankOpts struct {
 	// folder. The words of drills and tests are loaded in any case; those that
 	// tones stand for (Tones.Words) are the caller's to add.
 	IDs []string
+	// Pieces loads every piece of a sentence (PiecePrefix) that is there, whatever IDs say.
+	Pieces bool
 	// Langs are the languages of the site; nil means all.
 	Langs []Lang
 }
@@ -88,7 +90,7 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 		base, ok := strings.CutSuffix(e.Name(), ".wav")
 		id, lang, ok2 := strings.Cut(base, ".")
 		k := clipKey{id, Lang(lang)}
-		if !ok || !ok2 || !plain(id) || !plain(lang) || o.IDs != nil && !wanted[id] || o.Langs != nil && !slices.Contains(o.Langs, k.lang) {
+		if !ok || !ok2 || !plain(id) || !plain(lang) || o.IDs != nil && !wanted[id] && !(o.Pieces && strings.HasPrefix(id, PiecePrefix)) || o.Langs != nil && !slices.Contains(o.Langs, k.lang) {
 			continue
 		}
 		seen[k] = true

@@ -166,11 +166,11 @@ func (p Pauses) between(a, b said) time.Duration {
 
 // body gives the clips of one repetition, all of a language before the next.
 func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []said {
-	byLang, comma := map[Lang][]said{}, false
+	byLang, commas, heard := map[Lang][]said{}, 0, map[Lang]int{}
 	standIns := map[string]bool{}
 	for _, id := range k.Clips {
 		if id == Comma {
-			comma = true
+			commas++
 			continue
 		}
 		id, only, one := strings.Cut(id, ".")
@@ -179,6 +179,9 @@ func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []said
 		}
 		langs := k.langs(bank, id)
 		if one {
+			if len(k.Langs) > 0 && !slices.Contains(k.Langs, Lang(only)) {
+				continue
+			}
 			langs = []Lang{Lang(only)}
 		}
 		found, missing := bank.find(id, langs)
@@ -199,9 +202,9 @@ func (c Composer) body(bank *Bank, k Content, frame string, p *Programme) []said
 			continue
 		}
 		for _, f := range found {
-			byLang[f.lang] = append(byLang[f.lang], said{f, comma})
+			byLang[f.lang] = append(byLang[f.lang], said{f, heard[f.lang] != commas})
+			heard[f.lang] = commas
 		}
-		comma = false
 	}
 	langs := slices.Sorted(maps.Keys(byLang))
 	slices.SortStableFunc(langs, func(a, b Lang) int { return order(k.Langs, a) - order(k.Langs, b) })

@@ -125,13 +125,14 @@ func TestASentenceIsSaidFromItsPieces(t *testing.T) {
 		said string
 		code string
 	}{
-		"a number that repeats a digit": {nil, Content{Clips: []string{"say-6", "say-10", "say-6", "say-mm"}, Langs: []Lang{Mandarin}}, "say-6.cmn say-10.cmn say-6.cmn say-mm.cmn", ""},
-		"commas are no words":           {nil, Content{Clips: []string{",", "say-attention", ",", "say-obey", ","}, Langs: []Lang{Mandarin}}, "say-attention.cmn say-obey.cmn", ""},
-		"each language in its own way":  {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: both}, "say-yi4.cmn say-m.cmn say-1.yue say-m.yue", ""},
-		"in one language only":          {nil, Content{Clips: []string{"say-m.yue"}, Langs: both}, "say-m.yue", ""},
-		"never in another's place":      {[]string{"say-m.yue"}, Content{Tone: "evacuate", Clips: []string{"say-m.yue"}, Langs: []Lang{Cantonese}}, "evacuate.yue", "speech.clip.missing speech.clip.replaced"},
-		"a drill":                       {nil, Content{Clips: []string{"say-not-real"}, Langs: []Lang{Mandarin}, Kind: Drill}, "drill.cmn say-not-real.cmn drill.cmn", ""},
-		"a stand-in once only":          {nil, Content{Tone: "evacuate", Clips: []string{"ours", "evacuate", "power"}, Langs: []Lang{Mandarin}}, "evacuate.cmn power.cmn", "speech.clip.missing speech.clip.replaced"},
+		"a number that repeats a digit":           {nil, Content{Clips: []string{"say-6", "say-10", "say-6", "say-mm"}, Langs: []Lang{Mandarin}}, "say-6.cmn say-10.cmn say-6.cmn say-mm.cmn", ""},
+		"commas are no words":                     {nil, Content{Clips: []string{",", "say-attention", ",", "say-obey", ","}, Langs: []Lang{Mandarin}}, "say-attention.cmn say-obey.cmn", ""},
+		"each language in its own way":            {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: both}, "say-yi4.cmn say-m.cmn say-1.yue say-m.yue", ""},
+		"not in a language that is not asked for": {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: []Lang{Cantonese}}, "say-1.yue say-m.yue", ""},
+		"in one language only":                    {nil, Content{Clips: []string{"say-m.yue"}, Langs: both}, "say-m.yue", ""},
+		"never in another's place":                {[]string{"say-m.yue"}, Content{Tone: "evacuate", Clips: []string{"say-m.yue"}, Langs: []Lang{Cantonese}}, "evacuate.yue", "speech.clip.missing speech.clip.replaced"},
+		"a drill":                                 {nil, Content{Clips: []string{"say-not-real"}, Langs: []Lang{Mandarin}, Kind: Drill}, "drill.cmn say-not-real.cmn drill.cmn", ""},
+		"a stand-in once only":                    {nil, Content{Tone: "evacuate", Clips: []string{"ours", "evacuate", "power"}, Langs: []Lang{Mandarin}}, "evacuate.cmn power.cmn", "speech.clip.missing speech.clip.replaced"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := composer(t)

@@ -198,16 +198,20 @@ func (t *Tables) timeIn(lang string, at time.Time) (said []string, ok bool) {
 	return append(said, minute...), ok1 && ok2 && ok3
 }
 
-// Pieces lists the clips that a box needs to say any row in any language, and also those that one language needs or that are said where they are there.
-func (t *Tables) Pieces() (need, also []string) {
-	need = t.pieces()
-	for _, r := range t.Numbers.Languages {
-		for _, o := range []*other{r.Two, r.One} {
-			if o != nil {
-				also = append(also, o.Clip)
-			}
+// Needs lists the clips without which some row cannot be said in a language; false where no numbers are read in it.
+func (t *Tables) Needs(lang string) ([]string, bool) {
+	need := t.pieces()
+	r, ok := t.Numbers.Languages[lang]
+	for _, o := range []*other{r.Two, r.One} {
+		if o != nil {
+			need = append(need, o.Clip)
 		}
 	}
+	return need, ok
+}
+
+// Names lists the clips of places and areas: what is said where they are there.
+func (t *Tables) Names() (also []string) {
 	for _, list := range t.Places {
 		for _, p := range list {
 			also = append(also, p.Clip)
@@ -220,8 +224,7 @@ func (t *Tables) Pieces() (need, also []string) {
 		also = append(also, a.Clip)
 	}
 	slices.Sort(also)
-	also = slices.DeleteFunc(slices.Compact(also), func(id string) bool { return id == "" })
-	return need, also
+	return slices.DeleteFunc(slices.Compact(also), func(id string) bool { return id == "" })
 }
 
 func (t *Tables) pieces() []string {
@@ -251,4 +254,15 @@ func (t *Tables) pieces() []string {
 	}
 	delete(ids, "")
 	return slices.Sorted(maps.Keys(ids))
+}
+
+// Spoken lists the templates that have a speech.
+func (t *Tables) Spoken() (all []uint16) {
+	for n, row := range t.Templates {
+		if row.Speech != "" {
+			all = append(all, uint16(n))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
