@@ -220,8 +220,13 @@ type datagramWay struct {
 // Name is courier.Link.
 func (w *datagramWay) Name() string { return w.name }
 
-// Limits is courier.Link.
-func (w *datagramWay) Limits() courier.Limits { return courier.Limits{May: true} }
+// Limits is courier.Link. A socket that is not open yet is no sign that the hub is away.
+func (w *datagramWay) Limits() courier.Limits {
+	if !w.link.Open() {
+		return courier.Limits{Why: phrase.M("station.link_opening")}
+	}
+	return courier.Limits{May: true}
+}
 
 // Acks is courier.Link.
 func (w *datagramWay) Acks() <-chan []courier.Ack { return w.acks }

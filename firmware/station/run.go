@@ -497,11 +497,14 @@ func (h *House) keepRules() {
 // goodbye keeps what has happened. What sounded was switched off with the
 // outputs, and is resumed at the next start.
 func (h *House) goodbye() {
-	drained := make(chan struct{})
-	h.noteSoon(func() { close(drained) })
-	select {
-	case <-drained:
-	case <-time.After(500 * time.Millisecond):
+	// Notes give the herald work; what the courier no longer takes waits in the journal.
+	for _, soon := range []func(func()){h.noteSoon, func(f func()) { h.herald.soon(f) }} {
+		drained := make(chan struct{})
+		soon(func() { close(drained) })
+		select {
+		case <-drained:
+		case <-time.After(500 * time.Millisecond):
+		}
 	}
 	if now := h.clock.Now(); now.Trust >= clock.Set && h.times.sure() {
 		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,7 @@ type Datagrams struct {
 	key    *letter.Key
 	hander hander
 	work   chan letter.Datagram
+	open   atomic.Bool
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -128,7 +130,8 @@ func (d *Datagrams) read(ctx context.Context, c net.Conn) error {
 	d.mu.Lock()
 	d.conn = c
 	d.mu.Unlock()
-	defer func() { d.mu.Lock(); d.conn = nil; d.mu.Unlock() }()
+	d.open.Store(true)
+	defer func() { d.open.Store(false); d.mu.Lock(); d.conn = nil; d.mu.Unlock() }()
 	b := make([]byte, letter.DatagramMost+1)
 	for {
 		n, err := c.Read(b)
@@ -310,6 +313,10 @@ func (d *Datagrams) Probe(ctx context.Context) (time.Duration, error) {
 		return 0, phrase.Wrap(ctx.Err(), "uplink.silent")
 	}
 }
+
+// Open tells whether the socket is there: what is sent leaves this box. Whether the hub
+// hears it is for Probe to say. It never waits.
+func (d *Datagrams) Open() bool { return d.open.Load() }
 
 // Heard is when the hub was last heard; zero: never.
 func (d *Datagrams) Heard() time.Time {
