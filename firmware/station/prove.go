@@ -48,11 +48,22 @@ func Prove(doc *config.Doc) (*Blueprint, []config.Problem) {
 		profiles: map[string]*profile.Profile{},
 	}
 	p.bp = &Blueprint{Doc: doc, FS: p.fsys, Plans: map[string]*plan.Plan{}, PlanOf: map[string]*plan.Plan{}, Sources: map[point.ID]rule.Source{}}
-	p.all()
+	p.guarded()
 	if config.Fatal(p.problems) {
 		return nil, p.problems
 	}
 	return p.bp, p.problems
+}
+
+// guarded proves all. A county's own table that the YAML library chokes on is a problem of the file; as a panic it
+// would end the box at its start, and at a reload.
+func (p *prover) guarded() {
+	defer func() {
+		if r := recover(); r != nil {
+			p.problem(phrase.M("site.prove_failed", "detail", fmt.Sprint(r)))
+		}
+	}()
+	p.all()
 }
 
 // overlay looks in one file system after the other.

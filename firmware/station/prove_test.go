@@ -171,3 +171,26 @@ func FuzzProve(f *testing.F) {
 		}
 	})
 }
+
+// A box that does not start because a county's table is broken is a box without a siren.
+func TestATableThatBreaksTheReaderIsAProblemAndNoPanic(t *testing.T) {
+	for _, table := range []string{"levels", "tones", "links", "time", "order-bounds", "plausibility"} {
+		dir := t.TempDir()
+		site := filepath.Join(dir, "s.yaml")
+		if err := os.WriteFile(site, []byte("version: 1\nsite: {id: \"441882103201\", name: {zh: 黄渡村}}\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"levels", "tones", "words", "links", "sources", "rules", "bounds"} {
+			if err := os.WriteFile(filepath.Join(dir, table+".yaml"), []byte("version: 1\n"+key+": ! \n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			Load(site) // it must come back
+		}
+		if err := os.WriteFile(filepath.Join(dir, table+".yaml"), []byte("version: 1\nlevels: ! \n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, ps := Load(site); table == "levels" && !config.Fatal(ps) {
+			t.Errorf("%s: taken: %v", table, ps)
+		}
+	}
+}
