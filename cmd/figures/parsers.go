@@ -89,6 +89,9 @@ var noParser = map[string]string{
 	"firmware/keep/config.Load":             "reads the file that Parse parses",
 	"firmware/keep/config.Read":             "reads the file that ParseTree parses",
 
+	"drivers.NewHandover":                      "words of the driver's own",
+	"cmd/hubd/hubfile.(over).Open":             "a path of the hub's file",
+	"firmware/reach/letter.OfClass":            "what we ask for",
 	"firmware/reach/wire.SealDatagram":         "what we send",
 	"firmware/reach/wire.NewSplit":             "what we send",
 	"firmware/reach/wire.AboutAlert":           "a digest",

@@ -109,3 +109,32 @@ func FuzzCallProfile(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSoundKeys gives what a line may sound like, in pieces as a port gives it: no key is heard that no telephone
+// has, and never more than one for two blocks of sound.
+func FuzzSoundKeys(f *testing.F) {
+	f.Add([]byte{0, 0x10, 0, 0xF0}, uint8(3))
+	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
+		if len(b) > 1<<12 {
+			return
+		}
+		s := newSound(nil, nil, true)
+		heard, rest := 0, []byte{}
+		for all := strings.Repeat(string(b), min(64, 1+1<<14/max(1, len(b)))); len(all) > 0; {
+			n := min(len(all), 1+int(step))
+			rest = s.hear(append(rest, all[:n]...))
+			if all = all[n:]; len(rest) > 1 {
+				t.Fatalf("%d bytes are left", len(rest))
+			}
+			for len(s.keys) > 0 {
+				if k := <-s.keys; !strings.ContainsRune("0123456789*#ABCD", rune(k)) {
+					t.Fatalf("the key %q", k)
+				}
+				heard++
+			}
+		}
+		if total := len(b) * min(64, 1+1<<14/max(1, len(b))); heard > total/2/toneBlock/toneBlocks {
+			t.Fatalf("%d keys in %d bytes", heard, total)
+		}
+	})
+}
