@@ -92,10 +92,10 @@ func (m *Modem) Ring(number string) bool {
 	m.mu.Lock()
 	m.incoming = number
 	m.mu.Unlock()
-	for range 10 {
+	for i := range 100 {
 		m.mu.Lock()
 		on := m.incoming != ""
-		if on {
+		if on && i%10 == 0 {
 			m.news("RING")
 			m.news(`+CLIP: "` + number + `",145,,,,0`)
 		}
@@ -103,7 +103,7 @@ func (m *Modem) Ring(number string) bool {
 		if !on {
 			return true
 		}
-		time.Sleep(3 * time.Second)
+		time.Sleep(300 * time.Millisecond)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
