@@ -155,6 +155,10 @@ func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
 		}
 		w, err := gateway.NewNarrow(gateway.NarrowOpts{
 			File: f, Terminal: t, Device: d, Post: h.post, Keep: keeper, Counters: counters, Guard: h.guard, Log: log, Now: time.Now, Mono: clock.Mono,
+			Clock: func() (time.Time, time.Duration, bool) {
+				within, ok := clock.KernelBound()
+				return time.Now(), within, ok
+			},
 			Warning: func(b []byte, at time.Time) (time.Time, bool) {
 				n, err := issue.NamesOf(f, b, at)
 				return n.Until, err == nil

@@ -49,6 +49,8 @@ type NarrowOpts struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Mono    func() time.Duration
+	// Clock is the hub's time and how far it may be off; false where nobody keeps it right. nil: stations are not told.
+	Clock func() (t time.Time, within time.Duration, ok bool)
 }
 
 // Narrow is the gateway of one terminal. Use NewNarrow, then Run.
@@ -79,6 +81,7 @@ type far struct {
 	urgent  bool           // of classes 0 to 3
 	alone   time.Duration  // when the last message of acknowledgements alone went out; -1: never
 	sent    time.Duration  // when anything went out last
+	hour    time.Duration  // when it was told the time last; -1: never
 }
 
 // Counts count messages since the start.
@@ -120,7 +123,7 @@ func NewNarrow(o NarrowOpts) (*Narrow, error) {
 		if err != nil {
 			return nil, phrase.Wrap(err, "hubd.narrow_end", "link", n.name, "station", id)
 		}
-		f := &far{station: letter.Station(id), to: hubfile.Address(o.Terminal.Kind, a), end: e, due: -1, alone: -1, sent: -1}
+		f := &far{station: letter.Station(id), to: hubfile.Address(o.Terminal.Kind, a), end: e, due: -1, alone: -1, sent: -1, hour: -1}
 		if o.Terminal.Kind == hubfile.KindSBD {
 			f.to = gatewayAddress
 		}

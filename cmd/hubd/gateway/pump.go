@@ -248,6 +248,14 @@ func (n *Narrow) acks(ctx context.Context, urgent bool, most int) *outgoing {
 	slices.SortFunc(ready, func(a, b *far) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.station, b.station)) })
 	n.mu.Unlock()
 	for _, f := range ready {
+		if x, ok := n.hour(ctx, f, most); ok {
+			n.mu.Lock()
+			f.alone = now
+			n.mu.Unlock()
+			g := n.frame(f, x)
+			g.alone = true
+			return g
+		}
 		x, ok, err := f.end.Acks(ctx, most)
 		if err != nil {
 			n.o.Log.Warn("acknowledgements could not be sealed", "link", n.name, "station", f.station, "err", err)
