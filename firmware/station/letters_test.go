@@ -1,15 +1,19 @@
 package station
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/decide/command"
+	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/narrow"
 	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/trust"
@@ -153,4 +157,58 @@ func TestASignedSMSSoundsWhateverItsNumberAndAStrangersTextDoesNothing(t *testin
 	w.sounds(began)
 	m.Say(cell.SMS{Number: "+8612345", Text: compact.Text(condensed(3, true))})
 	w.warning("", "released")
+}
+
+// A text message carries what is sealed as base64, both ways, and is paid for only where it
+// must be.
+func TestSealedMessagesGoBySMS(t *testing.T) {
+	t.Parallel()
+	w := &linkedTown{town: newTown(t)}
+	p, err := port.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	m := cell.New()
+	go m.Serve(p)
+	w.secret("county.key", townRoot)
+	const county, own = "+8613800138000", "+8613900139000"
+	w.text = strings.Replace(w.text, "page:", fmt.Sprintf("county: {number: 17, root: secrets/county.key}\nlinks: {sms: {kind: modem, port: %s, to: %q, self: %q, transmit: {}}}\npage:", p.Path, county, own), 1)
+	w.write("site.yaml", w.text)
+	end, err := narrow.New(narrow.Opts{Link: "sms", Direction: wire.Down, Keys: townKeys(t), Self: county, Peer: own, Keep: &ram{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.up("sms")
+	n, heard := w.tell(courier.Alarm), 0
+	w.until("the alarm by SMS", func() bool {
+		for _, s := range m.Sent()[heard:] {
+			heard++
+			b, err := base64.StdEncoding.DecodeString(s.Text)
+			if err != nil || s.Number != county {
+				t.Fatalf("%q went to %s", s.Text, s.Number)
+			}
+			r, err := end.Hear(t.Context(), b, own, clock.Mono())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range r.Heard {
+				if a, err := wire.ReadAlarm(x.Items[0].Bytes); err == nil && a.Name == n {
+					end.Kept(x.Counter)
+					return true
+				}
+			}
+		}
+		return false
+	})
+	f, ok, err := end.Acks(t.Context(), 100)
+	if err != nil || !ok {
+		t.Fatal(err)
+	}
+	m.Say(cell.SMS{Number: county, Text: base64.StdEncoding.EncodeToString(f.Bytes)})
+	w.until("its receipt", func() bool { return w.waits() == 0 })
+	if l := w.link("sms"); l.Spent <= 0 || l.Balance >= l.Full {
+		t.Errorf("spent %v of %v", l.Spent, l.Full)
+	}
 }

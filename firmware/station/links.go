@@ -285,6 +285,15 @@ func (x *lateLink) set(l courier.Link) {
 	x.link.Store(&l)
 }
 
+// says tells why it is not open; a nil link has nobody to tell.
+func (x *lateLink) says(err error) {
+	if x == nil {
+		return
+	}
+	why := phrase.M("station.link_unopened", "detail", phrase.Of(err))
+	x.why.Store(&why)
+}
+
 // forward hands on the receipts of the link that is open.
 func (x *lateLink) forward(ctx context.Context) error {
 	select {
@@ -326,8 +335,7 @@ func (s *linkRun) openIP(ctx context.Context, name string, l config.Link, late *
 		} else if ok, why := s.h.journal.State(); !ok {
 			err = &phrase.Error{Message: why}
 		}
-		why := phrase.M("station.link_unopened", "detail", phrase.Of(err))
-		late.why.Store(&why)
+		late.says(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -130,7 +130,10 @@ func (s *linkRun) listener(name string, l config.Link, late *lateLink) func(cont
 					return n.Run(ctx)
 				}
 				s.h.setFault("sealed "+name, phrase.M("station.link_unsealed", "link", name, "detail", phrase.Of(err)))
+				late.says(err)
 				tick.Reset(linkAgain)
+			} else if ok, why := s.h.journal.State(); !ok {
+				late.says(&phrase.Error{Message: why})
 			}
 			select {
 			case <-ctx.Done():
