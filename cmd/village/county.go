@@ -34,10 +34,28 @@ func newCounty(edged, dir string) (*county, error) {
 	if err := os.MkdirAll(c.drop(), 0o755); err != nil {
 		return nil, err
 	}
+	if err := c.run("alert", "key", "--kind", "ed25519", "-o", c.shortKey()); err != nil {
+		return nil, err
+	}
 	return c, c.run("alert", "key", "--kind", "sm2", "-o", c.key())
 }
 
-func (c *county) key() string  { return filepath.Join(c.dir, "county.pem") }
+func (c *county) key() string { return filepath.Join(c.dir, "county.pem") }
+
+// shortKey signs the 78 bytes that narrow links carry.
+func (c *county) shortKey() string { return filepath.Join(c.dir, "county-short.pem") }
+
+// issuer is the office as a trust document has it, for the station and for the hub.
+func (c *county) issuer() string {
+	return fmt.Sprintf(`      county:
+        name: {zh: 连州市应急管理局（演示）, en: Lianzhou emergency office (demonstration)}
+        senders: ["%s"]
+        keys: [{file: county.pem.pub}, {file: county-short.pem.pub}]
+        grant: {kinds: [real, drill], most_level: evacuate, areas: ["441882"]}
+        compact: {number: 7, region: "441882"}
+`, countySender)
+}
+
 func (c *county) drop() string { return filepath.Join(c.dir, "drop") }
 
 func (c *county) run(args ...string) error {

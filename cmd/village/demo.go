@@ -64,14 +64,9 @@ rules:
 alerts:
   trust:
     issuers:
-      county:
-        name: {zh: 连州市应急管理局（演示）, en: Lianzhou emergency office (demonstration)}
-        senders: ["{{.Sender}}"]
-        keys: [{file: county.pem.pub}]
-        grant: {kinds: [real, drill], most_level: evacuate, areas: ["441882"]}
-  folders:
+{{.Issuer}}  folders:
     drop: {path: {{.Drop}}, every: 500ms}
-plan: flash-flood-village
+{{.Links}}plan: flash-flood-village
 page: {listen: "{{.Listen}}"}
 `
 
@@ -79,6 +74,25 @@ page: {listen: "{{.Listen}}"}
 const doubts = `version: 1
 surge: {within: 800ms, inputs: 2, share: 0.9, settle: 10s}
 clogged: {over: 1m, pour: 1 mm, share: 0.1, neighbours: 2}
+`
+
+// rows are the demonstration's links: they are looked after by the second instead of every five,
+// and a message by BeiDou may go every five seconds instead of every minute.
+const rows = `version: 1
+reserve: 0.3
+overdraft: 1.0
+classes:
+  warning: {deadline: 30m}
+  command: {deadline: 5m}
+  receipt: {deadline: 10m}
+  alarm: {deadline: 5m}
+  telemetry: {deadline: 1h}
+  bulk: {deadline: 24h, expires: true}
+outbox: {rows: 20000, bytes: 33554432, warnings: 0.25}
+links:
+  fibre: {wide: true, free: true, batch: 16384, window: 32, latency: 200ms, delivery: 0.99, send: 5s, ack: 3s, ack_slow: 5s, probe: {every: 1s, within: 800ms, misses: 3, good: 2}, hold_down: 10s, spread: 1s}
+  cellular: {wide: true, cost: {kib: 0.0002}, budget: 20, batch: 8192, window: 16, latency: 500ms, delivery: 0.97, send: 5s, ack: 4s, ack_slow: 5s, probe: {every: 1s, within: 900ms, misses: 3, good: 2}, hold_down: 10s, spread: 1s}
+  beidou: {bytes: 78, overhead: 11, part: 2, messages: 8, every: 5s, fill: 70, latency: 3s, delivery: 0.9, send: 10s, ack: 15s, ack_slow: 2m}
 `
 
 // demo is the village with its edged.
@@ -91,14 +105,17 @@ type demo struct {
 	url    string
 	ears   *ears
 	county *county
+	hub    *hub
 	sum    summary
 	plain  plainBox
 	begin  time.Time
 }
 
-func newDemo(edged, out string) (*demo, error) {
-	if _, err := os.Stat(edged); err != nil {
-		return nil, fmt.Errorf("%w: run make build first", err)
+func newDemo(edged, hubd, out string) (*demo, error) {
+	for _, p := range []string{edged, hubd} {
+		if _, err := os.Stat(p); err != nil {
+			return nil, fmt.Errorf("%w: run make build first", err)
+		}
 	}
 	dir, err := os.MkdirTemp("", "village")
 	if err != nil {
@@ -119,11 +136,19 @@ func newDemo(edged, out string) (*demo, error) {
 		d.close()
 		return nil, err
 	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		d.close()
+		return nil, err
+	}
+	if d.hub, err = newHub(hubd, dir, filepath.Join(out, "hubd.log"), d.county); err != nil {
+		d.close()
+		return nil, err
+	}
 	var text strings.Builder
 	err = template.Must(template.New("site").Parse(site)).Execute(&text, map[string]any{
 		"Field": d.v.Port(storm.FieldPort), "Out": d.v.Port(storm.OutPort), "Text": d.v.Port(storm.TextPort), "TCP": d.v.Gateway.Addr(),
 		"Sound": filepath.Join(dir, "horn"), "Listen": listen,
-		"Sender": countySender, "Drop": d.county.drop(),
+		"Issuer": d.county.issuer(), "Drop": d.county.drop(), "Links": d.hub.countyLinks(),
 		"Prepare": fmt.Sprintf("%.2f", prepare), "Evacuate": fmt.Sprintf("%.2f", evacuate), "Clear": fmt.Sprintf("%.2f", clear),
 	})
 	if err == nil {
@@ -132,11 +157,10 @@ func newDemo(edged, out string) (*demo, error) {
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "plausibility.yaml"), []byte(doubts), 0o644)
 	}
-	if err != nil {
-		d.close()
-		return nil, err
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "links.yaml"), []byte(rows), 0o644)
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err != nil {
 		d.close()
 		return nil, err
 	}
@@ -180,6 +204,9 @@ func (d *demo) token() string {
 func (d *demo) close() {
 	if d.box != nil {
 		d.box.stop()
+	}
+	if d.hub != nil {
+		d.hub.close()
 	}
 	if d.ears != nil {
 		d.ears.close()

@@ -18,12 +18,13 @@ import (
 
 func main() {
 	edged := flag.String("edged", "out/bin/edged", "the edged to run")
+	hubd := flag.String("hubd", "out/bin/hubd", "the hubd to run")
 	out := flag.String("out", "out/demo", "where the summary and the sound go")
 	limit := flag.Duration("for", 0, "run unattended, at most this long; 0: stay up after the storm")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	code, err := run(ctx, *edged, *out, *limit)
+	code, err := run(ctx, *edged, *hubd, *out, *limit)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "village:", err)
 		code = 1
@@ -31,16 +32,19 @@ func main() {
 	os.Exit(code)
 }
 
-func run(ctx context.Context, edged, out string, limit time.Duration) (int, error) {
+func run(ctx context.Context, edged, hubd, out string, limit time.Duration) (int, error) {
 	edged, err := filepath.Abs(edged)
 	if err != nil {
+		return 1, err
+	}
+	if hubd, err = filepath.Abs(hubd); err != nil {
 		return 1, err
 	}
 	if out, err = filepath.Abs(out); err != nil {
 		return 1, err
 	}
 	began := time.Now()
-	d, err := newDemo(edged, out)
+	d, err := newDemo(edged, hubd, out)
 	if err != nil {
 		return 1, err
 	}
@@ -58,7 +62,7 @@ func run(ctx context.Context, edged, out string, limit time.Duration) (int, erro
 	}
 	d.sum.print(os.Stdout)
 	if limit == 0 {
-		fmt.Printf("\n本机网页 · the page:  %s\n停止口令 · stop token: %s\n按 Ctrl-C 结束 · Ctrl-C ends it\n", d.url, d.token())
+		fmt.Printf("\n本机网页 · the page:  %s\n停止口令 · stop token: %s\n中心网页 · the hub:    %s\n按 Ctrl-C 结束 · Ctrl-C ends it\n", d.url, d.token(), d.hub.page())
 		<-ctx.Done()
 	}
 	if !ok {

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"tocsin/hwtest/beidou"
+	"tocsin/hwtest/impair"
+	"tocsin/hwtest/port"
+)
+
+// station is the village's name at the county, card and countyCard the numbers of both
+// ends' BeiDou cards. They are the demonstration's: of level 3, one message in five seconds
+// where the service's usual card has one in sixty.
+const (
+	station    = "441882103201"
+	card       = 4207733
+	countyCard = 179773
+	cardEvery  = 5
+)
+
+// hub is a real hubd and the ways to it: fibre and 4G, which can be cut without a word to
+// anybody, and BeiDou.
+type hub struct {
+	hubd, dir, log string
+	fibre, mobile  *impair.Link
+	sky            *beidou.Sky
+	ports          []*port.Port
+	servers        map[string]string // by link
+	cmd            *exec.Cmd
+	done           chan struct{}
+}
+
+// newHub makes the county's files and starts hubd.
+func newHub(hubd, dir, log string, c *county) (h *hub, err error) {
+	h = &hub{hubd: hubd, dir: filepath.Join(dir, "hub"), log: log, servers: map[string]string{}}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return nil, err
+	}
+	said, err := h.run("key")
+	if err != nil {
+		return nil, err
+	}
+	seed, nkey := field(said, "seed:"), field(said, "nkey:")
+	root, err := h.run("key", "--psk")
+	if err != nil {
+		return nil, err
+	}
+	sky := beidou.NewSky(1)
+	sky.Set(beidou.Weather{Least: 200 * time.Millisecond, Most: 800 * time.Millisecond})
+	h.sky = sky
+	for range 2 {
+		p, err := port.Open()
+		if err != nil {
+			return nil, err
+		}
+		h.ports = append(h.ports, p)
+	}
+	mine := sky.Terminal(beidou.BDS3, beidou.Card{Number: card, Frequency: cardEvery, Level: 3})
+	theirs := sky.Terminal(beidou.BDS3, beidou.Card{Number: countyCard, Frequency: cardEvery, Level: 3})
+	go mine.Serve(h.ports[0])
+	go theirs.Serve(h.ports[1])
+	nats, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	h.fibre, h.mobile = impair.New(impair.Fibre, impair.Fibre, 1), impair.New(impair.Cellular, impair.Cellular, 2)
+	for name, l := range map[string]*impair.Link{"fibre": h.fibre, "cellular": h.mobile} {
+		if h.servers[name], err = l.TCP(nats); err != nil {
+			return nil, err
+		}
+	}
+	for name, text := range map[string]string{
+		filepath.Join(dir, "secrets", "seed"):   seed,
+		filepath.Join(dir, "secrets", "county"): root,
+		filepath.Join(h.dir, "root"):            root,
+		filepath.Join(h.dir, "trust.yaml"):      "issuers:\n" + c.issuer(),
+		h.file(): fmt.Sprintf(`version: 1
+name: {zh: 连州市应急指挥中心（演示）, en: Lianzhou command (demonstration)}
+data: data
+nats: {listen: "%s"}
+page: {listen: "127.0.0.1:0"}
+warnings: {trust: trust.yaml}
+terminals:
+  - {name: beidou, kind: beidou, port: %s, own: "%d", transmit: {card: "%d", approval: demonstration}}
+stations:
+  %s: {name: {zh: 黄渡村, en: Huangdu}, nkey: %s, number: 17, root: root, addresses: {beidou: "%d"}}
+`, nats, h.ports[1].Path, countyCard, countyCard, station, nkey, card),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{c.key(), c.shortKey()} {
+		b, err := os.ReadFile(name + ".pub")
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(h.dir, filepath.Base(name)+".pub"), b, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := h.run("check", h.file()); err != nil {
+		return nil, err
+	}
+	return h, h.start()
+}
+
+func (h *hub) file() string { return filepath.Join(h.dir, "hub.yaml") }
+
+// run runs a command of hubd and gives what it said.
+func (h *hub) run(args ...string) (string, error) {
+	cmd := exec.Command(h.hubd, args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("hubd %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(append(errs.Bytes(), out...)))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (h *hub) start() error {
+	f, err := os.Create(h.log)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h.cmd = exec.Command(h.hubd, "run", "-c", h.file())
+	h.cmd.Stdout, h.cmd.Stderr = f, f
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := h.cmd.Start(); err != nil {
+		return err
+	}
+	h.done = make(chan struct{})
+	go func(c *exec.Cmd, done chan struct{}) { c.Wait(); close(done) }(h.cmd, h.done)
+	up, said := wait(context.Background(), 15*time.Second, func() (bool, string) {
+		_, err := h.state()
+		return err == nil, fmt.Sprint(err)
+	})
+	if !up {
+		return errors.New("hubd does not come up: " + said)
+	}
+	return nil
+}
+
+// page is where the officers' page is, as hubd said.
+func (h *hub) page() string {
+	b, _ := os.ReadFile(h.log)
+	return "http://" + field(string(b), "page ") + "/"
+}
+
+// What the village reads of hubd state: only what it checks.
+type (
+	hubState struct {
+		Stations []struct {
+			ID   string               `json:"id"`
+			Seen map[string]time.Time `json:"seen"`
+		} `json:"stations"`
+		Alarms []hubAlarm `json:"alarms"`
+		Sent   []hubSent  `json:"sent"`
+	}
+	hubAlarm struct {
+		Title    words `json:"title"`
+		Over     bool  `json:"over"`
+		Messages []struct {
+			Name  string `json:"name"`
+			Event string `json:"event"`
+			Ways  []struct {
+				Link  string    `json:"link"`
+				At    time.Time `json:"at"`
+				Short bool      `json:"short"`
+			} `json:"ways"`
+		} `json:"messages"`
+	}
+	hubSent struct {
+		ID    string `json:"id"`
+		About string `json:"about"`
+		To    map[string]struct {
+			TakenBy string            `json:"taken_by"`
+			Stage   string            `json:"stage"`
+			By      map[string]string `json:"by"`
+		} `json:"to"`
+	}
+)
+
+func (h *hub) state() (s hubState, err error) {
+	out, err := h.run("state", "-c", h.file())
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(out), &s)
+}
+
+// came tells by which links something of an alarm came to the hub after a moment: of what was
+// raised, not of what the box says again.
+func (h *hub) came(title string, since time.Time) (links []string, err error) {
+	s, err := h.state()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.Alarms {
+		if !strings.Contains(a.Title.ZH, title) {
+			continue
+		}
+		for _, m := range a.Messages {
+			for _, w := range m.Ways {
+				if w.At.After(since) && !slices.Contains(links, w.Link) {
+					links = append(links, w.Link)
+				}
+			}
+		}
+	}
+	slices.Sort(links)
+	return links, nil
+}
+
+func (h *hub) close() {
+	if h.cmd != nil && h.cmd.Process != nil {
+		h.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-h.done:
+		case <-time.After(10 * time.Second):
+			h.cmd.Process.Kill()
+			<-h.done
+		}
+	}
+	for _, l := range []*impair.Link{h.fibre, h.mobile} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	for _, p := range h.ports {
+		p.Close()
+	}
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// field gives the rest of the line that begins with a word.
+func field(text, begin string) string {
+	for l := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(l, begin); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return ""
+}
+
+// countyLinks are the site's; links are named as the rows of links.yaml are.
+func (h *hub) countyLinks() string {
+	return fmt.Sprintf(`county: {number: 17, root: secrets/county}
+links:
+  fibre: {kind: nats, servers: ["%s"], seed: secrets/seed}
+  cellular: {kind: nats, servers: ["%s"], seed: secrets/seed}
+  beidou: {kind: beidou, port: %s, to: "%d", transmit: {card: "%d", approval: demonstration}}
+`, h.servers["fibre"], h.servers["cellular"], h.ports[0].Path, countyCard, card)
+}
