@@ -160,6 +160,23 @@ func (b *box) alarm(hazard string) (alarmView, bool) {
 // warned is the hazard of what the county warns of, whichever warning it is.
 const warned = "warned:"
 
+// links gives the state of each link.
+func (b *box) links() map[string]string {
+	var all struct {
+		Links []struct {
+			Link  string `json:"link"`
+			State string `json:"state"`
+		} `json:"links"`
+	}
+	out := map[string]string{}
+	if b.get("/links", &all) == nil {
+		for _, l := range all.Links {
+			out[l.Link] = l.State
+		}
+	}
+	return out
+}
+
 func (b *box) reading(point string) reading {
 	var all []reading
 	if b.get("/readings", &all) == nil {

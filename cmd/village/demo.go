@@ -77,7 +77,7 @@ clogged: {over: 1m, pour: 1 mm, share: 0.1, neighbours: 2}
 `
 
 // rows are the demonstration's links: they are looked after by the second instead of every five,
-// and a message by BeiDou may go every five seconds instead of every minute.
+// and a message by BeiDou may go every two seconds instead of every minute.
 const rows = `version: 1
 reserve: 0.3
 overdraft: 1.0
@@ -92,7 +92,7 @@ outbox: {rows: 20000, bytes: 33554432, warnings: 0.25}
 links:
   fibre: {wide: true, free: true, batch: 16384, window: 32, latency: 200ms, delivery: 0.99, send: 5s, ack: 3s, ack_slow: 5s, probe: {every: 1s, within: 800ms, misses: 3, good: 2}, hold_down: 10s, spread: 1s}
   cellular: {wide: true, cost: {kib: 0.0002}, budget: 20, batch: 8192, window: 16, latency: 500ms, delivery: 0.97, send: 5s, ack: 4s, ack_slow: 5s, probe: {every: 1s, within: 900ms, misses: 3, good: 2}, hold_down: 10s, spread: 1s}
-  beidou: {bytes: 78, overhead: 11, part: 2, messages: 8, every: 5s, fill: 70, latency: 3s, delivery: 0.9, send: 10s, ack: 15s, ack_slow: 2m}
+  beidou: {bytes: 78, overhead: 11, part: 2, messages: 8, every: 2s, fill: 70, latency: 3s, delivery: 0.9, send: 10s, ack: 15s, ack_slow: 2m}
 `
 
 // demo is the village with its edged.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,6 +77,9 @@ func (d *demo) play(ctx context.Context) {
 	}
 	wg.Wait()
 	d.sum.Receipts = d.receipts()
+	if st, err := d.hub.state(); err == nil {
+		d.sum.Links = st.byLink()
+	}
 	d.sum.Plain = d.plain.story(d.begin)
 }
 
@@ -145,13 +149,15 @@ const (
 	allClear = 5 * time.Second
 	// The county warns when the all-clear has been said to its end.
 	warnAt = 96 * time.Second
+	// What it sends down by BeiDou follows when its cancel has been said.
+	downAt = warnAt + 26*time.Second
 )
 
 func (d *demo) steps() []step {
 	const s = time.Second
 	v := d.v
 	var id string
-	var rainAt, keyAt, cutAt, stopAt, weldAt, warnedAt, cancelledAt time.Time
+	var fibreAt, mobileAt, downed, rainAt, keyAt, cutAt, stopAt, weldAt, warnedAt, cancelledAt time.Time
 	var red, orange sent
 	var forged, stale verdict
 	quiet := func(hazard string) func() (bool, string) {
@@ -193,9 +199,15 @@ func (d *demo) steps() []step {
 			check: func() (bool, string) {
 				return d.sounding("heavy-rain", "prepare", func() time.Time { return rainAt })()
 			}},
+		{name: "county hears", at: 13 * s, zh: "光纤、4G、北斗都在：县中心收到强降雨警报", en: "Fibre, 4G and BeiDou are up: the county's hub has the alarm of heavy rain", most: 16 * s,
+			do:    func() error { return nil },
+			check: func() (bool, string) { return d.came("短时强降雨", d.begin, "fibre") }},
 		{name: "river", at: 22 * s, zh: "雨停；河水涨过准备转移水位", en: "The rain ends; the river passes its prepare level", most: 14 * s,
 			do:    func() error { v.Pour(0); return nil },
 			check: func() (bool, string) { return d.raised("flash-flood", "prepare") }},
+		{name: "fibre cut", at: 23 * s, zh: "光纤悄悄断了：山洪警报走 4G 到县中心", en: "The fibre goes dead without a word: the alarm of the flood reaches the hub by 4G", most: 20 * s,
+			do:    func() error { fibreAt = time.Now(); d.hub.fibre.Cut(true); return nil },
+			check: func() (bool, string) { return d.came("山洪", fibreAt, "cellular") }},
 		{name: "drowned", at: 36 * s, zh: "雷达被淹失去回波：报故障，级别不降", en: "The radar loses its echo: a fault is called and the level is held", most: 8 * s,
 			do:   func() error { v.River.LoseEcho(true); return nil },
 			hold: func() (bool, string) { return d.raised("flash-flood", "prepare") },
@@ -213,6 +225,13 @@ func (d *demo) steps() []step {
 				}
 				on, by := d.sirenOnWithin(s)
 				return code == 401 && on, fmt.Sprintf("answered %d; %s", code, by)
+			}},
+		{name: "4G cut", at: 39 * s, zh: "4G 也断了：只剩北斗", en: "4G goes too: only BeiDou is left", most: 14 * s,
+			do: func() error { mobileAt = time.Now(); d.hub.mobile.Cut(true); return nil },
+			check: func() (bool, string) {
+				states := d.box.links()
+				down := func(name string) bool { return states[name] == "down" || states[name] == "suspect" }
+				return down("fibre") && down("cellular") && states["beidou"] == "up", fmt.Sprintf("fibre %s, cellular %s, beidou %s", states["fibre"], states["cellular"], states["beidou"])
 			}},
 		{name: "key", at: 41 * s, zh: "副主任转动钥匙：立即转移", en: "The deputy turns the key: move now", most: 5 * s,
 			do: func() error { keyAt = time.Now(); v.Board.Turn(storm.InputKeyEvacuate, true); return nil },
@@ -249,6 +268,9 @@ func (d *demo) steps() []step {
 				}
 				return a.ID == id && a.Level == "evacuate", fmt.Sprintf("alarm %s as before; siren %.2f s and loudspeaker %.2f s after the cut", a.ID, at.Sub(cutAt).Seconds(), heard.Sub(cutAt).Seconds())
 			}},
+		{name: "by BeiDou", at: 50 * s, zh: "钥匙启动的警报只靠北斗到了县中心，断电也没有丢", en: "The alarm of the key reached the hub by BeiDou alone, and no power cut lost it", most: 20 * s,
+			do:    func() error { return nil },
+			check: func() (bool, string) { return d.came("人工启动", mobileAt, "beidou") }},
 		{name: "not heard", at: 56 * s, zh: "警报器断线：有令无电流，电动警报器接替", en: "The siren's wire breaks: on without current, the motor siren takes over", most: 5 * s,
 			do: func() error { v.Horn.Break(true); return nil },
 			check: func() (bool, string) {
@@ -387,7 +409,41 @@ func (d *demo) steps() []step {
 				}
 				return !d.v.Horn.Current().On(), fmt.Sprintf("alarm %s released by the county; words are heard still %.1f s later", a.ID, heard.Sub(cancelledAt).Seconds())
 			}},
+		{name: "warned by BeiDou", at: downAt, zh: "县中心下发红色预警：只有北斗通，78 字节签名短预警到站，核验后立即转移，用模板和数字片段播报", en: "The hub sends a red warning down: by BeiDou alone come 78 signed bytes, verified: move now, spoken from template and digits", most: 14 * s,
+			do: func() error {
+				w, err := d.county.sign(warning{msgType: "Alert", colour: "红色", severity: "Extreme", headline: "山洪灾害红色预警", text: "1小时雨量已达68毫米，请立即转移。"})
+				if err != nil {
+					return err
+				}
+				downed = time.Now()
+				return d.hub.send(w, d.county.shortKey())
+			},
+			check: func() (bool, string) { return d.sounding(warned, "evacuate", func() time.Time { return downed })() }},
+		{name: "receipts", at: downAt + 2*s, zh: "回执逐条链路回到县中心：收到、核验、播发、实测听到", en: "Receipts come back to the hub, link by link: received, verified, sounding, heard as measured", most: 30 * s,
+			do: func() error { return nil },
+			check: func() (bool, string) {
+				st, err := d.hub.state()
+				if err != nil {
+					return false, err.Error()
+				}
+				for _, x := range st.Sent {
+					to := x.To[station]
+					if to.Stage == "heard" && to.By["beidou"] == "heard" && to.By["fibre"] == "" && to.By["cellular"] == "" {
+						return true, fmt.Sprintf("%s: taken by %s, %v", x.About, to.TakenBy, to.By)
+					}
+				}
+				return false, fmt.Sprintf("%+v", st.Sent)
+			}},
 	}
+}
+
+// came tells whether an alarm came to the hub by a link after a moment, and by which others.
+func (d *demo) came(title string, since time.Time, by string) (bool, string) {
+	links, err := d.hub.came(title, since)
+	if err != nil {
+		return false, err.Error()
+	}
+	return slices.Contains(links, by), fmt.Sprintf("the hub has it by %s", strings.Join(links, ", "))
 }
 
 // sirenOnWithin waits out the pauses of a pulsed siren.

@@ -40,6 +40,8 @@ type summary struct {
 	Limit    float64   `json:"limit_s,omitempty"`
 	Steps    []result  `json:"steps"`
 	Receipts []receipt `json:"receipts"`
+	// Links lists what came to the hub and what became of what it sent, by link.
+	Links []string `json:"links"`
 	// Plain is what a box that only compares numbers would have done.
 	Plain []string `json:"plain_threshold_box"`
 }
@@ -94,6 +96,9 @@ func (s *summary) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "\n看到 %d/%d 步，用时 %.0f 秒 · %d of %d steps seen in %.0f s\n", seen, len(s.Steps), s.Seconds, seen, len(s.Steps), s.Seconds)
+	if len(s.Links) > 0 {
+		fmt.Fprintf(w, "各条消息和回执走的链路 · every message and receipt by its links:\n  %s\n", strings.Join(s.Links, "\n  "))
+	}
 	if len(s.Plain) > 0 {
 		fmt.Fprintf(w, "只比大小的盒子会 · a plain threshold box would have:\n  %s\n", strings.Join(s.Plain, "\n  "))
 	}
