@@ -127,6 +127,9 @@ func TestProgramsReadWhatThePageShows(t *testing.T) {
 	if len(s.Alarms) != 2 || len(s.Alarms[0].Messages) != 1 || s.Alarms[0].Messages[0].Name != "a1b2c3-17" || s.Alarms[0].Messages[0].Event != "raised" || len(s.Alarms[0].Messages[0].Ways) != 2 || !s.Alarms[0].Messages[0].Ways[0].Short || !s.Alarms[1].Over || s.Alarms[1].Messages[0].Event != "released" {
 		t.Errorf("alarms %+v", s.Alarms)
 	}
+	if len(s.Narrow) != 2 || !s.Narrow[0].Up || !s.Narrow[0].Transmit || s.Narrow[0].Taken != 12 || s.Narrow[0].Refused != 4 || s.Narrow[1].Up {
+		t.Errorf("terminals %+v", s.Narrow)
+	}
 	if len(s.Sent) != 2 {
 		t.Fatalf("sent %+v", s.Sent)
 	}

@@ -17,6 +17,21 @@ type State struct {
 	Stations []StationState `json:"stations"`
 	Alarms   []AlarmState   `json:"alarms"` // newest first
 	Sent     []SentState    `json:"sent"`   // newest first
+	Narrow   []NarrowState  `json:"narrow"`
+}
+
+// NarrowState is a terminal of the hub's own: Bar says why it may not send, as drivers.Bar has it.
+type NarrowState struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Up       bool   `json:"up"`
+	Transmit bool   `json:"transmit"`
+	Bar      string `json:"bar,omitempty"`
+	Taken    int64  `json:"taken"`
+	Sent     int64  `json:"sent"`
+	Refused  int64  `json:"refused"`
+	Waiting  int    `json:"waiting"`
+	Last     string `json:"last,omitempty"` // what went wrong last
 }
 
 // StationState is one station and when each link brought something of it last.
@@ -105,10 +120,15 @@ func namesOf(d post.Sent, all []post.Sent) []wire.About {
 
 // known gathers the state.
 func (c *Console) known() State {
-	out := State{Stations: []StationState{}, Alarms: []AlarmState{}, Sent: []SentState{}}
+	out := State{Stations: []StationState{}, Alarms: []AlarmState{}, Sent: []SentState{}, Narrow: []NarrowState{}}
 	st, book := c.office.State(), logbook.State{}
 	if c.book != nil {
 		book = c.book.State()
+	}
+	if c.terminals != nil {
+		for _, t := range c.terminals() {
+			out.Narrow = append(out.Narrow, NarrowState{t.Name, t.Kind, t.Terminal.Up, t.Limits.Transmit, string(t.Limits.Bar), int64(t.Counts.Taken), int64(t.Counts.Sent), int64(t.Counts.Refused), t.Waiting + t.Orders, t.Terminal.Last})
+		}
 	}
 	for _, s := range st.Stations {
 		b := book.Stations[s.ID]
