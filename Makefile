@@ -42,7 +42,7 @@ cross: go ## build static edged for linux amd64, arm64 and armv7, without cgo
 	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/edged-linux-armv7 ./cmd/edged
 	@for f in $(OUT)/cross/edged-linux-*; do file -b $$f 2>/dev/null | grep -q 'dynamically' && { echo "$$f is not static"; exit 1; }; done; ls -l $(OUT)/cross
 
-demo: build ## run the storm: make demo, or make demo FOR=130s unattended
+demo: build ## run the storm: make demo, or make demo FOR=175s unattended
 	$(OUT)/bin/village --edged $(OUT)/bin/edged --hubd $(OUT)/bin/hubd --out $(OUT)/demo $(if $(FOR),--for $(FOR))
 
 test: test-quick test-race test-peers test-browser ## everything that must hold, quick things first

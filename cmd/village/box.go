@@ -149,12 +149,16 @@ func (b *box) alarm(hazard string) (alarmView, bool) {
 	if b.get("/alarms", &all) != nil {
 		return alarmView{}, false
 	}
+	var found alarmView
 	for _, a := range all {
 		if a.Hazard == hazard || hazard == warned && strings.HasPrefix(a.Hazard, warned) {
-			return a, true
+			if a.State != "released" {
+				return a, true
+			}
+			found = a
 		}
 	}
-	return alarmView{}, false
+	return found, found.ID != ""
 }
 
 // warned is the hazard of what the county warns of, whichever warning it is.

@@ -7,13 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestTheStormRunsUnattended is make demo FOR=130s: a real edged, a storm in real
+// TestTheStormRunsUnattended is make demo FOR=175s: a real edged, a storm in real
 // time, and every step seen from outside. Its steps have limits in seconds; on a
 // machine that was busy elsewhere one retry is allowed, and said.
 func TestTheStormRunsUnattended(t *testing.T) {
@@ -25,9 +26,13 @@ func TestTheStormRunsUnattended(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-ldflags", stamp, "-o", edged, "tocsin/cmd/edged").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	hubd := filepath.Join(dir, "hubd")
+	if out, err := exec.Command("go", "build", "-o", hubd, "tocsin/cmd/hubd").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	for try := 1; ; try++ {
 		out := filepath.Join(dir, "out")
-		missed := storms(t, edged, out)
+		missed := storms(t, edged, hubd, out)
 		if len(missed) == 0 {
 			return
 		}
@@ -46,10 +51,10 @@ func TestTheStormRunsUnattended(t *testing.T) {
 
 // storms runs one storm and gives the steps that were not seen, and what else
 // the summary or the exit code says against it.
-func storms(t *testing.T, edged, out string) (missed []string) {
+func storms(t *testing.T, edged, hubd, out string) (missed []string) {
 	t.Helper()
-	const limit = 130 * time.Second
-	code, err := run(t.Context(), edged, out, limit)
+	const limit = 175 * time.Second
+	code, err := run(t.Context(), edged, hubd, out, limit)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -62,6 +67,7 @@ func storms(t *testing.T, edged, out string) (missed []string) {
 		Seconds  float64   `json:"seconds"`
 		Steps    []result  `json:"steps"`
 		Receipts []receipt `json:"receipts"`
+		Links    []string  `json:"links"`
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
 		return []string{err.Error()}
@@ -79,6 +85,12 @@ func storms(t *testing.T, edged, out string) (missed []string) {
 	}
 	if len(s.Steps) < 10 || len(s.Receipts) == 0 || s.Seconds > limit.Seconds()+5 {
 		t.Errorf("%d steps and %d receipts in %.0f s", len(s.Steps), len(s.Receipts), s.Seconds)
+	}
+	// Something went up by BeiDou and something came down by it.
+	for _, way := range []string{"up ", "down "} {
+		if !slices.ContainsFunc(s.Links, func(l string) bool { return strings.HasPrefix(l, way) && strings.Contains(l, "beidou") }) {
+			t.Errorf("nothing went %sby BeiDou: %q", way, s.Links)
+		}
 	}
 	if w, err := os.Stat(filepath.Join(out, "siren.wav")); err != nil || w.Size() < 1<<12 {
 		t.Errorf("the siren's sound: %v", err)
