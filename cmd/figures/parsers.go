@@ -19,7 +19,7 @@ var parserRooms = []string{
 	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
 	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "drivers/sbd", "drivers/modem", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
 	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
-	"firmware/reach/wire", "firmware/reach/narrow", "firmware/reach/letter", "firmware/reach/uplink", "cmd/hubd/hubfile",
+	"firmware/reach/wire", "firmware/reach/account", "firmware/reach/narrow", "firmware/reach/letter", "firmware/reach/uplink", "cmd/hubd/hubfile",
 }
 
 // bytesOf are the types by which bytes come in; lines count at exported doors.
@@ -89,20 +89,24 @@ var noParser = map[string]string{
 	"firmware/keep/config.Load":             "reads the file that Parse parses",
 	"firmware/keep/config.Read":             "reads the file that ParseTree parses",
 
-	"drivers.NewHandover":                      "words of the driver's own",
-	"cmd/hubd/hubfile.(over).Open":             "a path of the hub's file",
-	"firmware/reach/letter.OfClass":            "what we ask for",
-	"firmware/reach/wire.SealDatagram":         "what we send",
-	"firmware/reach/wire.NewSplit":             "what we send",
-	"firmware/reach/wire.AboutAlert":           "a digest",
-	"firmware/reach/letter.Sum":                "a digest",
-	"firmware/reach/letter.(Station).Receipts": "what we send",
-	"firmware/reach/uplink.(*Datagrams).read":  "moves bytes to Key.Open, which reach/letter fuzzes",
-	"firmware/reach/uplink.(*Datagrams).Send":  "what we send",
-	"firmware/reach/uplink.(dialer).Dial":      "an address of the site",
-	"firmware/reach/uplink.(*NATS).Send":       "what we send",
-	"firmware/reach/uplink.(*NATS).Ask":        "what we send; what comes goes through readReceipt",
-	"cmd/hubd/hubfile.Load":                    "reads the file that Parse parses",
+	"drivers.NewHandover":                         "words of the driver's own",
+	"cmd/hubd/hubfile.(over).Open":                "a path of the hub's file",
+	"firmware/reach/letter.OfClass":               "what we ask for",
+	"firmware/reach/wire.SealDatagram":            "what we send",
+	"firmware/reach/wire.NewSplit":                "what we send",
+	"firmware/reach/wire.AboutAlert":              "a digest",
+	"firmware/reach/letter.Sum":                   "a digest",
+	"firmware/reach/letter.(Station).Receipts":    "what we send",
+	"firmware/reach/uplink.(*Datagrams).read":     "moves bytes to Key.Open, which reach/letter fuzzes",
+	"firmware/reach/uplink.(*Datagrams).Send":     "what we send",
+	"firmware/reach/uplink.(dialer).Dial":         "an address of the site",
+	"firmware/reach/uplink.(*NATS).Send":          "what we send",
+	"firmware/reach/uplink.(*NATS).Ask":           "what we send; what comes goes through readReceipt",
+	"cmd/hubd/hubfile.Load":                       "reads the file that Parse parses",
+	"firmware/reach/letter.(Station).Also":        "what we send",
+	"firmware/reach/account.TextOf":               "what we send",
+	"firmware/reach/account.(*Receipts).Stage":    "looks a name up",
+	"firmware/reach/account.(*Telemetry).Arrived": "looks a name up",
 }
 
 // fuzzTarget is one fuzz target of a room.
