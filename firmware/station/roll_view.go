@@ -57,7 +57,7 @@ func (h *House) People(full bool) (out api.People) {
 	}
 	for _, r := range *rounds {
 		level, text := s.level(r.Level)
-		x := api.Round{Alarm: r.Cause, Level: level, LevelText: text, Drill: r.Drill, Phase: string(r.Phase), PhaseText: api.TextOf(phaseMessage(r.Phase))}
+		x := api.Round{Alarm: r.Cause, Level: level, LevelText: text, Drill: r.Drill, Phase: string(r.Phase), PhaseText: api.TextOf(phaseMessage(r))}
 		x.Hazard = h.hazardOfCause(s, r.Cause, r.Hazard)
 		for _, p := range r.People {
 			name, _ := bp.person(p.ID)
@@ -83,16 +83,20 @@ func (h *House) hazardOfCause(s shown, cause, hazard string) api.Text {
 	return s.hazard(hazard)
 }
 
-func phaseMessage(p rollcall.Phase) phrase.Message {
-	switch p {
-	case rollcall.Calling:
-		return phrase.M("people.phase_calling")
-	case rollcall.Spent:
-		return phrase.M("people.phase_spent")
-	case rollcall.Still:
+func phaseMessage(r rollcall.RoundView) phrase.Message {
+	switch {
+	case r.Phase == rollcall.Still:
 		return phrase.M("people.phase_still")
+	case r.Phase == rollcall.Clear:
+		return phrase.M("people.phase_clear")
+	case r.Done && r.Missing:
+		return phrase.M("people.phase_missing")
+	case r.Done:
+		return phrase.M("people.phase_done")
+	case r.Phase == rollcall.Spent:
+		return phrase.M("people.phase_spent")
 	}
-	return phrase.M("people.phase_clear")
+	return phrase.M("people.phase_calling")
 }
 
 // reachMessage says how far a person was reached.

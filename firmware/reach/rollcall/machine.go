@@ -347,7 +347,7 @@ func (m *Machine) expire(now time.Duration) (ev []Event) {
 		}
 	}
 	m.rounds = slices.DeleteFunc(m.rounds, func(r *round) bool {
-		return r.Phase == Clear && now-r.Began > m.t.Within || r.Phase == Still && now-r.Quiet > 2*m.t.Afresh
+		return r.Phase == Clear && now-r.Began > m.t.Within || r.Drill && r.Phase == Spent && now-r.Began > 2*m.t.Within || r.Phase == Still && now-r.Quiet > 2*m.t.Afresh
 	})
 	return ev
 }

@@ -141,6 +141,25 @@ func TestEverybodyIsWrittenToAndCalledInOrder(t *testing.T) {
 	}
 }
 
+func TestARoundSaysWhenNobodyIsLeftToTell(t *testing.T) {
+	for _, drill := range []bool{false, true} {
+		w := run(t, village(), phones(map[string]Known{"chen": Confirmed}))
+		w.Stands(Round{Cause: "a1", Hazard: "flood", Level: evacuate, Drill: drill}, 0)
+		if v := w.View()[0]; v.Done || !v.Missing {
+			t.Errorf("%+v", v)
+		}
+		w.until(30 * time.Minute)
+		if v := w.View()[0]; !v.Done || !v.Missing || v.Phase != Calling {
+			t.Errorf("%+v", v)
+		}
+		// A drill is over by itself; a level's round stays as long as the level.
+		w.until(3 * time.Hour)
+		if n := len(w.View()); (n == 0) != drill {
+			t.Errorf("drill %v: %d rounds", drill, n)
+		}
+	}
+}
+
 func TestNumbersAreTriedInTurn(t *testing.T) {
 	var got []string
 	w := run(t, village()[1:2], func(x Task) (Outcome, time.Duration) {

@@ -97,6 +97,9 @@ type RoundView struct {
 	Round
 	Phase  Phase
 	People []PersonView
+	// Done: nobody is left to write to or to call. Missing: somebody who was to confirm
+	// has not, nor a deputy.
+	Done, Missing bool
 }
 
 // PersonView is how far one person is.
@@ -117,7 +120,7 @@ type PersonView struct {
 // View gives all rounds, the newest first.
 func (m *Machine) View() (out []RoundView) {
 	for _, r := range slices.Backward(m.rounds) {
-		v := RoundView{Round: r.Round, Phase: r.Phase}
+		v := RoundView{Round: r.Round, Phase: r.Phase, Done: m.over(r) && !slices.ContainsFunc(m.people, func(p Person) bool { return m.writes(r, &p) }), Missing: m.missing(r)}
 		for i := range m.people {
 			p := &m.people[i]
 			if !p.of(r) {
