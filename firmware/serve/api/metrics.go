@@ -64,7 +64,7 @@ type boxCollector struct{ box Box }
 
 // Describe is prometheus's.
 func (c boxCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(counterDescs, linkDescs, outsideDescs, descs) {
+	for _, d := range slices.Concat(counterDescs, linkDescs, outsideDescs, peopleDescs, descs) {
 		ch <- d
 	}
 }
@@ -121,6 +121,7 @@ func (c boxCollector) Collect(ch chan<- prometheus.Metric) {
 	c.counters(gauge, sum)
 	c.links(gauge, sum)
 	c.outside(gauge, sum)
+	c.people(gauge, sum)
 }
 
 func (c boxCollector) lines(gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, int64, ...string)) {

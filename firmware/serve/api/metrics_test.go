@@ -52,6 +52,11 @@ func (countingBox) Links() Links {
 		Classes: []OutboxClass{{Class: "telemetry", Waiting: 3, Late: 1, Oldest: time.Hour, Posted: 9, Delivered: 6}}}
 }
 
+func (countingBox) People(bool) People {
+	return People{Modem: &Phone{Link: "sms", Up: true, Made: 4, Answered: 3, Refused: 1}, Rounds: []Round{
+		{Alarm: "a-1", Phase: "calling", People: []Reach{{Known: "confirmed"}, {Known: "rang"}, {}}}, {Alarm: "a-2", Phase: "clear", People: []Reach{{Known: "confirmed"}}}}}
+}
+
 func told(t *testing.T) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()
@@ -74,6 +79,15 @@ func told(t *testing.T) map[string]float64 {
 		}
 	}
 	return out
+}
+
+func TestPeopleAreCountedAndNotNamed(t *testing.T) {
+	got := told(t)
+	for name, want := range map[string]float64{"tocsin_people_told": 3, "tocsin_phone_calls_total": 8, "tocsin_phone_ready": 2} {
+		if got[name] != want {
+			t.Errorf("%s: %v", name, got[name])
+		}
+	}
 }
 
 func TestUnitsAndPointsAreCounted(t *testing.T) {

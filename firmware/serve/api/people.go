@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 )
@@ -82,6 +84,40 @@ type Reach struct {
 	Now  bool `json:"now,omitempty"`
 	// Missed: they were called as often as may be, and not reached.
 	Missed bool `json:"missed,omitempty"`
+}
+
+var (
+	descPeople     = desc("people_told", "people of alarms that stand, by what is known of them", "alarm", "known")
+	descCalls      = desc("phone_calls_total", "calls of the modem by what became of them: made, answered as it says, refused that came", "link", "what")
+	descPhoneReady = desc("phone_ready", "1 where the modem can write to people, and call them", "link", "for")
+	peopleDescs    = []*prometheus.Desc{descPeople, descCalls, descPhoneReady}
+)
+
+// people tells how calls to people do, without a name or number of anybody.
+func (c boxCollector) people(gauge, sum func(*prometheus.Desc, float64, ...string)) {
+	x := c.box.People(false)
+	if m := x.Modem; m != nil {
+		gauge(descPhoneReady, truth(m.Barred == nil), m.Link, "messages")
+		gauge(descPhoneReady, truth(m.Barred == nil && m.Mute == nil), m.Link, "calls")
+		for what, n := range map[string]int64{"made": m.Made, "answered": m.Answered, "refused": m.Refused} {
+			sum(descCalls, float64(n), m.Link, what)
+		}
+	}
+	for _, r := range x.Rounds {
+		if r.Phase != "calling" && r.Phase != "spent" || r.Drill {
+			continue
+		}
+		known := map[string]int{}
+		for _, p := range r.People {
+			if p.Known == "" {
+				p.Known = "nothing"
+			}
+			known[p.Known]++
+		}
+		for k, n := range known {
+			gauge(descPeople, float64(n), r.Alarm, k)
+		}
+	}
 }
 
 func (s *Server) registerPeople() {
