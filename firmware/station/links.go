@@ -46,9 +46,37 @@ type linkSet struct {
 }
 
 type linksConfig struct {
-	county *config.County
-	links  map[string]config.Link
-	rows   *courier.Rules
+	county  *config.County
+	links   map[string]config.Link
+	rows    *courier.Rules
+	secrets string
+}
+
+// secretsOf is a digest of the files that links are made from: a new key must take effect
+// with the next reload.
+func secretsOf(bp *Blueprint) string {
+	sum := sha256.New()
+	read := func(name string) {
+		if name == "" {
+			return
+		}
+		b, err := readSecret(beside(bp.Doc.File, name))
+		if err != nil {
+			b, _ = readCA(beside(bp.Doc.File, name))
+		}
+		fmt.Fprintf(sum, "%s %d ", name, len(b))
+		sum.Write(b)
+	}
+	if c := bp.Doc.Site.County; c != nil {
+		read(c.Root)
+	}
+	for _, name := range slices.Sorted(maps.Keys(bp.Doc.Site.Links)) {
+		l := bp.Doc.Site.Links[name]
+		for _, f := range []string{l.CA, l.Certificate, l.CertificateKey, l.Seed, l.Token, l.PSK} {
+			read(f)
+		}
+	}
+	return string(sum.Sum(nil))
 }
 
 // linkRun is one run of all links, which ends as one: the courier's outbox lies in the
@@ -70,7 +98,7 @@ type linkRun struct {
 // startLinks starts the links of a site, or leaves those that run where nothing of them
 // changed.
 func (h *House) startLinks(ctx context.Context, bp *Blueprint) {
-	want := linksConfig{bp.Doc.Site.County, bp.Doc.Site.Links, bp.Rows}
+	want := linksConfig{bp.Doc.Site.County, bp.Doc.Site.Links, bp.Rows, secretsOf(bp)}
 	if h.links.run != nil && reflect.DeepEqual(want, h.links.config) {
 		return
 	}

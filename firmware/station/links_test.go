@@ -266,8 +266,6 @@ func TestAHubThatNobodyVouchesForGetsNothing(t *testing.T) {
 	}
 	// With the right one it is believed at once.
 	w.write("ca.pem", secure.ca)
-	w.edit("ca.pem", "ca2.pem")
-	w.write("ca2.pem", secure.ca)
 	w.reload <- nil
 	w.up("fibre")
 	m := w.tell(courier.Alarm)

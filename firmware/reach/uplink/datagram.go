@@ -60,6 +60,7 @@ type Datagrams struct {
 	hander hander
 	work   chan letter.Datagram
 	open   atomic.Bool
+	said   said
 
 	mu      sync.Mutex
 	conn    net.Conn
@@ -113,7 +114,7 @@ func (d *Datagrams) Run(ctx context.Context) error {
 			err = d.read(ctx, c)
 		}
 		if ctx.Err() == nil {
-			d.o.Log.Warn("uplink not reached", "link", d.o.Name, "err", err)
+			d.said.warn(d.o.Log, d.o.Name, err)
 		}
 		select {
 		case <-ctx.Done():

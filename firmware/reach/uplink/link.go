@@ -3,6 +3,9 @@ package uplink
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -74,4 +77,28 @@ const judgeIn = 30 * time.Second
 
 func down(cause error) error {
 	return phrase.Wrap(errors.Join(ErrDown, cause), "uplink.down")
+}
+
+// saidEvery is how often the same reason for not reaching the hub is logged: a link may be
+// away for months, and is tried every few seconds.
+const saidEvery = 10 * time.Minute
+
+// said remembers what was logged last.
+type said struct {
+	mu   sync.Mutex
+	text string
+	at   time.Time
+}
+
+func (s *said) warn(log *slog.Logger, link string, err error) {
+	text := fmt.Sprint(err)
+	s.mu.Lock()
+	again := text == s.text && time.Since(s.at) < saidEvery
+	if !again {
+		s.text, s.at = text, time.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		log.Warn("uplink not reached", "link", link, "err", err)
+	}
 }

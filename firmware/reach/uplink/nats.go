@@ -68,6 +68,7 @@ type NATS struct {
 	receipts chan Receipt
 	lost     atomic.Uint64
 	dated    atomic.Pointer[x509.Certificate] // the hub's, where the clock spoke against it
+	said     said
 }
 
 // Receipt says that the hub's ledger has a letter, end to end.
@@ -115,7 +116,7 @@ func NewNATS(o NATSOpts) (*NATS, error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.o.Log.Warn("uplink lost", "link", o.Name, "err", err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			n.noteDates(err)
-			n.o.Log.Warn("uplink not reached", "link", o.Name, "err", err)
+			n.said.warn(n.o.Log, o.Name, err)
 		}),
 	}
 	t, err := o.tls()
