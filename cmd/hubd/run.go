@@ -48,26 +48,53 @@ func (c *RunCmd) Run(g *Globals) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	h, err := open(ctx, f, zone, log)
-	if err != nil {
-		return err
-	}
-	// Other programs and tests find the ports by these lines.
-	fmt.Fprintf(g.out(), "nats %v\npage %v\n", h.engine.Addr(), h.console.PageAddr())
-	for _, w := range h.gateways {
-		if d, ok := w.(*gateway.Datagrams); ok {
-			fmt.Fprintf(g.out(), "datagrams %v\n", d.Addr())
+	err = serve(ctx, f, zone, log, func(h *hub) {
+		// Other programs and tests find the ports by these lines.
+		fmt.Fprintf(g.out(), "nats %v\npage %v\n", h.engine.Addr(), h.console.PageAddr())
+		for _, w := range h.gateways {
+			if d, ok := w.(*gateway.Datagrams); ok {
+				fmt.Fprintf(g.out(), "datagrams %v\n", d.Addr())
+			}
 		}
-	}
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("systemd", "err", err)
-	}
-	<-ctx.Done()
-	h.close()
-	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+		if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+			log.Warn("systemd", "err", err)
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// reopenAfter is before a hub whose store stopped is started again.
+const reopenAfter = 5 * time.Second
+
+// serve runs a hub until ctx ends. One whose store has stopped writing is started again, until it writes; what stations
+// sent meanwhile was not acknowledged, and they have it.
+func serve(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.Logger, up func(*hub)) error {
+	for began := false; ; began = true {
+		h, err := open(ctx, f, zone, log)
+		if err != nil && !began {
+			return err
+		}
+		if err == nil {
+			up(h)
+			select {
+			case <-ctx.Done():
+			case err = <-h.sick:
+			}
+			h.close()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Error("the store does not write; the hub starts again", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(reopenAfter):
+		}
+	}
 }
 
 // How far back the logbook reads after a start.
@@ -75,6 +102,19 @@ const (
 	alarmsFor    = 14 * 24 * time.Hour
 	telemetryFor = 3 * 24 * time.Hour
 )
+
+// roomLeast is how many bytes must be free before the store is opened.
+const roomLeast = 4 << 20
+
+// room proves it by writing them.
+func room(dir string) error {
+	f, err := os.CreateTemp(dir, "room-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, roomLeast))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+}
 
 // hub is one that runs.
 type hub struct {
@@ -84,13 +124,14 @@ type hub struct {
 	console  *console.Console
 	gateways []gateway.Gateway
 	guard    *guard.Guard
+	sick     chan error // the store has stopped
 	end      context.CancelFunc
 }
 
 // open starts all parts, the store first.
 func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.Logger) (_ *hub, err error) {
 	ctx, end := context.WithCancel(ctx)
-	h := &hub{end: end, guard: guard.New(ctx, log, nil)}
+	h := &hub{end: end, sick: make(chan error, 1), guard: guard.New(ctx, log, nil)}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -100,6 +141,10 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, phrase.Wrap(err, "hubd.data_dir", "dir", dir)
 		}
+	}
+	// A store that is opened on a full disk may lose the description of its streams.
+	if err := room(f.Data); err != nil {
+		return nil, phrase.Wrap(err, "hubd.no_room", "dir", f.Data, "least", roomLeast>>20)
 	}
 	if h.engine, err = engine.Open(ctx, f, log); err != nil {
 		return nil, err
@@ -121,6 +166,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		}
 	}
 	h.post.OnCopy(h.book.Also)
+	h.guard.Go("engine", "watch", guard.Once, func(ctx context.Context) error {
+		err := h.engine.Watch(ctx)
+		h.sick <- err
+		return err
+	})
 	h.guard.Go("post", "copies", guard.Restart, h.post.Copies)
 	h.guard.Go("post", "ledger", guard.Restart, h.post.Ledger)
 	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)

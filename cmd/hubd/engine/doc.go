@@ -8,6 +8,9 @@
 // letters and receipts, pull its own DOWN and ask for its own receipts, and nothing
 // else; a stranger is refused before it can say anything.
 //
+// After a write that failed, as on a full disk, the embedded server answers nobody until it is started
+// again: Watch says so, and the hub starts again by itself until there is room.
+//
 // It knows no alert and no envelope.
 //
 // Sources: NATS documentation, “JetStream, sync_interval” and “Authorization”;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -110,6 +111,35 @@ func (e *Engine) Addr() net.Addr {
 		return nil
 	}
 	return e.server.Addr()
+}
+
+// lookEach is how often the embedded store is asked whether it still writes, sickMost how often in a row it
+// may say no.
+const (
+	lookEach = 2 * time.Second
+	sickMost = 3
+)
+
+// Watch gives an error when the embedded store has stopped writing, as after a full disk: it never begins again by
+// itself, also when there is room. A cluster's health is its own administrator's.
+func (e *Engine) Watch(ctx context.Context) error {
+	t := time.NewTicker(lookEach)
+	defer t.Stop()
+	for sick := 0; ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		if e.server == nil {
+			continue
+		}
+		if h := e.server.Healthz(nil); h == nil || h.StatusCode == http.StatusOK || h.Error == "" {
+			sick = 0
+		} else if sick++; sick == sickMost {
+			return phrase.E("hubd.engine_sick", "detail", h.Error)
+		}
+	}
 }
 
 // Close ends the connection and the embedded server.
