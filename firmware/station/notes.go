@@ -74,13 +74,19 @@ type receiptBody struct {
 	State    string `json:"state"`
 	Measured string `json:"measured"`
 	For      string `json:"for,omitempty"`
+	// Said is which clips were asked for, where a sounding begins.
+	Said []string `json:"said,omitempty"`
 }
 
 // receiptsKept bounds what the page shows.
 const receiptsKept = 64
 
 func (h *House) noteReceipt(e output.Event) {
-	b, _ := json.Marshal(receiptBody{e.OrderID, e.Output, e.Order.Kind().String(), string(e.State), string(e.Measured), e.For})
+	body := receiptBody{Order: e.OrderID, Output: e.Output, Kind: e.Order.Kind().String(), State: string(e.State), Measured: string(e.Measured), For: e.For}
+	if e.State == output.Started {
+		body.Said = e.Order.Content().Clips
+	}
+	b, _ := json.Marshal(body)
 	h.log.Info("receipt", "cause", e.Cause, "order", e.OrderID, "output", e.Output, "state", string(e.State), "measured", string(e.Measured), "why", e.Why.In(phrase.EN))
 	h.write(journal.Record{Kind: "receipt." + string(e.State), Cause: e.Cause, Message: e.Why, Body: b, At: e.At}, nil)
 	h.mu.Lock()

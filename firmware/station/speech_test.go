@@ -231,7 +231,13 @@ func TestACompactWarningIsSpokenInItsOwnWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write("alerts/compact.yaml", strings.Replace(string(raw), "say-rising ,", "say-not-recorded ,", 1))
+	// A piece that nobody recorded, and a place whose name the site says itself, in Mandarin.
+	w.write("alerts/compact.yaml", strings.NewReplacer("say-rising ,", "say-not-recorded ,", ", clip: say-town-school}", "}").Replace(string(raw)))
+	own, err := configs.FS.ReadFile("clips/say-town-school.cmn.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("clips/say-place-441882-4.cmn.wav", string(own))
 	w.text = strings.NewReplacer("    issuers:\n", `    issuers:
       narrow:
         name: {zh: 窄带, en: Narrow}
@@ -315,12 +321,16 @@ func TestACompactWarningIsSpokenInItsOwnWords(t *testing.T) {
 	}
 	follow(t, p.Samples, 0, strings.Fields(in(words, words)))
 	w.until("the horn plays", func() bool { _, err := os.Stat(filepath.Join(w.dir, "horn", "latest.wav")); return err == nil })
+	a := w.warning("evacuate", "raised")
+	if said := fmt.Sprint(w.recorded("receipt.started", a.ID).Body["said"]); !strings.Contains(said, "say-6 say-10 say-8 say-mm") {
+		t.Errorf("the journal does not keep what was said: %s", said)
+	}
 
 	update := warn
-	update.Type, update.Sequence, update.P, update.Q = compact.Update, 1, 105, 99
+	update.Type, update.Sequence, update.P, update.Q = compact.Update, 1, 105, 4
 	send(update)
-	behind = strings.Replace(behind, "say-village-school", "say-agreed-place", 1) // no list has a place 99
-	more := in(before+"say-yi4 say-100 say-0 say-5"+behind, before+"say-1 say-100 say-0 say-5"+behind)
+	mandarin, cantonese := strings.Replace(behind, "say-village-school", "say-place-441882-4", 1), strings.Replace(behind, "say-village-school", "say-agreed-place", 1)
+	more := in(before+"say-yi4 say-100 say-0 say-5"+mandarin, before+"say-1 say-100 say-0 say-5"+cantonese)
 	heard("105 mm", more)
 	w.halt()
 	w.start()
