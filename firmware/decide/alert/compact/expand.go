@@ -43,7 +43,7 @@ type Name struct {
 
 // Name names a warning that was issued on a day.
 func (w Warning) Name(issued Day) Name {
-	return Name{w.Type, w.Issuer, w.chainDay(issued), uint16(w.Chain.DayBits)<<11 | uint16(w.Chain.Serial)<<3 | uint16(w.Sequence)}
+	return Name{w.Type, w.Issuer, w.chainDay(issued), w.Number()}
 }
 
 var namePattern = regexp.MustCompile(`^compact-(\d{1,3})-(\d{8})-(\d{1,3})(-test|-clear|-drill)?(?:-u([1-7]))?(-end)?$`)
