@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ import (
 // what is in use. What runs for months makes next to no garbage (room for
 // readings is used again), so that collecting it early costs nothing, and the
 // box shares its memory with the page cache and the children.
-const heapGrowth = 50
+const heapGrowth = 25
 
 // lean holds the heap close to what is in use, unless whoever starts the box
 // says otherwise.
@@ -22,6 +23,10 @@ func lean() {
 		debug.SetGCPercent(heapGrowth)
 	}
 }
+
+// settled is after how long memory is given back, one after the other: when the box is armed,
+// when its links have been opened, and when those that dial long have done so.
+var settled = []time.Duration{0, 15 * time.Second, 2 * time.Minute}
 
 // returnMemory gives back what the start took: reading and proving the site's
 // file leaves more garbage than a day of measuring, and the program's own pages that only the

@@ -466,7 +466,14 @@ func (h *House) arm(ctx context.Context) error {
 		}
 	}
 	h.record("system.armed", phrase.M("station.armed"), nil)
-	returnMemory()
+	for _, after := range settled {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(after):
+			returnMemory()
+		}
+	}
 	return nil
 }
 
