@@ -158,6 +158,12 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("station.line", "line", id)), true
 	case "people":
 		t, ok = inBoth(phrase.M("people.title")), true
+	case "clock":
+		t, ok = inBoth(phrase.M("time.thing_source", "source", strings.TrimPrefix(thing, "clock "))), true
+	case "time": // time server NAME
+		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true
+	case "mqtt":
+		t, ok = inBoth(phrase.M("mqtt.thing", "platform", id)), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
 	case "input":

@@ -75,7 +75,8 @@ func (x *times) forget(name string) {
 // judge lets the clock go by what the sources say.
 func (x *times) judge() {
 	x.mu.Lock()
-	if b, ok := x.bound(); ok {
+	b, kept := x.bound()
+	if kept {
 		x.keeper.Hear(source.Sample{Name: kernelName, Kind: source.NTP, At: clock.Mono(), UTC: time.Now(), Bound: b})
 	} else {
 		x.keeper.Forget(kernelName)
@@ -109,7 +110,7 @@ func (x *times) judge() {
 			x.h.clearFault("clock " + name)
 		}
 	}
-	if bp := x.h.seen().bp; bp != nil && bp.Doc != nil && bp.Doc.Site.Time.Set && v.Holder != kernelName {
+	if bp := x.h.seen().bp; bp != nil && bp.Doc != nil && bp.Doc.Site.Time.Set && !kept {
 		if err := x.h.clock.MoveKernel(x.set); err != nil {
 			x.h.setFault("clock "+kernelName, phrase.M("time.kernel", "why", err))
 		}

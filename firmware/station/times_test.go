@@ -154,6 +154,11 @@ func TestTheKernelsClockIsSetOnlyWhereTheSiteSaysSo(t *testing.T) {
 		if may && (set[0].Sub(time.Now().Add(time.Hour)).Abs() > time.Second || c.Now().Trust != clock.Set) {
 			t.Errorf("set to %v", set[0])
 		}
+		// Beside chrony it is left alone, whoever holds ours.
+		h.times.bound = func() (time.Duration, bool) { return time.Second, true }
+		h.times.set = func(time.Time) error { t.Error("set beside chrony"); return nil }
+		h.times.judge()
+		h.times.bound = func() (time.Duration, bool) { return 0, false }
 		h.times.set = func(time.Time) error { return errors.New("not permitted") }
 		h.times.judge()
 		if h.hasFault("clock kernel") != may {
