@@ -64,6 +64,10 @@ type NATS struct {
 	o        NATSOpts
 	nats     []nats.Option
 	up       atomic.Pointer[jetstream.JetStream]
+	// connected is told by the library's own calls: to ask it would wait for its lock, which it
+	// holds while it dials and shakes hands, for as long as a black hole likes.
+	connected atomic.Bool
+	running   atomic.Pointer[context.Context]
 	hander   hander
 	receipts chan Receipt
 	lost     atomic.Uint64
@@ -113,7 +117,13 @@ func NewNATS(o NATSOpts) (*NATS, error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.o.Log.Warn("uplink", "link", o.Name, "err", err)
 		}),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.o.Log.Warn("uplink lost", "link", o.Name, "err", err) }),
+		nats.ConnectHandler(func(*nats.Conn) { n.connected.Store(true) }),
+		nats.ReconnectHandler(func(*nats.Conn) { n.connected.Store(true) }),
+		nats.ClosedHandler(func(*nats.Conn) { n.connected.Store(false) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			n.connected.Store(false)
+			n.o.Log.Warn("uplink lost", "link", o.Name, "err", err)
+		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			n.noteDates(err)
 			n.said.warn(n.o.Log, o.Name, err)
@@ -208,15 +218,38 @@ func impatient(_, _ string, c syscall.RawConn) error {
 
 type dialer struct{ n *NATS }
 
-// Dial bounds the caller's own dialer.
+// Dial bounds the caller's own dialer. The end of Run ends the connection, whatever is being
+// waited for on it.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialIn)
+	running := context.Background()
+	if r := d.n.running.Load(); r != nil {
+		running = *r
+	}
+	ctx, cancel := context.WithTimeout(running, dialIn)
 	defer cancel()
-	return d.n.o.Dial(ctx, network, address)
+	c, err := d.n.o.Dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &ending{c, context.AfterFunc(running, func() { c.Close() })}, nil
+}
+
+// ending is a connection that ends with Run.
+type ending struct {
+	net.Conn
+	stop func() bool
+}
+
+// Close closes it.
+func (e *ending) Close() error {
+	e.stop()
+	return e.Conn.Close()
 }
 
 // Run holds the connection and brings what the hub sends, until ctx ends.
 func (n *NATS) Run(ctx context.Context) error {
+	n.running.Store(&ctx)
+	defer n.connected.Store(false)
 	nc, err := nats.Connect(strings.Join(n.o.Servers, ","), n.nats...)
 	if err != nil {
 		return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
@@ -232,7 +265,7 @@ func (n *NATS) Run(ctx context.Context) error {
 	}
 	n.up.Store(&js)
 	for ctx.Err() == nil {
-		if nc.IsConnected() {
+		if n.connected.Load() {
 			if err := n.bring(ctx, js); err != nil && ctx.Err() == nil {
 				n.o.Log.Warn("uplink: nothing comes down just now", "link", n.o.Name, "err", err)
 			}
@@ -247,8 +280,7 @@ func (n *NATS) Run(ctx context.Context) error {
 
 // Up tells whether the hub has answered on this link and not been missed since.
 func (n *NATS) Up() bool {
-	js := n.up.Load()
-	return js != nil && (*js).Conn().IsConnected()
+	return n.connected.Load() && n.up.Load() != nil
 }
 
 // Send brings a letter to the hub; nil says that the hub has it on its disk.
@@ -266,7 +298,7 @@ func (n *NATS) SendAll(ctx context.Context, all []letter.Letter) []error {
 		if errs[i] = l.Check(); errs[i] != nil {
 			continue
 		}
-		if js == nil || !(*js).Conn().IsConnected() {
+		if js == nil || !n.connected.Load() {
 			errs[i] = down(nil)
 			continue
 		}
