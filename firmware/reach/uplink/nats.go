@@ -61,18 +61,18 @@ const (
 
 // NATS is a link to the hub over NATS. Use NewNATS, then Run.
 type NATS struct {
-	o        NATSOpts
-	nats     []nats.Option
-	up       atomic.Pointer[jetstream.JetStream]
+	o    NATSOpts
+	nats []nats.Option
+	up   atomic.Pointer[jetstream.JetStream]
 	// connected is told by the library's own calls: to ask it would wait for its lock, which it
 	// holds while it dials and shakes hands, for as long as a black hole likes.
 	connected atomic.Bool
 	running   atomic.Pointer[context.Context]
-	hander   hander
-	receipts chan Receipt
-	lost     atomic.Uint64
-	dated    atomic.Pointer[x509.Certificate] // the hub's, where the clock spoke against it
-	said     said
+	hander    hander
+	receipts  chan Receipt
+	lost      atomic.Uint64
+	dated     atomic.Pointer[x509.Certificate] // the hub's, where the clock spoke against it
+	said      said
 }
 
 // Receipt says that the hub's ledger has a letter, end to end.
