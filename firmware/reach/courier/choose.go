@@ -184,7 +184,12 @@ func idleRow(now time.Duration, w *way, r *row) (ok bool, at time.Duration) {
 	return true, 0
 }
 
-// summary tells whether a row's short form is worth a narrow link.
-func (m *Machine) summary(r *row) bool {
-	return r.Class == Telemetry && r.Short != nil && !r.shortHas && (r.Key == "" || r.born >= m.newest[r.Key])
+// summaryFor is how long telemetry's short form is worth sending: it says its time by the
+// minute of the week, which whoever gets it takes nearest to then (reach/wire).
+const summaryFor = 72 * time.Hour
+
+// summary tells whether a row's short form is worth a narrow link. What may be of another week
+// waits for a wide one.
+func (m *Machine) summary(now time.Duration, r *row) bool {
+	return r.Class == Telemetry && r.Short != nil && !r.shortHas && (r.Key == "" || r.born >= m.newest[r.Key]) && r.dated && now-r.born <= summaryFor
 }

@@ -207,7 +207,7 @@ func (m *Machine) fillSlot(now time.Duration, w *way, c *cargo, rows []*row) (so
 		if r.order() != int(Telemetry) || len(items) == fillersMost {
 			break
 		}
-		if !m.summary(r) {
+		if !m.summary(now, r) {
 			continue
 		}
 		if ok, at := idleRow(now, w, r); !ok {

@@ -56,6 +56,26 @@ func TestASlotOfTelemetryAloneThatIsFullGoesAtOnce(t *testing.T) {
 	w.want("a", "beidou ")
 }
 
+func TestTelemetryOfAnotherWeekIsNotSaidByTheMinuteOfTheWeek(t *testing.T) {
+	w := bench(t, shipped(t), 1, "beidou")
+	for _, c := range []struct {
+		id    string
+		age   time.Duration
+		dated bool
+	}{{"old", summaryFor + time.Minute, true}, {"undated", time.Hour, false}, {"young", summaryFor - time.Hour, true}} {
+		m := w.message(Telemetry, c.id, 200)
+		m.Short, m.Key = make([]byte, 57), c.id
+		if err := w.m.Post(w.now, m, c.age, c.dated); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.open("beidou")
+	w.run(30*time.Minute, all)
+	w.want("young", "beidou ")
+	w.want("old", "")
+	w.want("undated", "")
+}
+
 func TestTheReceiptOfAShortFormIsToldOnceAndTheWholeWaitsOn(t *testing.T) {
 	w := bench(t, shipped(t), 1, "beidou", "fibre")
 	w.open("beidou")
