@@ -176,12 +176,12 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	h.guard.Go("post", "receipts", guard.Restart, h.post.Watch)
 	h.guard.Go("post", "sent", guard.Restart, h.post.WatchDown)
 	now := time.Now()
-	h.guard.Go("logbook", "alarms", guard.Restart, func(ctx context.Context) error {
-		return h.post.Letters(ctx, now.Add(-alarmsFor), []letter.Class{letter.Warning, letter.Receipt, letter.Alarm}, h.book.Take) // red and orange come as warnings
-	})
-	h.guard.Go("logbook", "telemetry", guard.Restart, func(ctx context.Context) error {
-		return h.post.Letters(ctx, now.Add(-telemetryFor), []letter.Class{letter.Telemetry}, h.book.Take)
-	})
+	// Red and orange alarms come as warnings.
+	for c, since := range map[letter.Class]time.Duration{letter.Warning: alarmsFor, letter.Receipt: alarmsFor, letter.Alarm: alarmsFor, letter.Telemetry: telemetryFor} {
+		h.guard.Go("logbook", fmt.Sprint("class ", c), guard.Restart, func(ctx context.Context) error {
+			return h.post.Letters(ctx, now.Add(-since), c, h.book.Take)
+		})
+	}
 	h.guard.Go("console", "desk", guard.Restart, h.console.RunDesk)
 	h.guard.Go("console", "page", guard.Restart, h.console.RunPage)
 	for _, w := range h.gateways {

@@ -25,8 +25,8 @@ import (
 type NarrowPost interface {
 	// Short keeps what came by a narrow link; nil when it is on the disk.
 	Short(ctx context.Context, s letter.Station, l *letter.Letter) error
-	// Sends gives what the desk sent since a time, and what comes, until ctx ends.
-	Sends(ctx context.Context, since time.Time, classes []letter.Class, give func(s letter.Station, l letter.Letter, names string, at time.Time)) error
+	// Sends gives what of a class the desk sent since a time, and what comes, until ctx ends.
+	Sends(ctx context.Context, since time.Time, class letter.Class, give func(s letter.Station, l letter.Letter, names string, at time.Time)) error
 	Taken(ctx context.Context, s letter.Station, id, link string) error
 	HasTaken(ctx context.Context, s letter.Station, id string) bool
 	Heard(s letter.Station, link string, at time.Time)
@@ -152,11 +152,11 @@ func (n *Narrow) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	owner := "gateway " + n.name
+	sends := func(c letter.Class) func(context.Context) error {
+		return func(ctx context.Context) error { return n.o.Post.Sends(ctx, n.o.Now().Add(-sendsFor), c, n.give) }
+	}
 	for name, f := range map[string]func(context.Context) error{
-		"terminal": n.o.Device.Run, "send": n.pump,
-		"letters": func(ctx context.Context) error {
-			return n.o.Post.Sends(ctx, n.o.Now().Add(-sendsFor), []letter.Class{letter.Warning, letter.Command}, n.give)
-		},
+		"terminal": n.o.Device.Run, "send": n.pump, "warnings": sends(letter.Warning), "commands": sends(letter.Command),
 	} {
 		n.o.Guard.GoIn(ctx, owner, name, guard.Restart, f)
 	}

@@ -87,7 +87,7 @@ func (d *desk) Short(_ context.Context, s letter.Station, l *letter.Letter) erro
 	d.up[string(s)+" "+l.ID] = *l
 	return nil
 }
-func (d *desk) Sends(ctx context.Context, _ time.Time, _ []letter.Class, _ func(letter.Station, letter.Letter, string, time.Time)) error {
+func (d *desk) Sends(ctx context.Context, _ time.Time, _ letter.Class, _ func(letter.Station, letter.Letter, string, time.Time)) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -29,7 +29,7 @@ const (
 	pendingBlocks = 16
 )
 
-// Book is what is known. Take is called by one reader for each group of classes.
+// Book is what is known. Take is called by one reader for each class.
 type Book struct {
 	file *hubfile.File
 
@@ -159,6 +159,7 @@ func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64)
 	if err != nil {
 		st.strange++
 		st.last = slices.Insert(st.last, 0, Strange{l.ID, l.Link, at, phrase.Of(err)})
+		slices.SortStableFunc(st.last, func(x, y Strange) int { return y.At.Compare(x.At) })
 		st.last = st.last[:min(len(st.last), strangeMost)]
 	}
 	var stir []func()
@@ -215,7 +216,9 @@ func (b *Book) alarm(s letter.Station, cause uint16, at time.Time) *Alarm {
 		a = &Alarm{Station: s, Cause: cause, Kind: "real"}
 		b.alarms[k] = a
 	}
-	a.At = at
+	if at.After(a.At) { // classes are read beside each other
+		a.At = at
+	}
 	if len(b.alarms) > alarmsMost {
 		// The oldest that is over goes first.
 		old := slices.MinFunc(slices.Collect(maps.Values(b.alarms)), func(x, y *Alarm) int {
@@ -242,6 +245,7 @@ func (a *Alarm) message(o *opened, link string, at time.Time) *Message {
 	m := &a.Messages[i]
 	if !slices.ContainsFunc(m.Ways, func(w Way) bool { return w.Link == link && w.Short == o.short }) && len(m.Ways) < waysMost {
 		m.Ways = append(m.Ways, Way{link, at, o.short})
+		slices.SortStableFunc(m.Ways, func(x, y Way) int { return x.At.Compare(y.At) })
 	}
 	return m
 }
@@ -283,7 +287,7 @@ func (b *Book) long(s letter.Station, o *opened, link string, at time.Time) {
 	a := b.alarm(s, causeOf(cause), at)
 	m := a.message(o, link, at)
 	m.Long, m.Signed, m.At = true, o.signed, c.Sent.UTC()
-	if len(m.Ways) == 1 { // no short form said it more exactly
+	if !slices.ContainsFunc(m.Ways, func(w Way) bool { return w.Short }) { // no short form said it more exactly
 		m.Event = map[string]wire.AlarmEvent{"Update": wire.AlarmAgain, "Cancel": wire.AlarmReleased}[c.MsgType]
 	}
 	if !a.newest(o.name) {

@@ -118,10 +118,10 @@ func (p *Post) Down(ctx context.Context, s letter.Station, give func(letter.Lett
 		})
 }
 
-// Letters gives the letters that stations sent, of some classes and since a time, and then each new
-// one, until ctx ends.
-func (p *Post) Letters(ctx context.Context, since time.Time, classes []letter.Class, give func(s letter.Station, l letter.Letter, at time.Time, seq uint64)) error {
-	return p.follow(ctx, letter.StreamUp, from(since, "up", classes), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+// Letters gives the letters that stations sent, of a class and since a time, and then each new
+// one, until ctx ends. It is one class because older servers filter by one subject.
+func (p *Post) Letters(ctx context.Context, since time.Time, class letter.Class, give func(s letter.Station, l letter.Letter, at time.Time, seq uint64)) error {
+	return p.follow(ctx, letter.StreamUp, from(since, "up", class), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		if sub, ok := letter.ParseSubject(m.Subject()); ok {
 			l := letter.Letter{ID: m.Headers().Get(letter.HeaderID), Class: sub.Class, Link: m.Headers().Get(letter.HeaderLink), Body: m.Data()}
 			if l.Check() == nil {
@@ -131,9 +131,9 @@ func (p *Post) Letters(ctx context.Context, since time.Time, classes []letter.Cl
 	})
 }
 
-// Sends gives what the desk sent to stations since a time, and then each new letter, until ctx ends.
-func (p *Post) Sends(ctx context.Context, since time.Time, classes []letter.Class, give func(s letter.Station, l letter.Letter, names string, at time.Time)) error {
-	return p.follow(ctx, letter.StreamDown, from(since, "down", classes), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
+// Sends gives what of a class the desk sent to stations since a time, and then each new letter, until ctx ends.
+func (p *Post) Sends(ctx context.Context, since time.Time, class letter.Class, give func(s letter.Station, l letter.Letter, names string, at time.Time)) error {
+	return p.follow(ctx, letter.StreamDown, from(since, "down", class), func(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 		sub, ok := letter.ParseSubject(m.Subject())
 		id := m.Headers().Get(letter.HeaderID)
 		if ok && letter.IsID(id) {
@@ -142,12 +142,8 @@ func (p *Post) Sends(ctx context.Context, since time.Time, classes []letter.Clas
 	})
 }
 
-func from(since time.Time, way string, classes []letter.Class) jetstream.OrderedConsumerConfig {
-	c := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}
-	for _, k := range classes {
-		c.FilterSubjects = append(c.FilterSubjects, letter.OfClass(way, k))
-	}
-	return c
+func from(since time.Time, way string, class letter.Class) jetstream.OrderedConsumerConfig {
+	return jetstream.OrderedConsumerConfig{FilterSubjects: []string{letter.OfClass(way, class)}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}
 }
 
 // follow reads a stream in order until ctx ends.
