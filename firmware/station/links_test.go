@@ -13,6 +13,7 @@ import (
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/reach/wire"
+	"tocsin/firmware/serve/api"
 	sim "tocsin/hwtest/beidou"
 	"tocsin/hwtest/port"
 )
@@ -245,6 +246,13 @@ func TestLinksAreExchangedBesideASoundingSirenAndLoseNothing(t *testing.T) {
 	w.sky.tell(wire.Receipt, wire.Item{Type: wire.ItemText, Bytes: []byte("好")})
 	w.until("the county's words", func() bool {
 		return slices.ContainsFunc(w.house.Load().journal.Recent(1000), func(r journal.Record) bool { return r.Kind == "link.text" })
+	})
+	// So is its time, as one source among others.
+	w.sky.tell(wire.Telemetry, wire.Item{Type: wire.ItemTime, Bytes: wire.Clock{UnixMilli: time.Now().UnixMilli(), Within: 9}.Bytes()})
+	w.until("the county's time", func() bool {
+		return slices.ContainsFunc(w.house.Load().Times().Sources, func(s api.TimeSource) bool {
+			return s.Name == "county beidou" && s.Kind == "downlink" && s.Live && s.Ahead.Abs() < time.Minute
+		})
 	})
 }
 
