@@ -83,16 +83,19 @@ func (d *deliveries) recall(records []journal.Record) {
 				d.told(b.Name, r.Cause, r.Message)
 			}
 		case "receipt.county":
-			x := courier.Delivered{ID: r.Cause}
-			x.Link, _ = r.Message.Params["link"].(string)
-			seconds, _ := r.Message.Params["seconds"].(float64)
-			x.After = time.Duration(seconds * float64(time.Second))
-			class, _ := r.Message.Params["class"].(string)
-			for c := courier.Warning; c < courier.Telemetry; c++ {
-				if c.String() == class {
-					x.Class = c
-				}
+			var b struct {
+				Class, Link string
+				Seconds     float64
+				Late        bool
 			}
+			class, ok := courier.Class(0), false
+			if json.Unmarshal(r.Body, &b) == nil {
+				class, ok = courier.ParseClass(b.Class)
+			}
+			if !ok {
+				continue
+			}
+			x := courier.Delivered{ID: r.Cause, Class: class, Link: b.Link, After: time.Duration(b.Seconds * float64(time.Second)), Late: b.Late}
 			if !slices.ContainsFunc(fresh, func(f delivery) bool { return f.ID == x.ID }) {
 				d.took(x, r.At.Wall)
 			}

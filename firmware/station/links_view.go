@@ -32,12 +32,6 @@ func linkName(name string) api.Text {
 // linkListening is the state of a terminal that may not send.
 const linkListening = "listening"
 
-// classTexts name the classes of messages.
-var classTexts = map[string]phrase.Message{
-	"warning": phrase.M("serve.class_warning"), "command": phrase.M("serve.class_command"), "receipt": phrase.M("serve.class_receipt"),
-	"alarm": phrase.M("serve.class_alarm"), "telemetry": phrase.M("serve.class_telemetry"), "bulk": phrase.M("serve.class_bulk"),
-}
-
 // Links gives the ways to the county and what waits for them.
 func (h *House) Links() api.Links {
 	s := h.seen()
@@ -62,7 +56,8 @@ func (h *House) Links() api.Links {
 		}
 	}
 	for _, c := range st.Classes {
-		x.Classes = append(x.Classes, api.OutboxClass{Class: c.Class, ClassText: api.TextOf(classTexts[c.Class]), Waiting: c.Waiting, Late: c.Late, Oldest: c.Oldest, Posted: c.Posted,
+		class, _ := courier.ParseClass(c.Class)
+		x.Classes = append(x.Classes, api.OutboxClass{Class: c.Class, ClassText: api.TextOf(class.Message()), Waiting: c.Waiting, Late: c.Late, Oldest: c.Oldest, Posted: c.Posted,
 			Delivered: c.Delivered, DeliveredLate: c.DeliveredLate, Replaced: c.Replaced, Refused: c.Refused, Dropped: c.Dropped, Expired: c.Expired})
 	}
 	for _, d := range h.deliveries.list("") {

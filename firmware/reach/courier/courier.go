@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -202,8 +203,9 @@ func (c *Courier) keep(now clock.Stamp, b journal.Batch) {
 	}
 	for _, d := range done {
 		if d.Class < Telemetry {
-			b.Records = append(b.Records, journal.Record{Kind: "receipt.county", Cause: d.ID, At: now,
-				Message: phrase.M("courier.delivered", "id", d.ID, "class", d.Class.String(), "link", d.Link, "seconds", d.After.Seconds())})
+			body, _ := json.Marshal(map[string]any{"class": d.Class.String(), "link": d.Link, "seconds": d.After.Seconds(), "late": d.Late}) // strings and a number
+			b.Records = append(b.Records, journal.Record{Kind: "receipt.county", Cause: d.ID, At: now, Body: body,
+				Message: phrase.M("courier.delivered", "id", d.ID, "class", d.Class.Message(), "link", d.Link, "seconds", math.Round(d.After.Seconds()*1000)/1000)})
 		}
 		c.o.Arrived(d)
 	}

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"slices"
 	"time"
 
 	"tocsin/firmware/clock"
@@ -26,6 +27,20 @@ var classNames = [classes]string{"warning", "command", "receipt", "alarm", "tele
 
 // String gives the class's code.
 func (c Class) String() string { return classNames[min(c, Bulk)] }
+
+var classTexts = [classes]phrase.Message{
+	phrase.M("courier.class_warning"), phrase.M("courier.class_command"), phrase.M("courier.class_receipt"),
+	phrase.M("courier.class_alarm"), phrase.M("courier.class_telemetry"), phrase.M("courier.class_bulk"),
+}
+
+// Message names the class for people.
+func (c Class) Message() phrase.Message { return classTexts[min(c, Bulk)] }
+
+// ParseClass reads a class's code.
+func ParseClass(code string) (Class, bool) {
+	i := slices.Index(classNames[:], code)
+	return Class(max(i, 0)), i >= 0
+}
 
 // Kind says what becomes of a message when a newer one of its key is posted.
 type Kind uint8

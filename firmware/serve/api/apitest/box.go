@@ -260,8 +260,8 @@ func (b *Box) Links() api.Links {
 	}
 	x.Links[0].State, x.Links[0].StateText, x.Links[0].Why, x.Links[0].For = "down", down, text("courier.missed", "对方没有应答（连续 3 次）", "the far end does not answer (3 times in a row)"), 4*time.Minute
 	x.Links[1].Quiet, x.Links[1].Out = &quiet, 1
-	x.Classes[0] = api.OutboxClass{Class: "warning", ClassText: text("serve.class_warning", "红色、橙色警报", "red and orange alarms"), Waiting: 1, Oldest: 8 * time.Second, Posted: 2, Delivered: 1}
-	x.Classes[4] = api.OutboxClass{Class: "telemetry", ClassText: text("serve.class_telemetry", "测值和状态", "readings and state"), Waiting: 3, Late: 1, Oldest: 70 * time.Minute, Posted: 300, Delivered: 297}
+	x.Classes[0] = api.OutboxClass{Class: "warning", ClassText: text("courier.class_warning", "红色、橙色警报", "red and orange alarms"), Waiting: 1, Oldest: 8 * time.Second, Posted: 2, Delivered: 1}
+	x.Classes[4] = api.OutboxClass{Class: "telemetry", ClassText: text("courier.class_telemetry", "测值和状态", "readings and state"), Waiting: 3, Late: 1, Oldest: 70 * time.Minute, Posted: 300, Delivered: 297}
 	x.Receipts = county
 	return x
 }
