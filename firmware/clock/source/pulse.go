@@ -23,7 +23,6 @@ type pulse struct {
 	at     time.Duration
 	agreed int
 	taken  bool // the last one was numbered
-	origin string
 }
 
 // Pulse takes one: a second began at an instant of the monotonic clock.

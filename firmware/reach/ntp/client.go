@@ -106,7 +106,6 @@ type interval struct {
 	s      *server
 	zero   time.Duration // from epoch
 	bound  time.Duration
-	asked  time.Duration
 	stands bool
 }
 
