@@ -145,11 +145,28 @@ func (a *Attention) write(b []byte) error {
 			more = false
 		}
 	}
-	a.buf = a.buf[:0] // half a line belongs to nothing that is asked now
+	if !a.begun() {
+		a.buf = a.buf[:0] // half a line belongs to nothing that is asked now
+	}
 	if _, err := a.Port.Write(b); err != nil {
 		return &Fault{Kind: FaultGone, Err: err}
 	}
 	return nil
+}
+
+// begun tells whether half of a line of news has come: a key that is pressed in the
+// moment in which something is asked must not be lost.
+func (a *Attention) begun() bool {
+	half := strings.TrimLeft(string(a.buf[:min(len(a.buf), longestLine)]), "\r\n")
+	if half == "" {
+		return false
+	}
+	for _, u := range a.Unsolicited {
+		if strings.HasPrefix(half, u) || strings.HasPrefix(u, half) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Attention) result(ctx context.Context, command string, wait time.Duration) (out []string, err error) {

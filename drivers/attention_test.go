@@ -111,6 +111,25 @@ func TestALateResultIsNotTheNextOnes(t *testing.T) {
 	})
 }
 
+// News of which half has come when something is asked must not be lost, and other halves
+// must not stand before the answer.
+func TestHalfALineOfNewsIsNotLost(t *testing.T) {
+	for half, rest := range map[string]string{"\r\n+RXDT": "MF: 1\r\n", "\r\n": "+RXDTMF: 1\r\n", "\r\n+RXDTMF: ": "1\r\n", "+": "RXDTMF: 1\r\n", "\r\n> ": "\r\n+RXDTMF: 1\r\n", "\x00\xff+CMGL: 1,": "\r\n+RXDTMF: 1\r\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			d := drivertest.NewDuplex()
+			defer d.Close()
+			go modem(d, map[string]string{"AT+CSQ": rest + "\r\n+CSQ: 7,9\r\nOK\r\n"})
+			var heard []string
+			a := &drivers.Attention{Port: d, Unsolicited: []string{"RING", "+RXDTMF:"}, Heard: func(l string, _ time.Time) { heard = append(heard, l) }}
+			d.Far().Write([]byte(half))
+			got, err := a.Ask(t.Context(), "AT+CSQ", time.Second)
+			if err != nil || !reflect.DeepEqual(got, []string{"+CSQ: 7,9"}) || !reflect.DeepEqual(heard, []string{"+RXDTMF: 1"}) {
+				t.Errorf("%q: %q, %v, heard %q", half, got, err, heard)
+			}
+		})
+	}
+}
+
 func TestPromptsAndBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := drivertest.NewDuplex()

@@ -168,14 +168,14 @@ const warned = "warned:"
 func (b *box) links() map[string]string {
 	var all struct {
 		Links []struct {
-			Link  string `json:"link"`
+			Name  string `json:"name"`
 			State string `json:"state"`
 		} `json:"links"`
 	}
 	out := map[string]string{}
 	if b.get("/links", &all) == nil {
 		for _, l := range all.Links {
-			out[l.Link] = l.State
+			out[l.Name] = l.State
 		}
 	}
 	return out
@@ -241,4 +241,26 @@ func stopByPage(page, token string) (int, error) {
 	}
 	r.Body.Close()
 	return r.StatusCode, nil
+}
+
+// people gives how far each person was reached for an alarm.
+func (b *box) people(alarm string) map[string]string {
+	var x struct {
+		Rounds []struct {
+			Alarm  string
+			People []struct{ Person, Known string }
+		}
+	}
+	known := map[string]string{}
+	if b.get("/people", &x) != nil {
+		return known
+	}
+	for _, r := range x.Rounds {
+		for _, p := range r.People {
+			if r.Alarm == alarm {
+				known[p.Person] = p.Known
+			}
+		}
+	}
+	return known
 }

@@ -66,7 +66,7 @@ alerts:
     issuers:
 {{.Issuer}}  folders:
     drop: {path: {{.Drop}}, every: 500ms}
-{{.Links}}plan: flash-flood-village
+{{.Links}}{{.Phones}}plan: flash-flood-village
 page: {listen: "{{.Listen}}"}
 `
 
@@ -106,6 +106,7 @@ type demo struct {
 	ears   *ears
 	county *county
 	hub    *hub
+	phones *phones
 	sum    summary
 	plain  plainBox
 	begin  time.Time
@@ -144,11 +145,15 @@ func newDemo(edged, hubd, out string) (*demo, error) {
 		d.close()
 		return nil, err
 	}
+	if d.phones, err = newPhones(); err != nil {
+		d.close()
+		return nil, err
+	}
 	var text strings.Builder
 	err = template.Must(template.New("site").Parse(site)).Execute(&text, map[string]any{
 		"Field": d.v.Port(storm.FieldPort), "Out": d.v.Port(storm.OutPort), "Text": d.v.Port(storm.TextPort), "TCP": d.v.Gateway.Addr(),
 		"Sound": filepath.Join(dir, "horn"), "Listen": listen,
-		"Issuer": d.county.issuer(), "Drop": d.county.drop(), "Links": d.hub.countyLinks(),
+		"Issuer": d.county.issuer(), "Drop": d.county.drop(), "Links": d.hub.countyLinks(), "Phones": d.phones.site(),
 		"Prepare": fmt.Sprintf("%.2f", prepare), "Evacuate": fmt.Sprintf("%.2f", evacuate), "Clear": fmt.Sprintf("%.2f", clear),
 	})
 	if err == nil {
@@ -159,6 +164,9 @@ func newDemo(edged, hubd, out string) (*demo, error) {
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "links.yaml"), []byte(rows), 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "rollcall.yaml"), []byte(calls), 0o644)
 	}
 	if err != nil {
 		d.close()
@@ -210,6 +218,11 @@ func (d *demo) close() {
 	}
 	if d.ears != nil {
 		d.ears.close()
+	}
+	if d.phones != nil {
+		if err := d.phones.close(); err != nil {
+			fmt.Fprintln(os.Stderr, "village:", err)
+		}
 	}
 	if err := d.v.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, "village:", err)

@@ -268,9 +268,19 @@ func (d *demo) steps() []step {
 				}
 				return a.ID == id && a.Level == "evacuate", fmt.Sprintf("alarm %s as before; siren %.2f s and loudspeaker %.2f s after the cut", a.ID, at.Sub(cutAt).Seconds(), heard.Sub(cutAt).Seconds())
 			}},
+		{name: "called", at: 50 * s, zh: "打电话叫应：支书听完按键确认，主任没有接，改叫他的替补；断电前确认过的不再打", en: "People are called: the secretary confirms by a key, the head does not answer, his deputy is called; nobody twice who confirmed before the cut", most: 26 * s,
+			do: func() error { return nil },
+			check: func() (bool, string) {
+				n, long := d.phones.heard(secretary)
+				m, _ := d.phones.heard(deputy)
+				rang, spoken := d.phones.heard(head)
+				known := d.box.people(id)
+				return known["chen"] == "confirmed" && known["li"] == "confirmed" && known["wang"] == "rang" && n >= 1 && m >= 1 && rang >= 1 && spoken == 0,
+					fmt.Sprintf("secretary %s (%d calls, heard %.1f s), head %s (%d calls), deputy %s (%d calls)", known["chen"], n, long.Seconds(), known["wang"], rang, known["li"], m)
+			}},
 		{name: "by BeiDou", at: 50 * s, zh: "钥匙启动的警报只靠北斗到了县中心，断电也没有丢", en: "The alarm of the key reached the hub by BeiDou alone, and no power cut lost it", most: 20 * s,
 			do:    func() error { return nil },
-			check: func() (bool, string) { return d.came("人工启动", mobileAt, "beidou") }},
+			check: func() (bool, string) { return d.came("by-hand", mobileAt, "beidou") }},
 		{name: "not heard", at: 56 * s, zh: "警报器断线：有令无电流，电动警报器接替", en: "The siren's wire breaks: on without current, the motor siren takes over", most: 5 * s,
 			do: func() error { v.Horn.Break(true); return nil },
 			check: func() (bool, string) {
@@ -300,6 +310,12 @@ func (d *demo) steps() []step {
 			check: func() (bool, string) {
 				a, ok := d.box.alarm("flash-flood")
 				return ok && a.State == "subsided", "flash-flood is " + a.State
+			}},
+		{name: "told", at: clearAt + s, zh: "解除也发了短信", en: "The all-clear was written to the people too", most: 12 * s,
+			do: func() error { return nil },
+			check: func() (bool, string) {
+				ok := d.phones.wrote(secretary, "警报已解除（王建国）") && d.phones.wrote(head, "警报已解除（王建国）")
+				return ok, fmt.Sprintf("the all-clear reached the secretary and the head: %v", ok)
 			}},
 		{name: "released", at: clearAt, zh: "责任人王建国宣布解除：钟声和话音，不用长鸣", en: "A named person gives the all-clear: a chime and words", most: 8 * s,
 			do: func() error {

@@ -335,7 +335,7 @@ func TestAPowerCutForgetsNobodyWhoConfirmed(t *testing.T) {
 			if confirmed["wang"] != 1 || confirmed["li"] != 1 && !(before && len(said) > 0) {
 				t.Errorf("cut %d (%v): %v, %v", cut, before, confirmed, said)
 			}
-			if before && cut < 8 && len(said) != 1 {
+			if before && cut < 8 && (len(said) == 0 || !strings.HasPrefix(said[0], "unknown") || len(said) > 2) {
 				t.Errorf("cut %d: told %v", cut, said)
 			}
 		}

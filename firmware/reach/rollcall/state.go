@@ -74,6 +74,10 @@ func (m *Machine) Restore(b []byte, now time.Duration) (ev []Event, err error) {
 	m.rounds = rounds
 	if k.Flying != nil && m.flying == nil {
 		ev = append(ev, Event{What: Unknown, Task: *k.Flying})
+		if r, p := m.find(k.Flying.Cause), m.byID(k.Flying.Person); k.Flying.Kind == Call && r != nil && p != nil && m.exhausted(r, p) && !r.person(p.ID).Missed {
+			r.person(p.ID).Missed = true
+			ev = append(ev, Event{What: Missed, Task: *k.Flying, Out: Outcome{Known: r.person(p.ID).Best}})
+		}
 	}
 	return ev, nil
 }
