@@ -420,6 +420,11 @@ func (d *Decoder) Decode(b []byte, near int64) (number int, s Series, err error)
 	case h.dictionary != int(d.d.ID):
 		return 0, Series{}, phrase.E("wire.other_dictionary", "id", h.dictionary, "have", int(d.d.ID))
 	}
+	// Numbers go round: what is here by the base's number may be of long ago, and the base itself still come.
+	bad := phrase.E("wire.no_base", "number", h.number, "back", h.back)
+	if h.key {
+		bad = phrase.E("wire.block")
+	}
 	p := past{number: h.number, step: h.step}
 	if h.key {
 		p.channels = make([]channel, d.d.Channels)
@@ -427,7 +432,7 @@ func (d *Decoder) Decode(b []byte, near int64) (number int, s Series, err error)
 	} else {
 		base := d.find((h.number - h.back + numbers) % numbers)
 		if base == nil {
-			return 0, Series{}, phrase.E("wire.no_base", "number", h.number, "back", h.back)
+			return 0, Series{}, bad
 		}
 		p.channels, p.step = slices.Clone(base.channels), base.step
 		if s.Minute = base.end + int64(base.step); !h.after {
@@ -460,21 +465,21 @@ func (d *Decoder) Decode(b []byte, near int64) (number int, s Series, err error)
 			}
 			v, ok := p.channels[ch].decode(c)
 			if !ok {
-				return 0, Series{}, phrase.E("wire.block")
+				return 0, Series{}, bad
 			}
 			s.Rows[i][ch] = Good(int32(v))
 		}
 		between(s.Rows, ch, present, kept)
 	}
 	if checkOf(d.d, s) != h.check {
-		return 0, Series{}, phrase.E("wire.block")
+		return 0, Series{}, bad
 	}
 	p.end = s.Minute + int64((h.n-1)*p.step)
 	d.keep(p)
 	return h.number, s, nil
 }
 
-// Waits tells whether an error says that a block hangs on one that has not come.
+// Waits tells whether an error says that a block hangs on one that has not come, or not in the form that the sender knows.
 func Waits(err error) bool {
 	var e *phrase.Error
 	return errors.As(err, &e) && e.Code == "wire.no_base"

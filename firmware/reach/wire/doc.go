@@ -181,7 +181,7 @@
 //
 // Where values were left out (T), they lie on straight lines between those that were kept, rounded to the nearest, halves up, and are within the
 // tolerance. Nothing is filled in where a value is missing, nor across it. A block that does not agree with its check, or builds on one that is
-// not here, gives no value at all.
+// not here, gives no value at all; numbers go round, so that of one that builds on another both mean that its base may still come.
 //
 // Blocks build on acknowledged ones, or on a bounded chain of blocks that are not yet: then one that is lost holds up those that build on it until it
 // has been sent again.
