@@ -79,5 +79,8 @@ func reachedOf(q api.Reach, numbers string, l phrase.Lang) reached {
 	if q.Wrote {
 		x.Wrote = phrase.M("people.cell_written").In(l)
 	}
+	if q.Wrote && !q.Turn && q.Calls == 0 { // a message was all that this level asks for
+		x.Icon, x.Text, x.Wrote = "ok", x.Wrote, ""
+	}
 	return x
 }
