@@ -153,7 +153,9 @@ func (c *Console) told(v *stationView, k logbook.Station, l phrase.Lang) {
 		for _, hazard := range k.Blind {
 			v.Ready = false
 			v.Told = append(v.Told, phrase.M("hubd.page_blind", "hazard", c.file.Warnings.CAP.HazardName(hazard)).In(l))
-			v.State = phrase.M("hubd.page_is_blind").In(l)
+		}
+		if len(k.Blind) > 0 {
+			v.State = phrase.M("hubd.page_is_blind").In(l) + " · " + v.State
 		}
 		for _, f := range k.Faults {
 			v.Told = append(v.Told, phrase.Text{ZH: f.ZH, EN: f.EN}.In(l))

@@ -156,6 +156,7 @@ func TestEachFaultIsNamedWithItsLineAndItsMend(t *testing.T) {
 		"the terminal's own address":           {`"0123456"`, `"00247718"`, 19, "自己"},
 		"addresses without a root":             {"    root: b.psk\n", "", 18, "root"},
 		"a kind of terminal that is none":      {"kind: meshtastic", "kind: bird", 22, "meshtastic"},
+		"a way of speaking that nobody knows":  {"kind: beidou,", "kind: beidou, profile: beidou-bds9,", 21, "beidou-bds3"},
 		"a terminal without its own address":   {`, own: "247718"`, "", 21, "own"},
 		"a terminal without a port":            {"port: /dev/ttyS1, ", "", 21, "ttyS1"},
 		"two terminals on a port":              {"/dev/ttyS2", "/dev/ttyS1", 22, "两次"},

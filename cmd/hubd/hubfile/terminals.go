@@ -50,7 +50,7 @@ func (p *prover) terminals() {
 			at(phrase.M("hubd.terminal_baud", "baud", t.Baud), "baud")
 		case t.Channel < 0 || t.Channel > 7:
 			at(phrase.M("hubd.terminal_channel", "channel", t.Channel), "channel")
-		case strings.ContainsAny(t.Profile, "/."):
+		case t.Kind == KindBeidou && !profiled(t.Profile):
 			at(phrase.M("hubd.terminal_profile", "profile", clip(t.Profile)), "profile")
 		case (t.Kind == KindBeidou || t.Kind == KindMesh || t.Kind == KindSBD || t.Kind == KindModem) && Address(t.Kind, t.Own) == "":
 			at(phrase.M("hubd.terminal_own", "name", t.Name, "own", clip(t.Own)), "name")
@@ -79,6 +79,15 @@ func (p *prover) terminals() {
 			at(phrase.M("hubd.terminal_transmit", "name", t.Name, "missing", missing), "transmit")
 		}
 	}
+}
+
+// profiled tells whether a BeiDou terminal's way of speaking is known.
+func profiled(name string) bool {
+	if name == "" {
+		return true
+	}
+	_, err := fs.Stat(configs.FS, "terminals/"+name+".yaml")
+	return err == nil && !strings.ContainsAny(name, "/.")
 }
 
 // narrow proves what a station has for short messages.
