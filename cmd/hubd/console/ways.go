@@ -1,6 +1,7 @@
 package console
 
 import (
+	"tocsin/cmd/hubd/gateway"
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
@@ -29,6 +30,12 @@ func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) 
 			all = append(all, phrase.M("hubd.way_datagrams", "link", d.Name, "count", sealed))
 		}
 	}
+	now := map[string]gateway.NarrowState{}
+	if c.terminals != nil {
+		for _, t := range c.terminals() {
+			now[t.Name] = t
+		}
+	}
 	for _, t := range c.file.Terminals {
 		there := 0
 		for _, s := range to {
@@ -43,8 +50,13 @@ func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) 
 			all = append(all, phrase.M("hubd.way_narrow_mute", "link", t.Name))
 		case there == 0:
 			all = append(all, phrase.M("hubd.way_narrow_nobody", "link", t.Name))
+		case now[t.Name].Limits.Bytes > 0 && now[t.Name].Limits.Bytes < len(body):
+			all = append(all, phrase.M("hubd.way_narrow_small", "link", t.Name, "bytes", now[t.Name].Limits.Bytes))
 		default:
 			all = append(all, phrase.M("hubd.way_narrow", "link", t.Name, "count", there))
+			if !now[t.Name].Limits.Transmit {
+				all = append(all, phrase.M("hubd.way_narrow_waits", "link", t.Name))
+			}
 		}
 	}
 	return all
