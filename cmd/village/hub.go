@@ -180,8 +180,9 @@ type (
 		Sent   []hubSent  `json:"sent"`
 	}
 	hubAlarm struct {
-		Title    words `json:"title"`
-		Over     bool  `json:"over"`
+		Title    words  `json:"title"`
+		Hazard   string `json:"hazard"`
+		Over     bool   `json:"over"`
 		Messages []struct {
 			Name  string `json:"name"`
 			Event string `json:"event"`
@@ -211,15 +212,15 @@ func (h *hub) state() (s hubState, err error) {
 	return s, json.Unmarshal([]byte(out), &s)
 }
 
-// came tells by which links something of an alarm came to the hub after a moment: of what was
-// raised, not of what the box says again.
-func (h *hub) came(title string, since time.Time) (links []string, err error) {
+// came tells by which links something of an alarm of a hazard came to the hub after a moment. The
+// long form has its name in its title, the short one its code.
+func (h *hub) came(hazard, name string, since time.Time) (links []string, err error) {
 	s, err := h.state()
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range s.Alarms {
-		if !strings.Contains(a.Title.ZH, title) {
+		if a.Hazard != hazard && !strings.Contains(a.Title.ZH, name) {
 			continue
 		}
 		for _, m := range a.Messages {

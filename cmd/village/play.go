@@ -201,13 +201,13 @@ func (d *demo) steps() []step {
 			}},
 		{name: "county hears", at: 13 * s, zh: "光纤、4G、北斗都在：县中心收到强降雨警报", en: "Fibre, 4G and BeiDou are up: the county's hub has the alarm of heavy rain", most: 16 * s,
 			do:    func() error { return nil },
-			check: func() (bool, string) { return d.came("短时强降雨", d.begin, "fibre") }},
+			check: func() (bool, string) { return d.came("heavy-rain", "短时强降雨", d.begin, "fibre") }},
 		{name: "river", at: 22 * s, zh: "雨停；河水涨过准备转移水位", en: "The rain ends; the river passes its prepare level", most: 14 * s,
 			do:    func() error { v.Pour(0); return nil },
 			check: func() (bool, string) { return d.raised("flash-flood", "prepare") }},
 		{name: "fibre cut", at: 23 * s, zh: "光纤悄悄断了：山洪警报走 4G 到县中心", en: "The fibre goes dead without a word: the alarm of the flood reaches the hub by 4G", most: 20 * s,
 			do:    func() error { fibreAt = time.Now(); d.hub.fibre.Cut(true); return nil },
-			check: func() (bool, string) { return d.came("山洪", fibreAt, "cellular") }},
+			check: func() (bool, string) { return d.came("flash-flood", "山洪", fibreAt, "cellular") }},
 		{name: "drowned", at: 36 * s, zh: "雷达被淹失去回波：报故障，级别不降", en: "The radar loses its echo: a fault is called and the level is held", most: 8 * s,
 			do:   func() error { v.River.LoseEcho(true); return nil },
 			hold: func() (bool, string) { return d.raised("flash-flood", "prepare") },
@@ -280,7 +280,7 @@ func (d *demo) steps() []step {
 			}},
 		{name: "by BeiDou", at: 50 * s, zh: "钥匙启动的警报只靠北斗到了县中心，断电也没有丢", en: "The alarm of the key reached the hub by BeiDou alone, and no power cut lost it", most: 20 * s,
 			do:    func() error { return nil },
-			check: func() (bool, string) { return d.came("by-hand", mobileAt, "beidou") }},
+			check: func() (bool, string) { return d.came("by-hand", "人工启动", mobileAt, "beidou") }},
 		{name: "not heard", at: 56 * s, zh: "警报器断线：有令无电流，电动警报器接替", en: "The siren's wire breaks: on without current, the motor siren takes over", most: 5 * s,
 			do: func() error { v.Horn.Break(true); return nil },
 			check: func() (bool, string) {
@@ -434,7 +434,23 @@ func (d *demo) steps() []step {
 				downed = time.Now()
 				return d.hub.send(w, d.county.shortKey())
 			},
-			check: func() (bool, string) { return d.sounding(warned, "evacuate", func() time.Time { return downed })() }},
+			check: func() (bool, string) {
+				ok, by := d.sounding(warned, "evacuate", func() time.Time { return downed })()
+				if !ok {
+					return false, by
+				}
+				said := d.said(warned)
+				pieces := 0
+				for _, c := range said {
+					if strings.HasPrefix(c, "say-") {
+						pieces++
+					}
+				}
+				// 68: six, ten, eight.
+				i := slices.Index(said, "say-6")
+				number := i >= 0 && i+2 < len(said) && strings.Contains(said[i+2], "8")
+				return pieces > 5 && number, fmt.Sprintf("%s; said: %s", by, strings.Join(said, " "))
+			}},
 		{name: "receipts", at: downAt + 2*s, zh: "回执逐条链路回到县中心：收到、核验、播发、实测听到", en: "Receipts come back to the hub, link by link: received, verified, sounding, heard as measured", most: 30 * s,
 			do: func() error { return nil },
 			check: func() (bool, string) {
@@ -453,9 +469,29 @@ func (d *demo) steps() []step {
 	}
 }
 
+// said gives the clips with which the last sounding of an alarm began on the loudspeaker.
+func (d *demo) said(hazard string) (clips []string) {
+	a, _ := d.box.alarm(hazard)
+	rs, err := d.box.journal()
+	if err != nil {
+		return nil
+	}
+	for _, r := range rs {
+		if all, ok := r.Body["said"].([]any); ok && r.Kind == "receipt.started" && r.Cause == a.ID && r.Body["output"] == "horn" {
+			clips = nil
+			for _, c := range all {
+				if s, ok := c.(string); ok {
+					clips = append(clips, s)
+				}
+			}
+		}
+	}
+	return clips
+}
+
 // came tells whether an alarm came to the hub by a link after a moment, and by which others.
-func (d *demo) came(title string, since time.Time, by string) (bool, string) {
-	links, err := d.hub.came(title, since)
+func (d *demo) came(hazard, name string, since time.Time, by string) (bool, string) {
+	links, err := d.hub.came(hazard, name, since)
 	if err != nil {
 		return false, err.Error()
 	}
