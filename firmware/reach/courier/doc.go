@@ -60,7 +60,7 @@
 // under way, so that a link may be used twice where once would have done; and what a link does with
 // parcels of several messages, of which the loss of one is the link's to mend.
 //
-// Sources for estimates: smoothed latency as RFC 6298 section 2 (gain 1/8), ambiguous samples
+// Sources for estimates: smoothed latency and its spread as RFC 6298 section 2 (gains 1/8, 1/4), ambiguous samples
 // left out (Karn's rule, section 3 of the same) and the wait doubled while none comes (5.5 to
 // 5.7); what three later parcels overtook is lost: RFC 5681 section 3.2; SO_BINDTODEVICE: socket(7).
 package courier

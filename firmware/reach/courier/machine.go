@@ -89,7 +89,7 @@ func NewMachine(rules *Rules, links []string, r *rand.Rand) (*Machine, error) {
 		case m.ways[name] != nil:
 			return nil, phrase.E("courier.twice", "link", name)
 		}
-		w := &way{name: name, rule: rule, m: measured{rule.Delivery, rule.Latency}, money: newBucket(rule.Budget), out: map[uint64]*flight{}}
+		w := &way{name: name, rule: rule, m: measured{delivery: rule.Delivery, latency: rule.Latency}, money: newBucket(rule.Budget), out: map[uint64]*flight{}}
 		m.ways[name] = w
 		m.order = append(m.order, w)
 	}
@@ -306,6 +306,7 @@ func (m *Machine) credit(now time.Duration, w *way, r *row) {
 		w.overtake(now, f)
 		if f.first { // else nobody knows which of the parcels it answers
 			w.m.arrived(now - f.began)
+			w.m.trip(now - f.began)
 			w.patience = 0
 		} else {
 			w.m.delivery += (1 - w.m.delivery) * deliveryGain
@@ -347,7 +348,7 @@ func (m *Machine) Sent(now time.Duration, link string, ticket uint64, err error)
 		ack = w.rule.Ack
 	}
 	if w.rule.Wide { // it answers as fast as it was seen to: do not wait longer for a lost one
-		ack = min(ack, max(ackLeast, 4*w.m.latency)<<w.patience)
+		ack = min(ack, max(ackLeast, w.m.patience())<<w.patience)
 	}
 	// Each of several messages takes a slot before the last is out.
 	ack += time.Duration(f.parcel.Messages-1) * w.every()

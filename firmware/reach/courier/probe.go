@@ -44,6 +44,9 @@ func (m *Machine) Probed(now time.Duration, link string, ok bool) {
 	w.probing = false
 	w.count.Probes++
 	if ok {
+		if w.count.Acked == 0 && now > w.asked { // nothing better is known
+			w.m.trip(now - w.asked)
+		}
 		m.sign(now, w)
 		return
 	}
@@ -113,6 +116,14 @@ func (m *Machine) back(now time.Duration, w *way) {
 	if w.rule.Spread > 0 {
 		w.opens += time.Duration(m.rand.Int64N(int64(w.rule.Spread)))
 	}
+	// What left in the dark is no more waited for than what leaves now: a receipt still on its
+	// way does no harm, and the newest alarm must not sit out a wait that the dark had doubled.
+	w.patience = 0
+	for _, f := range w.out {
+		if at := f.began + max(ackLeast, w.m.patience()); w.rule.Wide && f.until > at {
+			f.until, f.measured = max(at, now), true
+		}
+	}
 	m.release(now, w)
 }
 
@@ -151,7 +162,7 @@ func (m *Machine) probes(now time.Duration) (due []string, next time.Duration) {
 		case w.state == Suspect && w.misses > 0 && w.rule.Probe.Again > 0:
 			every = w.rule.Probe.Again
 		}
-		w.probing = true
+		w.probing, w.asked = true, now
 		w.probeAt = now + every
 		due = append(due, w.name)
 	}

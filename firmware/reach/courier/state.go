@@ -40,6 +40,7 @@ type way struct {
 	misses, good int
 	probing      bool
 	probeAt      time.Duration
+	asked        time.Duration // when the last probe went out
 	held         time.Duration // classes 4 and 5 not before, where another carries them
 	opens        time.Duration // classes 4 and 5 not before
 	alive        time.Duration // since when it was not dead

@@ -64,7 +64,8 @@ func TestASecondLinkTakesOverWhenTheFibreDiesSilently(t *testing.T) {
 }
 
 func TestTheNewestAlarmAndThenTheBacklogAfterADayOfDark(t *testing.T) {
-	for seed := range uint64(many(3, 20)) {
+	// Of the seeds from 14 on one had its newest alarm wait for what it had sent into the dark.
+	for seed := uint64(14 - many(2, 14)); seed < 21; seed++ {
 		newest, backlog, err := Recovery(shipped(t), seed)
 		if err != nil {
 			t.Fatal(err)
