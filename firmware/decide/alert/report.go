@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // Namer gives what the box sends its names: no two messages of one box share one, also
-// across power cuts and whatever its clock says, since the boot's id is part of it.
+// across power cuts, restarts within a boot and whatever its clock says: the boot's id and when in that
+// boot it gave its first name are part of each.
 // It is used by one goroutine.
 type Namer struct {
 	// Sender is the box's own, unique in the world: an address or a domain.
@@ -18,6 +20,8 @@ type Namer struct {
 	// Box begins each identifier.
 	Box string
 	n   uint64
+	// begun is when it gave its first name, in this boot.
+	begun string
 }
 
 func (n *Namer) next(at clock.Stamp) (Alert, error) {
@@ -27,10 +31,13 @@ func (n *Namer) next(at clock.Stamp) (Alert, error) {
 	if at.Wall.IsZero() {
 		return Alert{}, phrase.E("alert.write.no_time")
 	}
+	if n.begun == "" {
+		n.begun = strconv.FormatInt(int64(at.Mono/time.Millisecond), 36)
+	}
 	n.n++
 	boot := strings.ReplaceAll(at.Boot, "-", "")
 	return Alert{
-		Identifier: fmt.Sprintf("%s-%s-%d", n.Box, boot[:min(len(boot), 16)], n.n), Sender: n.Sender,
+		Identifier: fmt.Sprintf("%s-%s-%s-%d", n.Box, boot[:min(len(boot), 16)], n.begun, n.n), Sender: n.Sender,
 		Sent: at.Wall.Truncate(time.Second), Scope: "Public", MsgType: "Alert",
 	}, nil
 }
