@@ -81,7 +81,7 @@ func ParseProfile(b []byte) (*Profile, error) {
 		return nil, fmt.Errorf("version %d: this build reads version 1", p.Version)
 	}
 	if p.Name.ZH == "" || p.Name.EN == "" || p.Source == "" {
-		return nil, fmt.Errorf("a profile needs name: in zh and en, and source:")
+		return nil, fmt.Errorf("a profile needs a name in zh and en, and a source")
 	}
 	if b := p.Line.Baud; b != 0 && (b < 300 || b > 4_000_000) {
 		return nil, fmt.Errorf("line: %d bits a second", b)

@@ -41,7 +41,6 @@ type herald struct {
 	namer    *alert.Namer
 	id       *identity
 	restored bool
-	unsealed bool                // an alarm could not be told to the county, whose secret is not there
 	open     map[string]ownAlarm // by cause
 	told     tolds               // outcomes that were told
 	stages   account.Receipts

@@ -29,11 +29,11 @@ type flying struct {
 
 // side is one end over its lives, with what its caller keeps for good.
 type side struct {
-	name, card, from string
-	way              wire.Direction
-	disk             *cutting
-	e                *End
-	peer             *side
+	name, card string
+	way        wire.Direction
+	disk       *cutting
+	e          *End
+	peer       *side
 
 	posted map[string][]byte // id to bytes
 	wait   []Part            // not acknowledged yet
