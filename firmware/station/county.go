@@ -239,7 +239,7 @@ func (c *county) anew() {
 		c.h.unreadable("alerts", err)
 	}
 	list := c.book.List()
-	maps.Copy(c.lifted, c.liftedBy(list))
+	maps.Copy(c.lifted, c.liftedBy(list, called(list)))
 	for _, e := range list {
 		if e.Sounds() {
 			c.names(e)
@@ -282,6 +282,7 @@ func (c *county) open(raw []byte, j *job, now clock.Stamp, floor time.Time) *ale
 		o.Findings = append(o.Findings, alert.Finding{Path: path, Part: alert.Trusted, Fatal: true,
 			What: phrase.M("station.wrong_way", "issuer", o.Issuer.ID, "issuers", strings.Join(j.only, "、"))})
 	}
+	o.Twin = c.twin(o)
 	return o
 }
 
@@ -322,9 +323,11 @@ func lifts(ch book.Change) bool {
 // tell gives the alarm path what stands now. Where it could not be told in time it
 // is told again with the next tick.
 func (c *county) tell(changes []book.Change) {
-	stand := c.standing(c.book.Sounding())
+	list := c.book.List()
+	names := called(list)
+	stand := c.standing(c.book.Sounding(), names)
 	if slices.ContainsFunc(changes, lifts) {
-		maps.Copy(c.lifted, c.liftedBy(c.book.List()))
+		maps.Copy(c.lifted, c.liftedBy(list, names))
 	}
 	for _, ch := range changes {
 		if ch.Kind == book.Began || ch.Kind == book.Replaced {
@@ -332,7 +335,7 @@ func (c *county) tell(changes []book.Change) {
 		}
 	}
 	for _, ch := range changes {
-		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm && len(c.unsaid) < unsaidMost {
+		if (ch.Kind == book.Began || ch.Kind == book.Replaced) && ch.Entry.Sounds() && c.level(ch.Entry) == point.Calm && len(c.unsaid) < unsaidMost && !inOtherForm(list, ch.Entry) {
 			c.unsaid = append(c.unsaid, ch)
 		}
 	}
@@ -377,13 +380,13 @@ func (c *county) level(e book.Entry) point.Level {
 const warningsStand = 64
 
 // standing gives what raises a level now.
-func (c *county) standing(sounding []book.Entry) (stand []standing) {
+func (c *county) standing(sounding []book.Entry, names map[string]string) (stand []standing) {
 	slices.SortFunc(sounding, func(x, y book.Entry) int {
 		return cmp.Or(cmp.Compare(c.level(y), c.level(x)), x.Ref.Sent.Compare(y.Ref.Sent), strings.Compare(x.ID, y.ID))
 	})
 	seen := map[string]bool{}
 	for _, e := range sounding {
-		hazard, l := warnedByAlert+e.Chain, c.level(e)
+		hazard, l := alarmOf(e.Chain, names), c.level(e)
 		if !e.Sounds() || l == point.Calm || seen[hazard] {
 			continue
 		}
@@ -397,7 +400,7 @@ func (c *county) standing(sounding []book.Entry) (stand []standing) {
 
 // liftedBy gives by whose word the chains of a list ended. The newest of a chain says
 // how: what ran out was not lifted, though an earlier message of it had been.
-func (c *county) liftedBy(list []book.Entry) map[string]lift {
+func (c *county) liftedBy(list []book.Entry, names map[string]string) map[string]lift {
 	lifted, ended, byID := map[string]lift{}, map[string]bool{}, map[string]book.Entry{}
 	for _, e := range list {
 		byID[e.ID] = e
@@ -414,7 +417,7 @@ func (c *county) liftedBy(list []book.Entry) map[string]lift {
 			by = e
 			by.Note = ""
 		}
-		lifted[warnedByAlert+e.Chain] = lift{c.whoOf(by), api.Clean(by.Note, 300)}
+		lifted[alarmOf(e.Chain, names)] = lift{c.whoOf(by), api.Clean(by.Note, 300)}
 	}
 	return lifted
 }

@@ -45,7 +45,7 @@ func TestAWarningIsLiftedOnlyByTheCancelThatEndedIt(t *testing.T) {
 		"an update that was cancelled":             {[]book.Entry{entry("b", book.Cancelled, "cancel", 2), entry("a", book.Superseded, "b", 1), cancel}, "province: of cancel"},
 		"a cancel that was forgotten":              {[]book.Entry{entry("a", book.Cancelled, "cancel", 1)}, "县局: "},
 	} {
-		lifted := c.liftedBy(x.list)
+		lifted := c.liftedBy(x.list, nil)
 		got := ""
 		for _, l := range lifted {
 			got = l.who.Name + ": " + l.reason

@@ -46,6 +46,9 @@ type Opened struct {
 	// Digest is SHA-256 of the bytes that Alert was read from: signed ones where
 	// Genuine.
 	Digest [32]byte `json:"-"`
+	// Twin is what its other form would say alike; see Tables.Likeness of compact. Set by who
+	// reads both.
+	Twin string `json:"-"`
 	// Raw is how many bytes came in.
 	Raw int `json:"raw"`
 }

@@ -50,6 +50,9 @@ type Entry struct {
 	// Essence is over what the message says, so that a copy that was only
 	// signed again is still a copy.
 	Essence string `json:"essence"`
+	// Twin is what the short form of it and the full one have in common; "" where there is
+	// no other.
+	Twin string `json:"twin,omitempty"`
 	// Names lists the triples that it refers to, as their Keys.
 	Names []string `json:"names,omitempty"`
 	// Starts and Expires are as the book reads them; see the package comment.

@@ -62,7 +62,7 @@ func (b *Book) make(o *alert.Opened, way string, now clock.Stamp) *item {
 		Ways: []Way{{Name: cut(way, 64), Times: 1, First: now}}, Texts: texts(a, o.Concerns), Note: cut(a.Note, longLine),
 	}
 	if o.Issuer != nil {
-		e.Issuer = o.Issuer.ID
+		e.Issuer, e.Twin = o.Issuer.ID, cut(o.Twin, 128)
 	}
 	for _, r := range a.References {
 		e.Names = append(e.Names, r.Key())
