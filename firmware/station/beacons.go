@@ -36,6 +36,7 @@ type beacons struct {
 	behind   bool
 	stood    []standing
 	told     map[string]toldBeacon // by alarm
+	counted  hourly                // records of how many were lost
 	refused  hourly                // records of what was not believed: whoever forges must not fill the journal
 }
 
@@ -68,7 +69,7 @@ const (
 var beaconCopies = []time.Duration{20 * time.Second, 90 * time.Second}
 
 func newBeacons(h *House) *beacons {
-	b := &beacons{h: h, heard: make(chan heardBeacon, beaconQueue), acts: make(chan func(), 64), bp: h.bp, told: map[string]toldBeacon{}, refused: hourly{most: 20}}
+	b := &beacons{h: h, heard: make(chan heardBeacon, beaconQueue), acts: make(chan func(), 64), bp: h.bp, told: map[string]toldBeacon{}, refused: hourly{most: 20}, counted: hourly{most: 2}}
 	b.keeper = beacon.New(beaconOpts(h.bp))
 	return b
 }
@@ -162,7 +163,8 @@ func (x *beacons) run(ctx context.Context) error {
 			x.judge(m)
 		case <-tick.C:
 			x.repeat()
-			if n := x.lost.Swap(0); n > 0 {
+			if n := x.lost.Load(); n > 0 && x.counted.may(x.h.clock.Now().Mono) {
+				x.lost.Add(-n)
 				x.h.record("beacon.lost", phrase.M("station.beacon_lost", "count", n), nil)
 			}
 		}
@@ -185,6 +187,10 @@ func (x *beacons) restore() {
 		if err := x.keeper.Restore(b); err != nil {
 			x.h.unreadable(keyBeacons, err)
 		}
+	}
+	// With what came before a slow disk had loaded.
+	if b, err := x.keeper.Kept(); err == nil {
+		x.h.journal.Commit(journal.Batch{State: map[string][]byte{keyBeacons: b}})
 	}
 	// What stood before a restart is told on.
 	_ = x.h.do(func() {
@@ -211,11 +217,16 @@ func (x *beacons) judge(m heardBeacon) {
 		}
 		return
 	}
-	kept, err := x.keeper.Kept()
-	if err != nil {
-		x.h.log.Error("beacons are not kept", "err", err)
+	var state map[string][]byte
+	if x.restored { // before, it would take the place of what an earlier run kept
+		kept, err := x.keeper.Kept()
+		if err != nil {
+			x.h.log.Error("beacons are not kept", "err", err)
+		} else {
+			state = map[string][]byte{keyBeacons: kept}
+		}
 	}
-	x.h.write(rec, map[string][]byte{keyBeacons: kept})
+	x.h.write(rec, state)
 	x.behind = x.behind || r.Outcome == beacon.Raised
 	if r.Relay {
 		x.air(m.bytes, rand.N(beaconJitter))
@@ -277,8 +288,15 @@ func (x *beacons) stand() {
 	if !x.behind && slices.EqualFunc(stand, x.stood, func(a, b standing) bool { return a.hazard == b.hazard && a.level == b.level && a.who == b.who }) {
 		return
 	}
-	err := x.h.do(func() { x.h.warn(beaconPrefix, stand, nil) })
-	if x.behind = err != nil; err == nil {
+	told := false
+	err := x.h.do(func() {
+		// What stood before a restart must not end by what was heard since: it is told of together.
+		if x.restored || !x.h.loaded() {
+			x.h.warn(beaconPrefix, stand, nil)
+			told = true
+		}
+	})
+	if x.behind = err != nil || !told; !x.behind {
 		x.stood = stand
 	}
 }

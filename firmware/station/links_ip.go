@@ -26,7 +26,7 @@ import (
 )
 
 // dialIn is how long a link may take to be opened: a satellite's round trip, several
-// times (links.md 5.4).
+// times.
 const dialIn = 20 * time.Second
 
 // ledgerAfter is how long after a letter was kept the hub's receipt is waited for before it

@@ -115,6 +115,35 @@ func TestOfEachMessageOneCountsAlsoAfterARestart(t *testing.T) {
 	}
 }
 
+func TestWhatCameBeforeASlowDiskHadLoadedIsJoinedToWhatItKept(t *testing.T) {
+	key := signer(t, trust.P256)
+	k := New(opts(key.Public()))
+	k.Take(sealed(t, evacuate, key, noon), at(noon, clock.Set), time.Time{})
+	kept, err := k.Kept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := New(opts(key.Public()))
+	drill := evacuate
+	drill.Drill, drill.Serial = true, 77
+	early := sealed(t, drill, key, noon.Add(time.Minute))
+	if r := again.Take(early, at(noon.Add(time.Minute), clock.Set), time.Time{}); r.Outcome != Drill {
+		t.Fatalf("%+v", r)
+	}
+	if err := again.Restore(kept); err != nil {
+		t.Fatal(err)
+	}
+	now := at(noon.Add(2*time.Minute), clock.Set)
+	if s := again.Standing(now); len(s) != 1 || s[0].Level != 2 {
+		t.Errorf("stands %+v", s)
+	}
+	for what, b := range map[string][]byte{"of before": sealed(t, evacuate, key, noon), "since": early} {
+		if r := again.Take(b, now, time.Time{}); r.Outcome != Again {
+			t.Errorf("%s: %v", what, r.Outcome)
+		}
+	}
+}
+
 func TestWhatIsNotBelieved(t *testing.T) {
 	key, other := signer(t, trust.P256), signer(t, trust.P256)
 	b := sealed(t, evacuate, key, noon)

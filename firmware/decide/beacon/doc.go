@@ -54,5 +54,5 @@
 // once, at most so many of one station and of all in an hour, so that neither a loop nor a
 // station gone mad fills the air.
 //
-// Source: the domain's notes on the beacon chain; the form is ours.
+// The form is ours.
 package beacon

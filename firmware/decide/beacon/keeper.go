@@ -367,7 +367,7 @@ func (k *Keeper) Kept() ([]byte, error) { return json.Marshal(k.s) }
 // keptMost bounds what Restore reads.
 const keptMost = 1 << 20
 
-// Restore takes back what was kept.
+// Restore takes back what was kept, with what was taken since.
 func (k *Keeper) Restore(b []byte) error {
 	var s state
 	if len(b) > keptMost {
@@ -378,19 +378,21 @@ func (k *Keeper) Restore(b []byte) error {
 	}
 	for n, h := range s.Stations {
 		if h == nil || len(h.Digests) > digestsMost || k.find(n) == nil {
-			delete(s.Stations, n)
+			continue
+		}
+		if since := k.s.Stations[n]; since != nil {
+			h.Digests = append(h.Digests, since.Digests...)
+			h.Digests = h.Digests[max(0, len(h.Digests)-digestsMost):]
+			if h.Newest.Before(since.Newest) {
+				h.Newest = since.Newest
+			}
+		}
+		k.s.Stations[n] = h
+	}
+	for _, x := range s.Stands {
+		if _, e := k.effect(x.Number, x.Hazard); e != nil && x.For >= 0 && x.For <= 30*24*time.Hour && x.Rank >= 1 && x.Rank <= 15 {
+			k.stand(x)
 		}
 	}
-	if s.Stations == nil {
-		s.Stations = map[uint16]*heardOf{}
-	}
-	s.Stands = slices.DeleteFunc(s.Stands, func(x stands) bool {
-		_, e := k.effect(x.Number, x.Hazard)
-		return e == nil || x.For < 0 || x.For > 30*24*time.Hour
-	})
-	if len(s.Stands) > standsMost {
-		s.Stands = s.Stands[:standsMost]
-	}
-	k.s = s
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"tocsin/firmware/phrase"
 )
 
-// The waits of a thin link: links.md 5.4.
+// The waits of a thin link: long enough for two satellite hops and repeats at 64 kbit/s.
 const (
 	dialIn     = 20 * time.Second
 	shakeIn    = 30 * time.Second

@@ -48,7 +48,7 @@ type NATSOpts struct {
 	Log  *slog.Logger
 }
 
-// The waits of links.md, section 5.4.
+// The waits: long enough for two satellite hops and repeats at 64 kbit/s.
 const (
 	dialIn      = 20 * time.Second
 	handshakeIn = 30 * time.Second

@@ -14,5 +14,5 @@
 // may refuse, and goes to the house of outputs. It never waits: not for the
 // journal, not for the outputs, not for whoever asks.
 //
-// Sources: design "An announcement"; issue 2 point 5; domain/warning.md 6.2.
+// Source: design "An announcement".
 package announce

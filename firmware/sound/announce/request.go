@@ -10,7 +10,7 @@ import (
 )
 
 // MostResound is the longest that a level which nobody has acknowledged stays
-// silent after STOP (issue 2).
+// silent after STOP.
 const MostResound = 10 * time.Minute
 
 // Lower says what becomes of a request whose outputs a higher one takes.

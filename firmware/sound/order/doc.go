@@ -15,6 +15,6 @@
 // Signatures and replay are checked before, by whoever verifies an alert or a
 // command; the Desk takes their word for the Source.
 //
-// Sources: design "What never gives way" 3; issue 2 point 5; reserved patterns
+// Sources: design "What never gives way" 3; reserved patterns
 // and who may say what: domain/warning.md 3.1 and 3.1a.
 package order

@@ -13,6 +13,6 @@
 // device that it drives, so that a device that does not answer delays neither
 // another output nor, on its own output, the contactor that silences it.
 //
-// Sources: issue 2 point 5 (stuck contacts, takeover, motor sirens), EN 50849
+// Sources: EN 50849
 // as in domain/warning.md 3.2, receipts 6.3 there.
 package output
