@@ -307,7 +307,7 @@ func (k *Keeper) mayHold(w witness, voters []witness, now Now) bool {
 		w.h.fault = phrase.M("time.jump", "source", w.h.Name, "by", span(off))
 		return false
 	}
-	return now.Mono-w.h.since >= r.Settle.d()
+	return w.h.At-w.h.since >= r.Settle.d() // what was heard counts, not what came after it
 }
 
 // ownBound is how far the clock itself may have gone since it was set.

@@ -241,6 +241,29 @@ func TestAForgedServerCannotCarryAClockThatWasSet(t *testing.T) {
 	}
 }
 
+func TestOneAnswerIsNotSettledByTheTimeThatPassesAfterIt(t *testing.T) {
+	off, every := time.Duration(0), 30*time.Minute
+	w := newWorld(t, func(w *world) {
+		if w.mono%every == 0 {
+			w.hear("ntp", NTP, off)
+		}
+	})
+	w.run(2 * time.Hour)
+	off = 90 * time.Second // one forged answer; the next one is in half an hour
+	w.run(every + 29*time.Minute)
+	if w.off().Abs() > time.Second || w.trust != clock.Set {
+		t.Errorf("one answer moved the clock by %v", w.off())
+	}
+	off = 0
+	w.run(time.Hour).holds("ntp", clock.Set, time.Second)
+	// Two answers half an hour apart that say the same are settled.
+	off = 90 * time.Second
+	w.run(2*every + time.Minute)
+	if (w.off() - off).Abs() > time.Second {
+		t.Errorf("a source that is seldom heard never settles: off by %v", w.off())
+	}
+}
+
 func TestABetterSourceCorrectsWhatALesserOneSetAlone(t *testing.T) {
 	sky := false
 	w := newWorld(t, func(w *world) {
