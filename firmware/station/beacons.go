@@ -153,7 +153,9 @@ func (x *beacons) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		x.restore()
+		if ctx.Err() == nil { // what decides may have ended: it would be waited for
+			x.restore()
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -168,7 +170,9 @@ func (x *beacons) run(ctx context.Context) error {
 				x.h.record("beacon.lost", phrase.M("station.beacon_lost", "count", n), nil)
 			}
 		}
-		x.stand()
+		if ctx.Err() == nil {
+			x.stand()
+		}
 	}
 }
 
@@ -193,6 +197,9 @@ func (x *beacons) restore() {
 		x.h.journal.Commit(journal.Batch{State: map[string][]byte{keyBeacons: b}})
 	}
 	// What stood before a restart is told on.
+	if len(x.bp.Doc.Site.Beacons.Send) == 0 {
+		return
+	}
 	_ = x.h.do(func() {
 		for _, a := range x.h.alarms.Open() {
 			x.alarmed(alarm.Event{Alarm: a})
