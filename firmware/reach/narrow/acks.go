@@ -16,11 +16,11 @@ func (e *End) Kept(counters ...uint64) {
 	}
 }
 
-// again notes that a message came once more: where it was kept, the peer is told again.
-func (e *End) again(n uint64) {
+// again notes that a message came once more: where that very message was kept, the peer is told again.
+func (e *End) again(n uint64, message []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.ledger.has(n) {
+	if e.ledger.same(n, message) {
 		e.ledger.keep(n)
 	}
 }

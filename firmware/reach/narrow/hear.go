@@ -23,7 +23,7 @@ func (e *End) Hear(ctx context.Context, b []byte, from string, now time.Duration
 	m, err := e.rx.Open(b, e.peer)
 	if err != nil {
 		if wire.Replayed(err) {
-			e.again(m.Counter)
+			e.again(m.Counter, b)
 		}
 		return Result{}, err
 	}
@@ -35,6 +35,9 @@ func (e *End) Hear(ctx context.Context, b []byte, from string, now time.Duration
 		}
 		unkept = true
 	}
+	e.mu.Lock()
+	e.ledger.note(m.Counter, b)
+	e.mu.Unlock()
 	e.heardFrom(m.Epoch)
 	var items []wire.Item
 	switch m.Kind {

@@ -272,3 +272,21 @@ func TestAMessageThatCannotBeReadIsRefusedAndGoesOn(t *testing.T) {
 		}
 	}
 }
+
+func TestAnotherMessageWithACounterThatWasKeptIsNotAcknowledged(t *testing.T) {
+	k := keys(t, 1, 1)
+	hub := end(t, wire.Down, k, newDisk())
+	first := pack(t, end(t, wire.Up, k, newDisk()), 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]
+	hub.Kept(hear(t, hub, stationCard, first).Heard[0].Counter)
+	if _, ok, err := hub.Acks(t.Context(), 78); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	// The station lost its disk, and begins with the same counters.
+	other := pack(t, end(t, wire.Up, k, newDisk()), 78, part("b", wire.Alarm, wire.ItemAlarm, 20))[0]
+	if _, err := hub.Hear(t.Context(), other.Bytes, stationCard, 0); !wire.Replayed(err) || hub.AckDue() != 0 {
+		t.Errorf("an alarm that nobody kept is acknowledged: %v", err)
+	}
+	if _, err := hub.Hear(t.Context(), first.Bytes, stationCard, 0); !wire.Replayed(err) || hub.AckDue() != 1 {
+		t.Errorf("what was kept is not acknowledged again: %v", err)
+	}
+}

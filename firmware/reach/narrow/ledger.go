@@ -1,6 +1,7 @@
 package narrow
 
 import (
+	"maps"
 	"slices"
 
 	"tocsin/firmware/reach/wire"
@@ -10,6 +11,33 @@ import (
 type ledger struct {
 	kept []uint64 // rising
 	due  map[uint64]bool
+	// came are the seals of the messages: a peer that lost what it kept may use a counter for another message.
+	came map[uint64][sealSize]byte
+}
+
+// sealSize is that of a message's MAC, its last bytes. It is over the whole message and its counter.
+const sealSize = 8
+
+func sealOf(message []byte) (s [sealSize]byte) {
+	copy(s[:], message[max(0, len(message)-sealSize):])
+	return s
+}
+
+// note remembers a message that came, kept or not.
+func (l *ledger) note(n uint64, message []byte) {
+	if l.came == nil {
+		l.came = map[uint64][sealSize]byte{}
+	}
+	l.came[n] = sealOf(message)
+	if len(l.came) > 2*keptMost {
+		maps.DeleteFunc(l.came, func(n uint64, _ [sealSize]byte) bool { return !l.has(n) })
+	}
+}
+
+// same tells whether this very message was kept with its counter.
+func (l *ledger) same(n uint64, message []byte) bool {
+	s, there := l.came[n]
+	return there && s == sealOf(message) && l.has(n)
 }
 
 const keptMost = wire.WindowSize
