@@ -224,14 +224,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 	t := time.NewTicker(10 * time.Minute)
 	defer t.Stop()
 	for {
-		// Only a time that something set in this boot and that another source or an hour has borne
-		// out: one that lies must not expire every alert to come.
-		if now := h.clock.Now(); now.Trust >= clock.Set && h.times.sure() {
-			h.clock.RaiseFloor(now.Wall)
-			if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
-				h.log.Warn("clock floor not kept", "err", err)
-			}
-		}
+		h.times.raise()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -513,11 +506,7 @@ func (h *House) goodbye() {
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
-	if now := h.clock.Now(); now.Trust >= clock.Set && h.times.sure() {
-		if err := clock.SaveFloor(h.o.Data, now.Wall); err != nil {
-			h.log.Warn("clock floor not kept", "err", err)
-		}
-	}
+	h.times.raise()
 	if err := h.journal.Close(); err != nil {
 		h.log.Error("journal not closed cleanly", "err", err)
 	}

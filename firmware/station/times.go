@@ -117,11 +117,19 @@ func (x *times) judge() {
 	}
 }
 
-// sure tells whether the floor may be raised by the clock.
-func (x *times) sure() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.verdict.Sure
+// raise raises and keeps the floor, where the clock is borne out: one that lies must not expire every alert to come.
+func (x *times) raise() {
+	now, v := x.h.clock.Now(), x.state()
+	if now.Trust < clock.Set || v.Top.IsZero() {
+		return
+	}
+	if v.Top.After(now.Wall) {
+		v.Top = now.Wall
+	}
+	x.h.clock.RaiseFloor(v.Top)
+	if err := clock.SaveFloor(x.h.o.Data, x.h.clock.Floor()); err != nil {
+		x.h.log.Warn("clock floor not kept", "err", err)
+	}
 }
 
 // state gives the last verdict.

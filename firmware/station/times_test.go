@@ -68,6 +68,30 @@ func TestOneServerAloneCannotCarryTheClockForYears(t *testing.T) {
 	}
 }
 
+func TestAServerAndTheChipThatItSetDoNotExpireWhatIsToCome(t *testing.T) {
+	t.Parallel()
+	h, c, _ := aged(t)
+	was := c.Floor()
+	for _, k := range []source.Kind{source.RTC, source.NTP} {
+		h.times.hear(source.Sample{Name: string(k), Kind: k, At: clock.Mono(), UTC: time.Now().AddDate(0, 0, 100)})
+	}
+	if v := h.times.state(); !v.Sure {
+		t.Fatalf("%+v", v)
+	}
+	h.times.raise()
+	if d := c.Floor().Sub(was); d < 23*time.Hour || d > 25*time.Hour {
+		t.Errorf("the floor rose by %v", d)
+	}
+	if kept, err := clock.LoadFloor(h.o.Data, was); err != nil || kept.Sub(was) > 25*time.Hour {
+		t.Errorf("kept: %v, %v", kept, err)
+	}
+	h.times.hear(source.Sample{Name: "sky", Kind: source.GNSS, At: clock.Mono(), UTC: time.Now().AddDate(0, 0, 100)})
+	h.times.raise()
+	if d := c.Floor().Sub(was); d < 100*24*time.Hour {
+		t.Errorf("with a receiver that agrees it rose by %v", d)
+	}
+}
+
 func TestABeiDouTerminalsTimeOfDayMovesOnlyAClockThatHasADay(t *testing.T) {
 	t.Parallel()
 	h, c, _ := aged(t)

@@ -20,7 +20,10 @@
 //   - Whoever disagrees with the holder beyond both bounds is a fault with a name.
 //
 // Sure tells that the time is good enough to raise the floor by: two origins agree, or one has held
-// for a time without being contradicted. A floor is never lowered, so what expired stays expired.
+// for a time without being contradicted. A floor is never lowered, so what expired stays expired: NTP and
+// clock chips, alone or together, raise it only by the time that has passed and `grant` more in one run, since
+// whoever stands on the line can forge the one and through it the other. Only a date of a satellite or of the
+// county's sealed message raises it further.
 //
 // A pulse (PPS) says only when a second begins. Which one it is says another live source, or the clock itself
 // where it is known to better than half a second; pulses that do not come a second apart are none.

@@ -70,6 +70,15 @@ type Keeper struct {
 	set    bool          // something set the clock in this boot
 	own    own
 	memory *memory
+	proven proven
+}
+
+// proven is the last time that a source which is hard to forge bore out, at first the floor that
+// this run began with. What other sources may raise the floor to counts from it.
+type proven struct {
+	utc time.Time
+	at  time.Duration
+	any bool
 }
 
 // New makes one.
@@ -141,8 +150,9 @@ type Verdict struct {
 	Bound time.Duration
 	// Trust is what the clock is worth then.
 	Trust clock.Trust
-	// Sure: the floor may be raised by it.
+	// Sure: the time is borne out. Top is what the floor may be raised to by it; zero where it may not.
 	Sure    bool
+	Top     time.Time
 	Faults  []Fault
 	Sources []View
 }
@@ -190,6 +200,9 @@ func (k *Keeper) agree(a, b witness) bool {
 // Judge weighs all at an instant.
 func (k *Keeper) Judge(now Now) Verdict {
 	r := k.o.Rules
+	if !k.proven.any {
+		k.proven = proven{utc: now.Floor, at: now.Mono, any: true}
+	}
 	k.number(now)
 	var all []witness
 	for _, name := range slices.Sorted(maps.Keys(k.sources)) {
@@ -316,12 +329,13 @@ func (k *Keeper) ownBound(at time.Duration) time.Duration { return k.own.bound +
 // held settles the verdict where a source holds the clock.
 func (k *Keeper) held(w witness, all, voters []witness, now Now, v *Verdict) {
 	r := k.o.Rules
-	backed, spoiled := false, false
+	backed, spoiled, hard := false, false, w.hard()
 	var by time.Duration // the best of those that agree
 	for _, o := range all {
 		switch {
 		case o.h == w.h:
 		case k.agree(w, o):
+			hard = hard || o.hard()
 			if o.origin != w.origin && (!backed || o.bound < by) {
 				backed, by = true, o.bound
 			}
@@ -362,6 +376,35 @@ func (k *Keeper) held(w witness, all, voters []witness, now Now, v *Verdict) {
 	}
 	k.holder = w.h.Name
 	v.Sure = v.Trust == clock.Set && (backed || now.Mono-k.calm >= r.Sure.d())
+	if v.Sure {
+		v.Top = now.Wall
+		if v.Set {
+			v.Top = v.UTC
+		}
+		k.top(hard, now, v)
+	}
+}
+
+// hard tells whether forging a witness takes more than answering in a server's name or turning a chip: its date is a
+// satellite's or the county's own.
+func (w witness) hard() bool {
+	switch w.origin {
+	case string(NTP), string(RTC), ownOrigin: // a pulse has the origin of its number
+		return false
+	}
+	return !w.h.TimeOfDay // its day is that of the box's clock
+}
+
+// top bounds how high the floor may rise. NTP and clock chips, alone or together, never expire more than the
+// time that has passed, and a little.
+func (k *Keeper) top(hard bool, now Now, v *Verdict) {
+	if hard {
+		k.proven.utc, k.proven.at = v.Top, now.Mono
+		return
+	}
+	if most := k.proven.utc.Add(now.Mono - k.proven.at + k.o.Rules.Grant.d()); v.Top.After(most) {
+		v.Top = most
+	}
 }
 
 // remembered gives the memory as a witness, while the quartz vouches for it.

@@ -73,8 +73,11 @@ func (w *world) run(d time.Duration) *world {
 			w.wall = w.v.UTC
 		}
 		w.trust = w.v.Trust
-		if w.v.Sure && w.wall.After(w.floor) {
-			w.floor = w.wall
+		if w.v.Top.After(w.wall) {
+			w.t.Fatalf("the floor may rise to %v, and it is %v", w.v.Top, w.wall)
+		}
+		if w.v.Top.After(w.floor) {
+			w.floor = w.v.Top
 		}
 	}
 	return w
@@ -261,6 +264,62 @@ func TestOneAnswerIsNotSettledByTheTimeThatPassesAfterIt(t *testing.T) {
 	w.run(2*every + time.Minute)
 	if (w.off() - off).Abs() > time.Second {
 		t.Errorf("a source that is seldom heard never settles: off by %v", w.off())
+	}
+}
+
+func TestOnlyADateThatIsHardToForgeRaisesTheFloorBeyondTheTimeThatPassed(t *testing.T) {
+	const day = 24 * time.Hour
+	const ahead = 200 * day // not far enough to be absurd
+	for _, c := range []struct {
+		name string
+		tell func(w *world)
+		most time.Duration // above what has passed
+		far  bool
+	}{
+		{"a forged server", func(w *world) { w.hear("ntp", NTP, ahead) }, day, false},
+		{"a forged server, and the chip that it set", func(w *world) { w.hear("ntp", NTP, ahead); w.hear("rtc0", RTC, ahead) }, day, false},
+		{"a forged server, and a pulse that it numbers", func(w *world) { w.hear("ntp", NTP, ahead); w.k.Pulse("pps0", w.quartz()) }, day, false},
+		{"a forged server, and a time of day", func(w *world) {
+			w.hear("ntp", NTP, ahead)
+			w.k.Hear(Sample{Name: "bd", Kind: BeiDou, At: w.quartz(), UTC: time.Unix(0, 0).Add(w.utc().Sub(w.utc().Truncate(day))), TimeOfDay: true})
+		}, day, false},
+		{"a receiver", func(w *world) { w.hear("sky", GNSS, 0) }, 0, true},
+		{"a dated terminal", func(w *world) { w.hear("bd", BeiDou, 0) }, 0, true},
+		{"the county", func(w *world) { w.hear("hub", Downlink, 0) }, 0, true},
+		{"a server and the county", func(w *world) { w.hear("ntp", NTP, 0); w.hear("hub", Downlink, 0) }, 0, true},
+		{"a receiver's pulse", func(w *world) { w.hear("sky", GNSS, 0); w.k.Pulse("pps0", w.quartz()) }, 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, c.tell)
+			w.run(6 * time.Hour)
+			if c.far {
+				if d := w.utc().Sub(w.floor); d > 2*time.Minute || d < -2*time.Minute {
+					t.Errorf("the floor is %v behind the truth", d)
+				}
+				return
+			}
+			if !w.v.Sure {
+				t.Errorf("nothing contradicts it: %+v", w.v)
+			}
+			if d := w.floor.Sub(build); d > 6*time.Hour+c.most+time.Minute || d < c.most {
+				t.Errorf("the floor rose by %v", d)
+			}
+		})
+	}
+	// After a receiver has said the date, a server carries the floor on with the time.
+	sky := true
+	w := newWorld(t, func(w *world) {
+		w.hear("ntp", NTP, 0)
+		if sky {
+			w.hear("sky", GNSS, 0)
+		}
+	})
+	w.run(time.Hour)
+	sky = false
+	w.step = time.Minute
+	w.run(10 * day)
+	if d := w.utc().Sub(w.floor).Abs(); d > time.Minute {
+		t.Errorf("the floor stays %v behind", d)
 	}
 }
 

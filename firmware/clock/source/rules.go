@@ -46,6 +46,7 @@ type Rules struct {
 	Years   int      `yaml:"years"`
 	Lost    Span     `yaml:"lost"`
 	Sure    Span     `yaml:"sure"`
+	Grant   Span     `yaml:"grant"`
 	Sources []Source `yaml:"sources"`
 	NTP     Asking   `yaml:"ntp"`
 }
@@ -126,6 +127,7 @@ func (r *Rules) prove() error {
 	need(r.Years >= 1 && r.Years <= 50, "years", r.Years)
 	within("lost", r.Lost, time.Second, day)
 	within("sure", r.Sure, 0, day)
+	within("grant", r.Grant, 0, 30*day)
 	var seen []Kind
 	for _, s := range r.Sources {
 		need(slices.Contains(kinds, s.Kind) && !slices.Contains(seen, s.Kind), "sources.kind", s.Kind)
