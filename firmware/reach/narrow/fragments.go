@@ -155,11 +155,16 @@ func (e *End) fragment(m wire.Message, now time.Duration) ([]wire.Item, error) {
 	if c != nil && c.whole != nil {
 		if c.is(m.Content, g.number) {
 			e.mu.Lock()
-			if e.ledger.has(c.counter) {
-				e.ledger.keep(m.Counter) // it was kept, and the sender does not know
+			kept := e.ledger.has(c.counter)
+			if kept {
+				e.ledger.keep(m.Counter) // and the sender does not know
 			}
 			e.mu.Unlock()
-			return nil, nil
+			if kept {
+				return nil, nil
+			}
+			c.counter = m.Counter // the caller was busy, and may not be now
+			return wire.Items(bytes.Clone(c.whole[checkSize:]))
 		}
 		e.asm.Drop(g.class, g.number) // the numbers went round
 		c = nil

@@ -83,6 +83,34 @@ func TestALateFragmentOfWhatWasNotKeptIsNotAcknowledged(t *testing.T) {
 	}
 }
 
+func TestALongContentThatWasNotKeptIsGivenWhenItComesAgain(t *testing.T) {
+	station, hub := pair(t)
+	p := long("long", wire.Alarm, 200, 1)
+	for _, f := range pack(t, station, 78, p)[:4] {
+		hear(t, hub, stationCard, f) // and the caller is busy
+	}
+	given := 0
+	for _, f := range pack(t, station, 78, p) { // the sender's patience is over
+		for _, h := range hear(t, hub, stationCard, f).Heard {
+			given++
+			if len(h.Items) != 1 || !bytes.Equal(h.Items[0].Bytes, p.Item.Bytes) {
+				t.Fatalf("%+v", h)
+			}
+			hub.Kept(h.Counter)
+		}
+	}
+	if given != 1 {
+		t.Errorf("given %d times", given)
+	}
+	ack, ok, err := hub.Acks(t.Context(), 78)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if r := hear(t, station, hubCard, ack); fmt.Sprint(r.Acked) != "[long]" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestWhatIsLackingIsAskedForAndAnsweredByOtherFragments(t *testing.T) {
 	station, hub := pair(t)
 	p := long("long", wire.Telemetry, 300, 1) // 5 data and some parity
@@ -214,6 +242,7 @@ func TestShardsOfTwoContentsNeverMakeOne(t *testing.T) {
 		}
 		for _, h := range r.Heard {
 			got = append(got, h.Items[0].Bytes)
+			hub.Kept(h.Counter)
 		}
 	}
 	second := pack(t, station, 78, b)
