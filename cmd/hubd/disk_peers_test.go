@@ -56,7 +56,7 @@ func TestAFullDiskAtTheHubIsNeverAcknowledged(t *testing.T) {
 	hear := func() {
 		select {
 		case m := <-b.dev.Received():
-			if r, err := b.end.Hear(within(time.Second), m.Bytes, m.From, 0); err == nil {
+			if r, err := b.end.Hear(within(10*time.Second), m.Bytes, m.From, 0); err == nil {
 				for _, id := range r.Acked {
 					acked[id] = true
 				}

@@ -354,7 +354,7 @@ func TestOverIridiumAndSMS(t *testing.T) {
 	h, _ := w.hub()
 	until(t, "both may send", func() bool { return h.gate(t, "star").Limits.Transmit && h.gate(t, "sms").Limits.Transmit })
 	pack := func(e *narrow.End, n wire.Name) []byte {
-		f, err := e.Pack(within(time.Second), 140, []narrow.Part{raised(t, n)})
+		f, err := e.Pack(within(10*time.Second), 140, []narrow.Part{raised(t, n)})
 		if err != nil || len(f) != 1 {
 			t.Fatal(err)
 		}
@@ -369,7 +369,7 @@ func TestOverIridiumAndSMS(t *testing.T) {
 	until(t, "a stranger's number is counted", func() bool { return h.gate(t, "sms").Counts.Strangers == 1 })
 	heard := func(e *narrow.End, from string, all [][]byte) bool {
 		for _, b := range all {
-			if r, err := e.Hear(within(time.Second), b, from, 0); err == nil && len(r.Acked) == 1 {
+			if r, err := e.Hear(within(10*time.Second), b, from, 0); err == nil && len(r.Acked) == 1 {
 				return true
 			}
 		}

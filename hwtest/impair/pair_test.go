@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,29 +57,37 @@ func TestTheKernelsDatagramsMeetTheWorstLink(t *testing.T) {
 	}
 	defer c.Close()
 	const n = 200
-	began := make([]time.Time, n)
+	start := time.Now()
+	began := make([]atomic.Int64, n) // since the start
 	go func() {
 		for i := range n {
-			began[i] = time.Now()
+			began[i].Store(int64(time.Since(start)))
 			fmt.Fprintf(c, "%04d%46s", i, "")
 			time.Sleep(20 * time.Millisecond) // 78 bytes: 31 kbit/s
 		}
 	}()
-	got, b := 0, make([]byte, 2000)
+	var trips []time.Duration
+	b := make([]byte, 2000)
 	for {
-		c.SetReadDeadline(time.Now().Add(3 * time.Second))
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
 		if k, err := c.Read(b); err != nil {
 			break
 		} else if k == 50 {
 			var i int
 			fmt.Sscanf(string(b[:4]), "%d", &i)
-			if trip := time.Since(began[i]); trip < 1219*time.Millisecond || trip > 2*time.Second {
-				t.Errorf("round trip %v", trip)
-			}
-			got++
+			trips = append(trips, time.Since(start)-time.Duration(began[i].Load()))
 		}
 	}
+	got := len(trips)
 	near(t, "echoed", float64(got)/n, 0.9025, 0.08)
+	if got == 0 {
+		return
+	}
+	// None is faster than the link; a machine that is busy makes some slower, and not half of them.
+	slices.Sort(trips)
+	if least, median := trips[0], trips[got/2]; least < 1219*time.Millisecond || median > 2*time.Second {
+		t.Errorf("round trips: least %v, median %v", least, median)
+	}
 	up, down := p.Count()
 	if up.Bytes != n*78 || down.Delivered != int64(got) {
 		t.Errorf("up %+v, down %+v, %d echoed", up, down, got)

@@ -82,13 +82,13 @@ func TestABlackHoleHoldsNobodyUp(t *testing.T) {
 	if err := n.Send(within, "a", letter.Alarm, []byte("x")); !errors.Is(err, ErrDown) {
 		t.Errorf("sent into a black hole: %v", err)
 	}
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("held up for %v", d)
 	}
 	began = time.Now()
 	cancel()
 	<-done
-	if d := time.Since(began); d > 3*time.Second {
+	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("the link took %v to end", d)
 	}
 }
