@@ -107,8 +107,11 @@ func TestLettersAreKeptOverTheWorstLinkForFewBytes(t *testing.T) {
 	wg.Wait()
 	took := time.Since(began)
 	up, down := l.Count()
-	if len(hub.kept) != n {
-		t.Errorf("%d of %d kept", len(hub.kept), n)
+	hub.mu.Lock()
+	kept := len(hub.kept)
+	hub.mu.Unlock()
+	if kept != n {
+		t.Errorf("%d of %d kept", kept, n)
 	}
 	if took < 1200*time.Millisecond || took > 25*time.Second {
 		t.Errorf("it took %v", took)
