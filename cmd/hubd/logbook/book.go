@@ -19,11 +19,12 @@ import (
 
 // Bounds of what is shown; the streams hold the rest.
 const (
-	alarmsMost    = 200
-	messagesMost  = 40 // of one alarm
-	waysMost      = 16 // by which one message came
-	warningsMost  = 200
-	strangeMost   = 8 // of a station, beside their count
+	alarmsMost    = 200 // of all stations
+	alarmsLeast   = 4   // of a station, whatever the others have
+	messagesMost  = 40  // of one alarm
+	waysMost      = 16  // by which one message came
+	warningsMost  = 200 // of a station
+	strangeMost   = 8   // of a station, beside their count
 	faultsMost    = 64
 	linksMost     = 16
 	pendingBlocks = 16
@@ -48,7 +49,6 @@ type alarmKey struct {
 }
 
 type progress struct {
-	at time.Time
 	by map[letter.Station]*Reached
 }
 
@@ -116,6 +116,7 @@ type station struct {
 	decoders map[decoderKey]*decoder
 	values   []Value
 	valuesAt time.Time
+	told     map[wire.About]time.Time // the warnings of which it spoke, and when last
 }
 
 // New makes an empty book.
@@ -147,7 +148,7 @@ func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64)
 	b.mu.Lock()
 	st := b.stations[s]
 	if st == nil {
-		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}}
+		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}, told: map[wire.About]time.Time{}}
 		b.stations[s] = st
 	}
 	if err == nil {
@@ -220,19 +221,29 @@ func (b *Book) alarm(s letter.Station, cause uint16, at time.Time) *Alarm {
 		a.At = at
 	}
 	if len(b.alarms) > alarmsMost {
-		// The oldest that is over goes first.
-		old := slices.MinFunc(slices.Collect(maps.Values(b.alarms)), func(x, y *Alarm) int {
-			if x.Over != y.Over {
-				if x.Over {
-					return -1
-				}
-				return 1
-			}
-			return x.At.Compare(y.At)
-		})
-		delete(b.alarms, alarmKey{old.Station, old.Cause})
+		b.shed()
 	}
 	return a
+}
+
+// shed drops an alarm of the station that has the most, so that none drives out another's: the oldest
+// that is over goes first.
+func (b *Book) shed() {
+	of, most := map[letter.Station]int{}, 0
+	for k := range b.alarms {
+		of[k.station]++
+		most = max(most, of[k.station])
+	}
+	if most <= alarmsLeast {
+		return
+	}
+	var out *Alarm
+	for k, a := range b.alarms {
+		if of[k.station] == most && (out == nil || a.Over && !out.Over || a.Over == out.Over && a.At.Before(out.At)) {
+			out = a
+		}
+	}
+	delete(b.alarms, alarmKey{out.Station, out.Cause})
 }
 
 // message finds a message by its name, or makes it, and notes the way.
@@ -336,16 +347,10 @@ func (b *Book) reached(about wire.About, s letter.Station, at time.Time) *Reache
 		p = &progress{by: map[letter.Station]*Reached{}}
 		b.progress[about] = p
 	}
-	p.at = at
-	if len(b.progress) > warningsMost {
-		var old wire.About
-		var first time.Time
-		for k, v := range b.progress {
-			if k != about && (first.IsZero() || v.at.Before(first)) {
-				old, first = k, v.at
-			}
-		}
-		delete(b.progress, old)
+	told := b.stations[s].told
+	told[about] = at
+	if len(told) > warningsMost {
+		b.forget(s, about)
 	}
 	g := p.by[s]
 	if g == nil {
@@ -353,6 +358,24 @@ func (b *Book) reached(about wire.About, s letter.Station, at time.Time) *Reache
 		p.by[s] = g
 	}
 	return g
+}
+
+// forget drops what a station said longest ago, and of no other: each has its own room.
+func (b *Book) forget(s letter.Station, but wire.About) {
+	told := b.stations[s].told
+	var old wire.About
+	var first time.Time
+	for k, at := range told {
+		if k != but && (first.IsZero() || at.Before(first)) {
+			old, first = k, at
+		}
+	}
+	delete(told, old)
+	if p := b.progress[old]; p != nil {
+		if delete(p.by, s); len(p.by) == 0 {
+			delete(b.progress, old)
+		}
+	}
 }
 
 // answer notes what a box said in words of a warning. The stage is the packet's, not guessed from words.

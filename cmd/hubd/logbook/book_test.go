@@ -417,3 +417,43 @@ func FuzzTake(f *testing.F) {
 		}
 	})
 }
+
+func TestNoStationDrivesOutWhatAnotherSaid(t *testing.T) {
+	c := newCounty(t)
+	n := wire.Name{Outbox: 0xa1b2c3, Seq: 1}
+	raise := func(s letter.Station, n wire.Name, cause string, event wire.AlarmEvent) {
+		c.put(s, ShortID(n), letter.Alarm, "bd", c.seal(envelope(s, n, uint8(wire.ItemAlarm), c.short(n, cause, event, 60)), c.keys[s]))
+	}
+	receipt := func(s letter.Station, number int, of wire.About) {
+		r, err := wire.AppendReceipts(nil, of, []wire.ReceiptOf{{Station: uint16(number), Progress: wire.Progress{Stage: wire.Received}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := wire.Name{Outbox: 1, Seq: uint32(c.seq + 1)}
+		c.put(s, name.String(), letter.Receipt, "fibre", c.seal(envelope(s, name, wire.TypeReceipts, r), c.keys[s]))
+	}
+	real := wire.AboutAlert("a real warning")
+	raise(upper, n, "stands", wire.AlarmRaised)
+	n.Seq++
+	raise(upper, n, "over", wire.AlarmReleased)
+	receipt(upper, 17, real)
+	for i := range 3 * alarmsMost { // another station's box, or whoever has its key
+		raise(lower, wire.Name{Outbox: 7, Seq: uint32(i + 1)}, fmt.Sprint("made up ", i), wire.AlarmRaised)
+		receipt(lower, 18, wire.AboutAlert(fmt.Sprint("made up ", i)))
+	}
+	had := 0
+	for _, a := range c.book.State().Alarms {
+		if a.Station == upper {
+			had++
+		}
+	}
+	if all := len(c.book.State().Alarms); had != 2 || all != alarmsMost {
+		t.Errorf("%d alarms of the one are left among %d", had, all)
+	}
+	if g := c.book.Reached([]wire.About{real}); g[upper].At.IsZero() {
+		t.Error("how far a warning got is forgotten")
+	}
+	if most := len(c.book.progress); most > warningsMost+1 {
+		t.Errorf("%d warnings are remembered", most)
+	}
+}
