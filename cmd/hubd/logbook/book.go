@@ -137,22 +137,38 @@ func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64)
 	if !known {
 		return
 	}
-	b.mu.Lock()
-	if seq <= b.read[l.Class] {
-		b.mu.Unlock()
+	if !b.first(l.Class, seq) {
 		return
 	}
-	b.read[l.Class] = seq
-	b.mu.Unlock()
 	o, err := open(s, of, &l, b.file.Warnings.CAP)
+	for _, f := range b.enter(s, of, &l, o, err, at) {
+		f()
+	}
+}
+
+// first tells whether a letter was not read yet, and notes it.
+func (b *Book) first(c letter.Class, seq uint64) bool {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	if seq <= b.read[c] {
+		return false
+	}
+	b.read[c] = seq
+	return true
+}
+
+// enter takes in what was opened, or why it was not, and gives who is to be told. A letter on which it panics
+// leaves no lock behind: the next ones are read.
+func (b *Book) enter(s letter.Station, of hubfile.Station, l *letter.Letter, o *opened, err error, at time.Time) []func() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	st := b.stations[s]
 	if st == nil {
 		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}, told: map[wire.About]time.Time{}}
 		b.stations[s] = st
 	}
 	if err == nil {
-		err = b.act(s, of, st, &l, o, at)
+		err = b.act(s, of, st, l, o, at)
 	}
 	if err == nil && l.Class <= letter.Alarm {
 		b.came(s, l.ID, o)
@@ -163,14 +179,10 @@ func (b *Book) Take(s letter.Station, l letter.Letter, at time.Time, seq uint64)
 		slices.SortStableFunc(st.last, func(x, y Strange) int { return y.At.Compare(x.At) })
 		st.last = st.last[:min(len(st.last), strangeMost)]
 	}
-	var stir []func()
 	if err == nil && o.receipts != nil {
-		stir = b.stir
+		return b.stir
 	}
-	b.mu.Unlock()
-	for _, f := range stir {
-		f()
-	}
+	return nil
 }
 
 // act takes in what was opened. The lock is held.

@@ -457,3 +457,28 @@ func TestNoStationDrivesOutWhatAnotherSaid(t *testing.T) {
 		t.Errorf("%d warnings are remembered", most)
 	}
 }
+
+func TestALetterOnWhichTheBookPanicsDoesNotStopTheNext(t *testing.T) {
+	c := newCounty(t)
+	tables := c.file.Warnings.CAP
+	n := wire.Name{Outbox: 0xa1b2c3, Seq: 17}
+	body := c.seal(envelope(upper, n, uint8(wire.ItemAlarm), c.short(n, "k-1", wire.AlarmRaised, 60)), c.keys[upper])
+	c.file.Warnings.CAP = nil // whatever makes it panic
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("it does not panic: the test shows nothing")
+			}
+		}()
+		c.put(upper, ShortID(n), letter.Alarm, "bd", body)
+	}()
+	c.file.Warnings.CAP = tables
+	if !c.book.mu.TryLock() {
+		t.Fatal("the book stays locked")
+	}
+	c.book.mu.Unlock()
+	c.put(upper, ShortID(n), letter.Alarm, "mesh", body)
+	if s := c.book.State(); len(s.Alarms) != 1 {
+		t.Errorf("%+v", s.Alarms)
+	}
+}
