@@ -464,7 +464,7 @@ func TestWhatIsShownIsTheSameAfterARestart(t *testing.T) {
 	ready := func(p *post.Post) func() bool {
 		return func() bool {
 			s := p.State()
-			return len(s.Sent) == 1 && !s.Sent[0].To[lower].At.IsZero() && !slices.ContainsFunc(s.Stations, func(st post.Station) bool { return len(st.Recent) != 1 })
+			return len(s.Sent) == 1 && len(s.Sent[0].To) == len(all) && !s.Sent[0].To[lower].At.IsZero() && !slices.ContainsFunc(s.Stations, func(st post.Station) bool { return len(st.Recent) != 1 })
 		}
 	}
 	until(t, "all is shown", ready(h.post))

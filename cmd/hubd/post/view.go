@@ -194,10 +194,13 @@ func (v *view) receipt(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 
 func (v *view) took(s letter.Station, id string, t Took) {
 	if d := v.sent[id]; d != nil {
-		if old, to := d.To[s]; to && old.At.IsZero() {
-			d.To[s] = t
+		if old, to := d.To[s]; to {
+			if old.At.IsZero() {
+				d.To[s] = t
+			}
+			return
 		}
-		return
+		// DOWN was read for other stations and not yet for this one.
 	}
 	if v.early[s] == nil {
 		v.early[s] = map[string]Took{}
