@@ -8,8 +8,9 @@
 // words. Those listed for calls are called in the order of the list, one at a time,
 // until each has pressed the key that confirms, or was tried as often as the table
 // says; whoever was not reached is followed by the deputies, one after the other. All
-// of it ends within a time. A higher level begins anew for everybody; the same level
-// that comes back calls nobody a second time who confirmed it lately. The all-clear is
+// of it ends within a time. A higher level than any before begins anew for everybody; a level
+// that comes back calls nobody a second time who confirmed it lately, and nobody more often
+// than the table says, however often a gauge swings. The all-clear is
 // written to those who were written to before.
 //
 // A call is never more than what is known of it: dialled, rang, answered as the modem

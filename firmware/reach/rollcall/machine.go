@@ -21,7 +21,11 @@ type Round struct {
 type round struct {
 	Round
 	// Began is when this level began, Quiet since when it does not stand.
-	Began time.Duration    `json:"began"`
+	Began time.Duration `json:"began"`
+	// Top is the highest level that people were told of, Eased since when it does not stand: what
+	// swings between two levels is no reason to begin anew.
+	Top   point.Level      `json:"top,omitempty"`
+	Eased time.Duration    `json:"eased,omitempty"`
 	Quiet time.Duration    `json:"quiet,omitempty"`
 	Phase Phase            `json:"phase"`
 	Told  map[string]*told `json:"told,omitempty"`
@@ -194,24 +198,40 @@ func (m *Machine) Stands(a Round, now time.Duration) (ev []Event) {
 				return ev
 			}
 		}
-		m.rounds = append(m.rounds, &round{Round: a, Began: now, Phase: Calling, Told: map[string]*told{}})
+		m.rounds = append(m.rounds, &round{Round: a, Began: now, Top: a.Level, Phase: Calling, Told: map[string]*told{}})
 		return ev
 	}
 	fresh := r.Phase == Clear || r.Phase == Still && now-r.Quiet >= m.t.Afresh
 	switch {
 	case fresh:
 		r.Told = map[string]*told{}
-		r.Phase, r.Began, r.Quiet = Calling, now, 0
-	case a.Level > r.Level:
-		for _, x := range r.Told {
-			x.Writes, x.Write, x.Calls, x.Next, x.Best, x.Missed = 0, 0, 0, 0, Nothing, false
-		}
-		r.Phase, r.Began, r.Quiet = Calling, now, 0
+		r.Phase, r.Began, r.Quiet, r.Top, r.Level = Calling, now, 0, a.Level, a.Level
 	case r.Phase == Still:
 		r.Phase, r.Began, r.Quiet = Calling, now, 0
 	}
-	r.Round = a
+	r.follow(a, now, m.t.Afresh)
 	return nil
+}
+
+// top is the highest level of a round; a snapshot of an older program does not say it.
+func (r *round) top() point.Level { return max(r.Top, r.Level) }
+
+// follow takes a round's level. One above all before it, or that was left for long, begins anew for
+// everybody. One that comes again sooner is told on where it stopped: how often each was tried stays.
+func (r *round) follow(a Round, now, afresh time.Duration) {
+	if a.Level > r.Level {
+		if a.Level > r.top() || now-r.Eased >= afresh {
+			for _, x := range r.Told {
+				x.Writes, x.Write, x.Calls, x.Next, x.Best, x.Missed = 0, 0, 0, 0, Nothing, false
+			}
+			r.Top = a.Level
+		}
+		r.Phase, r.Began, r.Quiet = Calling, now, 0
+	}
+	if r.Level == r.top() && a.Level < r.Level {
+		r.Top, r.Eased = r.Level, now
+	}
+	r.Round = a
 }
 
 // shed makes room for a round: by one that is over, else by the lowest.
@@ -507,7 +527,8 @@ func (m *Machine) Done(o Outcome, now time.Duration) (ev []Event) {
 		return []Event{{What: Called, Task: *t, Out: o}}
 	}
 	x := r.person(t.Person)
-	current := r.Level == t.Level // else a higher level has begun, whose counts these are not
+	current := r.Level <= t.Level // else a higher level has begun, whose counts these are not
+	same := r.Level == t.Level
 	if o.Unable {
 		m.unable = now + unableWait
 		if current && t.Kind == Call {
@@ -537,7 +558,7 @@ func (m *Machine) Done(o Outcome, now time.Duration) (ev []Event) {
 	ev = append(ev, Event{What: Called, Task: *t, Out: o})
 	if o.Known == Confirmed {
 		x.Confirmed, x.Key, x.At, x.Best = max(x.Confirmed, t.Level), o.Keys, now, Confirmed
-		if current && r.Phase == Calling && !m.missing(r) {
+		if same && r.Phase == Calling && !m.missing(r) {
 			ev = append(ev, Event{What: Complete, Task: *t})
 		}
 		return ev
@@ -553,7 +574,7 @@ func (m *Machine) Done(o Outcome, now time.Duration) (ev []Event) {
 	if p := m.byID(t.Person); p != nil && x.Calls >= m.most(p) && !x.Missed {
 		x.Missed = true
 		ev = append(ev, Event{What: Missed, Task: *t, Out: Outcome{Known: x.Best}})
-		if m.over(r) && m.nobody(r) {
+		if same && m.over(r) && m.nobody(r) {
 			ev = append(ev, Event{What: Unheeded, Task: *t})
 		}
 	}

@@ -212,6 +212,45 @@ func TestAHigherLevelCallsAnewAndTheSameDoesNot(t *testing.T) {
 	}
 }
 
+func TestAGaugeThatSwingsBetweenTwoLevelsCallsNobodyWithoutEnd(t *testing.T) {
+	w := run(t, village(), phones(map[string]Known{}))
+	for range 40 {
+		w.Stands(flood(evacuate), w.now)
+		w.until(w.now + 3*time.Minute)
+		w.Stands(flood(prepare), w.now)
+		w.until(w.now + 2*time.Minute)
+	}
+	tries := table(t).Tries
+	if n := w.calls["call chen"]; n != tries {
+		t.Errorf("chen was called %d times, want %d", n, tries)
+	}
+	if n := strings.Count(w.said(), "missed chen"); n != 1 {
+		t.Errorf("said %d times that chen was not reached", n)
+	}
+	// A level that was left for an hour and more is told anew.
+	w.until(w.now + table(t).Afresh)
+	w.Stands(flood(evacuate), w.now)
+	w.until(w.now + 40*time.Minute)
+	if n := w.calls["call chen"]; n != 2*tries {
+		t.Errorf("hours later chen was called %d times in all, want %d", n, 2*tries)
+	}
+}
+
+func TestALevelThatCameTooShortlyIsToldOnWhenItComesAgain(t *testing.T) {
+	w := run(t, village(), phones(map[string]Known{}))
+	w.Stands(flood(prepare), 0)
+	w.until(time.Minute)
+	w.Stands(flood(evacuate), w.now)
+	w.until(w.now + time.Minute)
+	w.Stands(flood(prepare), w.now)
+	w.until(w.now + table(t).Within + time.Minute) // the round's time is over
+	w.Stands(flood(evacuate), w.now)
+	w.until(w.now + table(t).Within)
+	if n, want := w.calls["call chen"], table(t).Tries; n != want {
+		t.Errorf("chen was called %d times, want %d", n, want)
+	}
+}
+
 func TestNobodyIsCalledOnceItIsOverAndThoseWhoWereToldHearIt(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		w := run(t, village(), phones(map[string]Known{"chen": Rang, "wang": Rang}))

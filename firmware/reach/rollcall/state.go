@@ -40,6 +40,7 @@ func (m *Machine) Restore(b []byte, now time.Duration) (ev []Event, err error) {
 		}
 		shift(&r.Began)
 		shift(&r.Quiet)
+		shift(&r.Eased)
 		for id, x := range r.Told {
 			if x == nil || len(r.Told) > 4*PeopleMost {
 				delete(r.Told, id)
@@ -59,14 +60,9 @@ func (m *Machine) Restore(b []byte, now time.Duration) (ev []Event, err error) {
 			rounds = append(rounds, r)
 			continue
 		}
-		now := r.Round
+		newer := r.Round
 		r = rounds[old]
-		if now.Level > r.Level {
-			for _, x := range r.Told {
-				x.Writes, x.Write, x.Calls, x.Next, x.Best, x.Missed = 0, 0, 0, 0, Nothing, false
-			}
-		}
-		r.Round = now
+		r.follow(newer, now, m.t.Afresh)
 		if r.Phase == Still || r.Phase == Clear {
 			r.Phase = Calling
 		}
