@@ -23,10 +23,14 @@ const (
 	liveFor = 6 * time.Minute
 	// keepIn bounds the wait for the post.
 	keepIn = 10 * time.Second
-	// inFlight bounds the letters that are kept at once, and atOnce those on
-	// their way to one station.
+	// inFlight bounds the letters that are kept at once, and atOnce those of one
+	// station, either way.
 	inFlight = 64
 	atOnce   = 8
+	// Each datagram that is believed is written to the disk while all others wait. A station may have
+	// burst of them at once, and then one in each refill; what is beyond, it sends again.
+	burst  = 64
+	refill = time.Second / 8
 
 	firstPause = 2 * time.Second
 	lastPause  = 30 * time.Second
@@ -67,6 +71,21 @@ type session struct {
 	heard   time.Time
 	running bool
 	waiting map[uint64]chan letter.Word
+	keeping int       // letters of it that are being kept
+	spent   time.Time // when its allowance is whole again
+	called  time.Time // when it was said last that it sends too much
+}
+
+// allowed takes one from the allowance.
+func (s *session) allowed(now time.Time) bool {
+	if s.spent.Before(now) || s.spent.Sub(now) > burst*refill { // or the hub's clock was put back
+		s.spent = now
+	}
+	if s.spent.Add(refill).Sub(now) > burst*refill {
+		return false
+	}
+	s.spent = s.spent.Add(refill)
+	return true
 }
 
 // NewDatagrams reads the windows and opens the socket.
@@ -145,6 +164,14 @@ func (d *Datagrams) got(ctx context.Context, b []byte, from net.Addr) {
 		d.replayed++
 		return
 	}
+	if now := d.o.Now(); !s.allowed(now) { // after the seal and the window: nobody else can spend it
+		s.window = was
+		if now.Sub(s.called).Abs() >= time.Minute {
+			s.called = now
+			d.o.Log.Warn("a station sends more datagrams than are kept for one: the rest is dropped and comes again", "station", s.station)
+		}
+		return
+	}
 	if err := writeWindow(d.dir, s.station, &s.window, s.second); err != nil {
 		s.window = was
 		d.o.Log.Error("a datagram's counter could not be kept: it is not acted on", "station", s.station, "err", err)
@@ -168,17 +195,29 @@ func (d *Datagrams) got(ctx context.Context, b []byte, from net.Addr) {
 			}
 		}
 	case letter.KindLetter:
-		select {
-		case d.slots <- struct{}{}:
-			d.o.Guard.Go("gateway "+d.Name(), "keep", guard.Once, func(ctx context.Context) error {
-				defer func() { <-d.slots }()
-				d.keep(ctx, s, g)
-				return nil
-			})
-		default:
-			d.put(s, letter.Datagram{Kind: letter.KindAnswer, Of: g.Counter, Word: letter.Later})
+		if s.keeping < atOnce {
+			select {
+			case d.slots <- struct{}{}:
+				s.keeping++
+				d.o.Guard.Go("gateway "+d.Name(), "keep", guard.Once, func(ctx context.Context) error {
+					defer d.kept(s)
+					d.keep(ctx, s, g)
+					return nil
+				})
+				return
+			default:
+			}
 		}
+		d.put(s, letter.Datagram{Kind: letter.KindAnswer, Of: g.Counter, Word: letter.Later})
 	}
+}
+
+// kept gives a letter's place back.
+func (d *Datagrams) kept(s *session) {
+	d.mu.Lock()
+	s.keeping--
+	d.mu.Unlock()
+	<-d.slots
 }
 
 // keep has a letter kept, and answers.
