@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
@@ -176,7 +177,10 @@ func (deadDisk) Put(ctx context.Context, _ string, _ []byte) error {
 func TestCountersOfDatagramsNeverBeginAnew(t *testing.T) {
 	psk, now := []byte("a key"), time.Unix(1_800_000_000, 0)
 	disk := &ram{}
-	next := counterOf(disk, psk, now)
+	at := func(t time.Time, trust clock.Trust) func() clock.Stamp {
+		return func() clock.Stamp { return clock.Stamp{Wall: t, Trust: trust} }
+	}
+	next := counterOf(disk, psk, at(now, clock.Held))
 	a, err := next()
 	if err != nil {
 		t.Fatal(err)
@@ -184,17 +188,17 @@ func TestCountersOfDatagramsNeverBeginAnew(t *testing.T) {
 	if a < uint64(now.Unix()-year2020)<<16 {
 		t.Errorf("begins at %d, where an earlier disk's may have been", a)
 	}
-	b, err := counterOf(disk, psk, now.AddDate(-9, 0, 0))() // after a cut, with the clock lost
+	b, err := counterOf(disk, psk, at(now.AddDate(-9, 0, 0), clock.Free))() // after a cut, with the clock lost
 	if err != nil || b <= a {
 		t.Errorf("%d after %d: %v", b, a, err)
 	}
 	for key := range disk.m {
 		disk.m[key] = []byte("damaged")
 	}
-	if c, err := counterOf(disk, psk, now)(); err == nil {
+	if c, err := counterOf(disk, psk, at(now, clock.Set))(); err == nil {
 		t.Errorf("what was used cannot be read, and %d is given", c)
 	}
-	dead := counterOf(deadDisk{}, psk, now)
+	dead := counterOf(deadDisk{}, psk, at(now, clock.Set))
 	began := time.Now()
 	for range 50 {
 		if c, err := dead(); err == nil {
@@ -203,5 +207,33 @@ func TestCountersOfDatagramsNeverBeginAnew(t *testing.T) {
 	}
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("a dead disk held up 50 sends for %v", d)
+	}
+}
+
+func TestCountersOfDatagramsThatBeginByAFreeClockComeOnceAndGoOnFromTheRightTime(t *testing.T) {
+	psk, build := []byte("a key"), time.Unix(1_790_000_000, 0)
+	used := map[uint64]bool{}
+	for life := range 20 { // each loses what it kept, and begins at the same second of a board without a clock
+		disk, now := &ram{}, clock.Stamp{Wall: build}
+		next := counterOf(disk, psk, func() clock.Stamp { return now })
+		last := uint64(0)
+		for i := range 100 {
+			n, err := next()
+			if err != nil || used[n] || n <= last {
+				t.Fatalf("life %d, %d: %d comes twice (%v)", life, i, n, err)
+			}
+			used[n], last = true, n
+		}
+		now = clock.Stamp{Wall: build.AddDate(0, 1, life), Trust: clock.Set}
+		n, err := next()
+		if err != nil || n <= last || n < countersFrom(now.Wall) {
+			t.Errorf("life %d goes on at %d, where the hub may have taken more: %v", life, n, err)
+		}
+		if m, err := next(); err != nil || m != n+1 {
+			t.Errorf("%d after %d: %v", m, n, err)
+		}
+		if m, err := counterOf(disk, psk, func() clock.Stamp { return clock.Stamp{Wall: build} })(); err != nil || m <= n+1 {
+			t.Errorf("%d after a cut at %d: %v", m, n+1, err)
+		}
 	}
 }

@@ -3,7 +3,9 @@ package station
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -269,30 +271,45 @@ func (w *datagramWay) Send(ctx context.Context, p courier.Parcel) error {
 	return faultOf(errs)
 }
 
-const year2020 = 1_577_836_800 // in seconds since 1970
+const (
+	year2020 = 1_577_836_800 // in seconds since 1970
+	freeBits = 34            // of chance where the clock may not be believed
+)
+
+// countersFrom is where the numbers of datagrams begin at a time.
+func countersFrom(t time.Time) uint64 { return uint64(max(0, t.Unix()-year2020)) << 16 }
 
 // counterOf numbers the datagrams of a key: each number once in its life, over all links
 // that use it. Where the disk does not keep a reservation it is not tried again at once, so
 // that what can still go out is not held up.
 //
 // Where nothing is kept, though datagrams may have gone out before a disk was lost, numbers
-// begin where no earlier ones can be: 65,536 for each second since the year 2020.
-func counterOf(keep narrow.Keep, psk []byte, now time.Time) func() (uint64, error) {
+// begin where no earlier ones can be: 65,536 for each second since the year 2020. A clock that nobody set may say the
+// same second in two lives, or an earlier one. By such a clock they begin at random in the three days that follow, so that
+// none comes twice, and go on from the right time as soon as it is known, where the hub takes them whatever was before.
+func counterOf(keep narrow.Keep, psk []byte, now func() clock.Stamp) func() (uint64, error) {
 	sum := sha256.Sum256(psk)
 	key := "datagrams/" + hex.EncodeToString(sum[:8]) + "/sent"
 	var mu sync.Mutex
 	var tried time.Time
 	var failed error
-	reserved := uint64(max(0, now.Unix()-year2020)) << 16
-	b, ok := keep.Get(key)
-	if ok {
+	begun := now()
+	reserved, free := countersFrom(begun.Wall), begun.Trust == clock.Free
+	switch b, ok := keep.Get(key); {
+	case ok:
 		n, err := strconv.ParseUint(string(b), 10, 48)
 		if err != nil { // never a beginning at zero: a number that came twice would lay the key open
 			return func() (uint64, error) { return 0, phrase.Wrap(err, "station.counter_unread", "key", key) }
 		}
 		reserved = n
+	case free:
+		var r [8]byte
+		rand.Read(r[:]) // never fails (crypto/rand, Go 1.24)
+		reserved += binary.BigEndian.Uint64(r[:]) >> (64 - freeBits)
 	}
-	c := wire.NewCounter(reserved, func(upTo uint64) error {
+	asked := reserved
+	reserve := func(upTo uint64) error {
+		asked = max(asked, upTo)
 		if failed != nil && time.Since(tried) < 30*time.Second {
 			return failed
 		}
@@ -301,10 +318,18 @@ func counterOf(keep narrow.Keep, psk []byte, now time.Time) func() (uint64, erro
 		failed = keep.Put(ctx, key, strconv.AppendUint(nil, upTo, 10))
 		tried = time.Now()
 		return failed
-	})
+	}
+	c := wire.NewCounter(reserved, reserve)
 	return func() (uint64, error) {
 		mu.Lock()
 		defer mu.Unlock()
+		if t := now(); free && t.Trust > clock.Free {
+			right := wire.NewCounter(max(asked, countersFrom(t.Wall)), reserve)
+			if n, err := right.Next(); err == nil {
+				c, free = right, false
+				return n, nil
+			} // what is reserved of the old ones still goes out
+		}
 		return c.Next()
 	}
 }
@@ -371,7 +396,7 @@ func (s *linkRun) openDatagrams(name string, l config.Link) (courier.Link, error
 	s.mu.Lock()
 	next := s.counters[sum]
 	if next == nil {
-		next = counterOf(durable{s.h.journal}, psk, s.h.clock.Now().Wall)
+		next = counterOf(durable{s.h.journal}, psk, s.h.clock.Now)
 		s.counters[sum] = next
 	}
 	s.mu.Unlock()
