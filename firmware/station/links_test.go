@@ -40,7 +40,7 @@ func newLinkedTown(t *testing.T) *linkedTown {
 	w.sky = newSkyHub(t, sky)
 	w.secret("county.key", townRoot)
 	w.secret("seed", w.hub.seed)
-	w.write("links.yaml", shipped(t, "links.yaml", `(?s)probe: \{every: 5s, within: 3s, misses: 3, good: 2\}(.*?)every: 60s\n(.*?)ack: 50s`, "probe: {every: 1s, within: 500ms, misses: 2, good: 1}${1}every: 1s\n${2}ack: 2s"))
+	w.write("links.yaml", shipped(t, "links.yaml", `(?s)probe: \{every: 5s, within: 3s, misses: 3, good: 2\}(.*?)every: 60s\n(.*?)ack: 50s`, "probe: {every: 2s, within: 2s, misses: 3, good: 1}${1}every: 1s\n${2}ack: 2s"))
 	w.text = strings.Replace(w.text, "page:", fmt.Sprintf(`county: {number: 17, root: secrets/county.key}
 links:
   fibre: {kind: nats, servers: ["%s"], seed: secrets/seed}
@@ -133,9 +133,7 @@ func TestWhenTheFibreGoesAMessageGoesOutByBeiDouAndNoneIsLostByARestart(t *testi
 	third := w.tell(courier.Alarm)
 	w.halt()
 	w.start()
-	if w.waits() != 1 {
-		t.Fatalf("%d messages wait after a restart, want the third", w.waits())
-	}
+	w.until("the third waits", func() bool { return w.house.Load().post.as() != nil && w.waits() == 1 })
 	fourth := w.tell(courier.Alarm)
 	if fourth.Outbox != third.Outbox || fourth.Seq <= third.Seq {
 		t.Errorf("%v was named after %v", fourth, third)
@@ -235,10 +233,7 @@ func TestLinksAreExchangedBesideASoundingSirenAndLoseNothing(t *testing.T) {
 	if b := w.raised("gas", "evacuate"); b.ID != a.ID {
 		t.Errorf("%+v", b)
 	}
-	l := w.link("beidou")
-	if l.State != courier.Off || l.Why.Code != "narrow.bar_receive_only" {
-		t.Errorf("%v because of %v", l.State, l.Why.Code)
-	}
+	w.until("beidou only listens", func() bool { l := w.link("beidou"); return l.State == courier.Off && l.Why.Code == "narrow.bar_receive_only" })
 	if f, there := w.fault("link beidou"); there {
 		t.Errorf("a terminal that only listens is a note, and was called: %s", f.Why.EN)
 	}
