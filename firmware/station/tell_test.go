@@ -122,7 +122,10 @@ func openDesk(t *testing.T, dir string, links ...courier.Link) *deskBench {
 	h := &House{o: Opts{Data: dir}, log: log, bp: bp, alarms: alarm.New(), clock: clock.NewSystem(time.Time{}, clock.Set), faults: map[string]fault{}, noted: make(chan func(), 1024),
 		acts: make(chan func(), 8), latest: map[point.ID]*spot{}}
 	h.guard = guard.New(ctx, log, func(e guard.Event) { t.Errorf("%v", e) })
-	h.journal, err = journal.Open(dir, journal.Opts{Guard: h.guard, Clock: h.clock, Log: log})
+	// The journal ends after all that writes to it, as it does in a house.
+	kept, closed := context.WithCancel(context.Background())
+	keeper := guard.New(kept, log, func(e guard.Event) { t.Errorf("%v", e) })
+	h.journal, err = journal.Open(dir, journal.Opts{Guard: keeper, Clock: h.clock, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +157,17 @@ func openDesk(t *testing.T, dir string, links ...courier.Link) *deskBench {
 	b := &deskBench{House: h, t: t, dir: dir, keys: keys}
 	b.end = sync.OnceFunc(func() {
 		cancel()
-		if err := h.journal.Close(); err != nil {
+		if left := h.guard.Wait(patience); left != nil {
+			t.Errorf("goroutines left: %v", left)
+		}
+		enough, stop := context.WithTimeout(context.Background(), patience)
+		defer stop()
+		if err := errors.Join(h.journal.Sync(enough), h.journal.Close()); err != nil {
 			t.Error(err)
 		}
-		if left := h.guard.Wait(10 * time.Second); left != nil {
-			t.Errorf("goroutines left: %v", left)
+		closed()
+		if left := keeper.Wait(patience); left != nil {
+			t.Errorf("the journal leaves %v", left)
 		}
 	})
 	t.Cleanup(b.end)
