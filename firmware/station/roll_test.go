@@ -29,7 +29,7 @@ again: 1s
 soon: 1s
 repeat: 1
 ring: 3s
-linger: 2s
+linger: 5s
 longest: 30s
 first: 30s
 within: 5m
@@ -128,7 +128,7 @@ func (w *switchboard) evacuate() (cause string) {
 func TestAPersonWhoIsCalledHearsTheWordsAndConfirms(t *testing.T) {
 	t.Parallel()
 	w := newSwitchboard(t, "")
-	w.modem.Subscribe(chen, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 2500 * time.Millisecond, Key: '1'}}})
+	w.modem.Subscribe(chen, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 4 * time.Second, Key: '1'}}})
 	w.modem.Subscribe(wang, cell.Phone{Rings: 50 * time.Millisecond, Answers: 50 * time.Millisecond, Hangs: time.Second})
 	w.modem.Subscribe(li, cell.Phone{Rings: 100 * time.Millisecond, Answers: 100 * time.Millisecond, Presses: []cell.Press{{After: 300 * time.Millisecond, Key: '4'}, {After: 700 * time.Millisecond, Key: '1'}}})
 	w.start()
@@ -207,7 +207,7 @@ func TestAWarningAndADrillTellPeopleAsWhatTheyAre(t *testing.T) {
 	w := newSwitchboard(t, "rollcall: {drills: true}\n")
 	w.text = strings.Replace(w.text, "inputs:", "  horn: {kind: loudspeaker, file: "+filepath.Join(w.dir, "heard")+"}\ninputs:", 1)
 	o, _ := newOffice(t, w.town)
-	quick := cell.Phone{Rings: 50 * time.Millisecond, Answers: 50 * time.Millisecond, Presses: []cell.Press{{After: 1500 * time.Millisecond, Key: '1'}}}
+	quick := cell.Phone{Rings: 50 * time.Millisecond, Answers: 50 * time.Millisecond, Presses: []cell.Press{{After: 3 * time.Second, Key: '1'}}}
 	w.modem.Subscribe(chen, quick)
 	w.modem.Subscribe(wang, quick)
 	w.start()
