@@ -233,7 +233,10 @@ func TestLinksAreExchangedBesideASoundingSirenAndLoseNothing(t *testing.T) {
 	if b := w.raised("gas", "evacuate"); b.ID != a.ID {
 		t.Errorf("%+v", b)
 	}
-	w.until("beidou only listens", func() bool { l := w.link("beidou"); return l.State == courier.Off && l.Why.Code == "narrow.bar_receive_only" })
+	w.until("beidou only listens", func() bool {
+		l := w.link("beidou")
+		return l.State == courier.Off && l.Why.Code == "narrow.bar_receive_only"
+	})
 	if f, there := w.fault("link beidou"); there {
 		t.Errorf("a terminal that only listens is a note, and was called: %s", f.Why.EN)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/drivers"
@@ -96,7 +97,7 @@ func parcel(class courier.Class, id string, n int) courier.Parcel {
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for until := time.Now().Add(60 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("waited in vain: ", what)
 		}
@@ -182,7 +183,7 @@ func TestTheCourierHearsWhichFormTheHubHasKept(t *testing.T) {
 		if fmt.Sprint(got) != "[{a1b2c3-1 false } {a1b2c3-2 true }]" {
 			t.Error(got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no receipt")
 	}
 }
@@ -199,67 +200,86 @@ func TestOnlyWhatWasKeptIsAcknowledgedAndAloneOnlyWhenItWaitedOrManyDo(t *testin
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := link(t, c.change)
-			l.mu.Lock()
-			l.refuse = c.refuse
-			l.mu.Unlock()
-			for i := range c.n {
-				l.term.in <- drivers.Incoming{From: hubCard, Bytes: pack(t, l.hub, 78, part(fmt.Sprint(i), wire.Command, wire.ItemCommand, 20))[0].Bytes}
-			}
-			await(t, "the commands", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.heard) == c.n })
-			if !c.goes {
-				time.Sleep(20 * time.Millisecond)
-				if f, _, ok := l.pick(t.Context(), 78); ok {
-					t.Errorf("%x would go out", f.Bytes)
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				l := link(t, c.change, func(o *LinkOpts) { o.Mono = func() time.Duration { return time.Since(began) } })
+				l.mu.Lock()
+				l.refuse = c.refuse
+				l.mu.Unlock()
+				for i := range c.n {
+					l.term.in <- drivers.Incoming{From: hubCard, Bytes: pack(t, l.hub, 78, part(fmt.Sprint(i), wire.Command, wire.ItemCommand, 20))[0].Bytes}
 				}
-				if c.refuse == nil && l.station.AckDue() != c.n {
-					t.Error("they do not wait to ride along")
+				await(t, "the commands", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.heard) == c.n })
+				if !c.goes {
+					synctest.Wait() // what was heard is kept, and its wait noted
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					if f, _, ok := l.pick(t.Context(), 78); ok {
+						t.Errorf("%x would go out", f.Bytes)
+					}
+					if len(l.term.out()) != 0 {
+						t.Errorf("%d went out alone", len(l.term.out()))
+					}
+					if c.refuse == nil && l.station.AckDue() != c.n {
+						t.Error("they do not wait to ride along")
+					}
+					return
 				}
-				return
-			}
-			await(t, "the acknowledgement", func() bool { l.wake(); return len(l.term.out()) == 1 })
-			r, err := l.hub.Hear(t.Context(), l.term.out()[0], stationCard, 0)
-			if err != nil || len(r.Acked) != c.n || l.Counts().Alone != 1 {
-				t.Errorf("%+v %v", r, err)
-			}
+				await(t, "the acknowledgement", func() bool { l.wake(); return len(l.term.out()) == 1 })
+				r, err := l.hub.Hear(t.Context(), l.term.out()[0], stationCard, 0)
+				if err != nil || len(r.Acked) != c.n || l.Counts().Alone != 1 {
+					t.Errorf("%+v %v", r, err)
+				}
+			})
 		})
 	}
 }
 
 func TestFragmentsFollowAndWhatIsMoreUrgentGoesBeforeThem(t *testing.T) {
 	t.Parallel()
-	l := link(t, func(o *LinkOpts) { o.Every = 400 * time.Millisecond })
-	if err := l.Send(t.Context(), parcel(courier.Alarm, "long", 200)); err != nil {
-		t.Fatal(err)
-	}
-	var f *courier.Fault
-	if err := l.Send(t.Context(), parcel(courier.Alarm, "b", 20)); !errors.As(err, &f) || f.Kind != courier.FaultEarly || f.Wait < time.Second {
-		t.Errorf("it does not wait for the fragments: %v", err)
-	}
-	// The courier comes again when it was told to, and finds the slot free.
-	err := l.Send(t.Context(), parcel(courier.Command, "urgent", 20))
-	if !errors.As(err, &f) || f.Kind != courier.FaultEarly || f.Wait > 400*time.Millisecond {
-		t.Fatal(err)
-	}
-	time.Sleep(f.Wait + 50*time.Millisecond)
-	if err := l.Send(t.Context(), parcel(courier.Command, "urgent", 20)); err != nil || len(l.term.out()) != 2 {
-		t.Fatalf("%v, after %d messages", err, len(l.term.out()))
-	}
-	await(t, "the fragments", func() bool { return len(l.term.out()) == 8 })
-	var ids []string
-	for _, b := range l.term.out() {
-		r, err := l.hub.Hear(t.Context(), b, stationCard, 0)
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 20 * time.Second
+		began := time.Now()
+		l := link(t, func(o *LinkOpts) {
+			o.Every, o.Mono = every, func() time.Duration { return time.Since(began) }
+		})
+		if err := l.Send(t.Context(), parcel(courier.Alarm, "long", 200)); err != nil {
 			t.Fatal(err)
 		}
-		for _, h := range r.Heard {
-			ids = append(ids, fmt.Sprint(h.Class))
-			l.hub.Kept(h.Counter)
+		var f *courier.Fault
+		if err := l.Send(t.Context(), parcel(courier.Alarm, "b", 20)); !errors.As(err, &f) || f.Kind != courier.FaultEarly || f.Wait < 2*every {
+			t.Errorf("it does not wait for the fragments: %v", err)
 		}
-	}
-	if fmt.Sprint(ids) != "[1 3]" {
-		t.Errorf("they came as %v", ids)
-	}
+		// The courier comes again when it was told to, and finds the slot free.
+		err := l.Send(t.Context(), parcel(courier.Command, "urgent", 20))
+		if !errors.As(err, &f) || f.Kind != courier.FaultEarly || f.Wait > every {
+			t.Fatal(err)
+		}
+		time.Sleep(f.Wait + 50*time.Millisecond)
+		synctest.Wait()
+		if err := l.Send(t.Context(), parcel(courier.Command, "urgent", 20)); err != nil || len(l.term.out()) != 2 {
+			t.Fatalf("%v, after %d messages", err, len(l.term.out()))
+		}
+		time.Sleep(6*every + 2*pumpEach)
+		synctest.Wait()
+		if n := len(l.term.out()); n != 8 {
+			t.Fatalf("%d messages went out, not the fragments and the urgent one", n)
+		}
+		var ids []string
+		for _, b := range l.term.out() {
+			r, err := l.hub.Hear(t.Context(), b, stationCard, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range r.Heard {
+				ids = append(ids, fmt.Sprint(h.Class))
+				l.hub.Kept(h.Counter)
+			}
+		}
+		if fmt.Sprint(ids) != "[1 3]" {
+			t.Errorf("they came as %v", ids)
+		}
+	})
 }
 
 func TestWhatTheHubAsksForGoesOut(t *testing.T) {
