@@ -226,6 +226,9 @@ func TestOnlyWhatWasKeptIsAcknowledgedAndAloneOnlyWhenItWaitedOrManyDo(t *testin
 					return
 				}
 				await(t, "the acknowledgement", func() bool { l.wake(); return len(l.term.out()) == 1 })
+				if d := time.Since(began); d < l.o.AckAfter {
+					t.Errorf("it went alone after %v", d)
+				}
 				r, err := l.hub.Hear(t.Context(), l.term.out()[0], stationCard, 0)
 				if err != nil || len(r.Acked) != c.n || l.Counts().Alone != 1 {
 					t.Errorf("%+v %v", r, err)
@@ -315,16 +318,22 @@ func TestWhatTheHubAsksForGoesOut(t *testing.T) {
 
 func TestAMessageThatDidNotGoOutWaitsForTheNextSlot(t *testing.T) {
 	t.Parallel()
-	l := link(t)
-	if err := l.Send(t.Context(), parcel(courier.Alarm, "a", 20)); err != nil {
-		t.Fatal(err)
-	}
-	l.term.set(func(f *fake) { f.fault = &drivers.Fault{Kind: drivers.FaultGone} })
-	frames := pack(t, l.station, 78, part("b", wire.Alarm, wire.ItemAlarm, 20))
-	l.later(frames)
-	time.Sleep(50 * time.Millisecond)
-	l.term.set(func(f *fake) { f.fault = nil })
-	await(t, "it goes", func() bool { l.wake(); return len(l.term.out()) == 2 })
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		l := link(t, func(o *LinkOpts) { o.Mono = func() time.Duration { return time.Since(began) } })
+		if err := l.Send(t.Context(), parcel(courier.Alarm, "a", 20)); err != nil {
+			t.Fatal(err)
+		}
+		l.term.set(func(f *fake) { f.fault = &drivers.Fault{Kind: drivers.FaultGone} })
+		l.later(pack(t, l.station, 78, part("b", wire.Alarm, wire.ItemAlarm, 20)))
+		time.Sleep(time.Minute)
+		l.term.set(func(f *fake) { f.fault = nil })
+		time.Sleep(2 * pumpEach)
+		synctest.Wait()
+		if n := len(l.term.out()); n != 2 {
+			t.Errorf("%d messages went out", n)
+		}
+	})
 }
 
 func TestOnlyNarrowMessagesGoToTheEnd(t *testing.T) {
