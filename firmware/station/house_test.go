@@ -96,7 +96,7 @@ func TestStopSilencesTheSoundAndNotTheLevel(t *testing.T) {
 	w.post("/alarms/"+a.ID+"/acknowledge", map[string]string{"who": "李梅"})
 	w.post("/stop", map[string]string{"who": "李梅"})
 	// An on that was on the wire when STOP came may still arrive, and is undone.
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(2 * time.Second)
 	off = w.silent()
 	time.Sleep(time.Until(off.Add(resound + 2*time.Second)))
 	if d := w.v.Horn.Current().OnBetween(off, time.Now()); d > 0 {

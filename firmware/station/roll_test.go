@@ -229,7 +229,7 @@ func TestAWarningAndADrillTellPeopleAsWhatTheyAre(t *testing.T) {
 	w.until("in the middle of a call", func() bool { return len(w.modem.Talks()) == 3 && len(last().Heard) > 3*drivers.CallRate/2 })
 	w.warnedBy(o.says(warning{msgType: "Cancel", refers: []string{real.ref}}))
 	w.until("hung up", func() bool { return last().Ended })
-	if x := last(); !x.ByModem || len(x.Heard) > 6*drivers.CallRate {
+	if x := last(); !x.ByModem || len(x.Heard) > 10*drivers.CallRate { // of twelve seconds of words
 		t.Errorf("by the modem: %v, after %d samples", x.ByModem, len(x.Heard))
 	}
 	w.hears(chen, speech.Cantonese, speech.Content{Tone: "evacuate", Clips: []string{"county-evacuate"}})

@@ -97,7 +97,7 @@ func settle(t *testing.T, dir string, rules *Rules, links ...Link) *house {
 	h.end = sync.OnceFunc(func() {
 		cancel()
 		j.Close()
-		if left := g.Wait(10 * time.Second); left != nil {
+		if left := g.Wait(60 * time.Second); left != nil {
 			t.Errorf("goroutines left: %v", left)
 		}
 	})
@@ -107,7 +107,7 @@ func settle(t *testing.T, dir string, rules *Rules, links ...Link) *house {
 
 func (h *house) sync() {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := h.j.Sync(ctx); err != nil {
 		h.t.Fatal(err)
@@ -116,9 +116,9 @@ func (h *house) sync() {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not in 20 s: %s", what)
+			t.Fatalf("not in 60 s: %s", what)
 		}
 	}
 }
