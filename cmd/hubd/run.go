@@ -165,6 +165,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 			return nil, err
 		}
 	}
+	for _, w := range h.gateways {
+		for _, l := range w.Left() {
+			h.book.Leave(l.Station, w.Name(), l.Why)
+		}
+	}
 	h.post.OnCopy(h.book.Also)
 	h.guard.Go("engine", "watch", guard.Once, func(ctx context.Context) error {
 		err := h.engine.Watch(ctx)
@@ -203,7 +208,7 @@ func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
 		if err != nil {
 			return phrase.Wrap(err, "hubd.terminal_open", "name", t.Name, "detail", err)
 		}
-		w, err := gateway.NewNarrow(gateway.NarrowOpts{
+		w := gateway.NewNarrow(gateway.NarrowOpts{
 			File: f, Terminal: t, Device: d, Post: h.post, Keep: keeper, Counters: counters, Guard: h.guard, Log: log, Now: time.Now, Mono: clock.Mono,
 			Clock: func() (time.Time, time.Duration, bool) {
 				within, ok := clock.KernelBound()
@@ -221,9 +226,6 @@ func (h *hub) narrow(f *hubfile.File, log *slog.Logger) error {
 				return out
 			},
 		})
-		if err != nil {
-			return err
-		}
 		h.book.OnStage(w.Receipt)
 		h.gateways = append(h.gateways, w)
 	}

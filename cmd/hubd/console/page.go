@@ -172,6 +172,9 @@ func (c *Console) told(v *stationView, k logbook.Station, l phrase.Lang) {
 		}
 		v.Values = append(v.Values, valueView{x.Name.In(l), t})
 	}
+	for _, x := range k.Left {
+		v.Faults = append(v.Faults, phrase.M("hubd.left_out", "link", x.Link, "why", x.Why).In(l))
+	}
 	if v.StrangeCount = k.Strange; k.Strange > 0 {
 		v.Faults = append(v.Faults, phrase.M("hubd.page_strange", "count", k.Strange).In(l))
 	}

@@ -36,6 +36,7 @@ func (k known) State() logbook.State {
 	at := k.now.Add(-time.Minute)
 	return logbook.State{
 		Stations: map[letter.Station]logbook.Station{"330483105203": {Ready: true, StateAt: at, Version: "1.2", Blind: []string{"flash-flood"}, Faults: []wire.FaultContent{{ZH: "雨量筒 2 不动", EN: "gauge 2 does not move"}},
+			Left:    []logbook.LeftOut{{Link: "sat", Why: phrase.M("hubd.window", "file", "upper.window")}},
 			Strange: 3, Last: []logbook.Strange{{ID: "x-1", Link: "bd", At: at, Why: phrase.M("hubd.strange_unsealed")}},
 			ValuesAt: at, Values: []logbook.Value{{Name: phrase.Text{ZH: "水位", EN: "level"}, Unit: "m", V: 103.2, Resolution: 0.01, Good: true}, {Name: phrase.Text{ZH: "雨量", EN: "rain"}}}}},
 		Alarms: []logbook.Alarm{
@@ -87,7 +88,7 @@ func TestThePageShowsStationsByLinkAndWhoHasNotTakenWhat(t *testing.T) {
 	h := console().Page()
 	for lang, want := range map[string][]string{
 		"": {"桐乡市 · 警钟中心", "环渡村&lt;script&gt;", "tiantong 2026-07-01 22:39:00", "fibre 2026-07-01 21:40:00", "从未收到", "1/2 站已收下", "1/2 站有回执", "尚未收下", "王芳 下发", "2 件重用了编号", "报警 7",
-			"有险情无法判断 · 1 个故障", "测点全部失效，无法判断", "雨量筒 2 不动", "3 件可疑", "没有封印", "103.20 m", "没有可信读数", "站号 17",
+			"有险情无法判断 · 1 个故障", "测点全部失效，无法判断", "雨量筒 2 不动", "3 件可疑", "不经 sat 收发：防重放文件 upper.window 已损坏", "没有封印", "103.20 m", "没有可信读数", "站号 17",
 			"达到“立即转移”条件", "报警中", "已解除", "演练", "第 2 级", "签名不是登记的盒子密钥", "站点密钥封印", "bd （短报文） 2026-07-01 22:39:00",
 			"a-1 + c-1", "已播完（未测）", "监听未听到", "已播发 / played", "fibre 已核验", "尚无回执", "可发送，每条 78 字节", "封印不对 4 条", "终端没有应答", "1 条预警待回执"},
 		"?lang=en": {"Tongxiang · Tocsin hub", "Huandu", "never", "taken by 1 of 2", "not taken yet", "2 letters used an id again", "blind to a hazard · faults: 1", "conditions for “Move now”", "played (not measured)", "listened and not heard", "kept and not acted on: 3", "12 taken, 5 sent"},
@@ -121,7 +122,7 @@ func TestProgramsReadWhatThePageShows(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
-	if len(s.Stations) != 2 || !s.Stations[0].Ready || s.Stations[0].Faults != 1 || s.Stations[0].Strange != 3 || s.Stations[0].Seen["tiantong"].IsZero() {
+	if len(s.Stations) != 2 || !s.Stations[0].Ready || s.Stations[0].Faults != 1 || s.Stations[0].Strange != 3 || len(s.Stations[0].LeftOut) != 1 || s.Stations[0].LeftOut[0] != "sat" || s.Stations[0].Seen["tiantong"].IsZero() {
 		t.Errorf("stations %+v", s.Stations)
 	}
 	if len(s.Alarms) != 2 || len(s.Alarms[0].Messages) != 1 || s.Alarms[0].Messages[0].Name != "a1b2c3-17" || s.Alarms[0].Messages[0].Event != "raised" || len(s.Alarms[0].Messages[0].Ways) != 2 || !s.Alarms[0].Messages[0].Ways[0].Short || !s.Alarms[1].Over || s.Alarms[1].Messages[0].Event != "released" {

@@ -42,6 +42,7 @@ type StationState struct {
 	Ready   bool                 `json:"ready"`
 	Faults  int                  `json:"faults"`
 	Strange int                  `json:"strange"`
+	LeftOut []string             `json:"left_out,omitempty"` // links by which it is not served
 }
 
 // AlarmState is one alarm, however many links brought it.
@@ -132,7 +133,11 @@ func (c *Console) known() State {
 	}
 	for _, s := range st.Stations {
 		b := book.Stations[s.ID]
-		out.Stations = append(out.Stations, StationState{s.ID, s.Name, s.Seen, b.Ready, len(b.Faults), b.Strange})
+		x := StationState{s.ID, s.Name, s.Seen, b.Ready, len(b.Faults), b.Strange, nil}
+		for _, l := range b.Left {
+			x.LeftOut = append(x.LeftOut, l.Link)
+		}
+		out.Stations = append(out.Stations, x)
 	}
 	for _, a := range book.Alarms {
 		x := AlarmState{Station: a.Station, Title: a.Title, Text: a.Text, Hazard: a.Hazard, Rank: int(a.Rank), Over: a.Over}

@@ -21,9 +21,11 @@ func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) 
 	if nats > 0 || len(c.file.NATS.Servers) > 0 {
 		all = append(all, phrase.M("hubd.way_nats", "count", max(nats, len(to)*min(len(c.file.NATS.Servers), 1))))
 	}
+	left := c.left(to)
 	for _, d := range c.file.Datagrams {
+		sealed := sealed - len(left[d.Name])
 		switch {
-		case sealed == 0:
+		case sealed <= 0:
 		case len(body)+letter.IDMost+2+letter.Overhead > letter.DatagramMost:
 			all = append(all, phrase.M("hubd.way_datagrams_large", "link", d.Name))
 		default:
@@ -39,7 +41,7 @@ func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) 
 	for _, t := range c.file.Terminals {
 		there := 0
 		for _, s := range to {
-			if c.file.Stations[string(s)].Addresses[t.Name] != "" {
+			if c.file.Stations[string(s)].Addresses[t.Name] != "" && !left[t.Name][s] {
 				there++
 			}
 		}
@@ -60,4 +62,22 @@ func (c *Console) ways(body []byte, to []letter.Station) (all []phrase.Message) 
 		}
 	}
 	return all
+}
+
+// left tells which of the stations are not served by which links.
+func (c *Console) left(to []letter.Station) map[string]map[letter.Station]bool {
+	out := map[string]map[letter.Station]bool{}
+	if c.book == nil {
+		return out
+	}
+	all := c.book.State().Stations
+	for _, s := range to {
+		for _, l := range all[s].Left {
+			if out[l.Link] == nil {
+				out[l.Link] = map[letter.Station]bool{}
+			}
+			out[l.Link][s] = true
+		}
+	}
+	return out
 }

@@ -41,6 +41,7 @@ type Datagrams struct {
 	o        Opts
 	dir      string
 	counters *counters
+	left     []LeftOut
 	slots    chan struct{}
 
 	mu       sync.Mutex
@@ -98,13 +99,16 @@ func NewDatagrams(o Opts) (*Datagrams, error) {
 	if d.counters, err = openCounters(d.dir, o.Now()); err != nil {
 		return nil, err
 	}
-	for id, s := range o.File.Stations {
+	for _, id := range o.File.Order() {
+		s := o.File.Stations[id]
 		if s.Key == nil {
 			continue
 		}
 		n := &session{station: letter.Station(id), key: s.Key, waiting: map[uint64]chan letter.Word{}}
 		if n.window, err = readWindow(d.dir, n.station); err != nil {
-			return nil, err
+			o.Log.Error("a station is left out of a gateway", "link", o.Link.Name, "station", n.station, "err", err)
+			d.left = append(d.left, LeftOut{n.station, err})
+			continue
 		}
 		d.sessions[s.Key.ID] = n
 	}
@@ -116,6 +120,9 @@ func NewDatagrams(o Opts) (*Datagrams, error) {
 
 // Name is the link's.
 func (d *Datagrams) Name() string { return d.o.Link.Name }
+
+// Left are the stations whose window cannot be read.
+func (d *Datagrams) Left() []LeftOut { return d.left }
 
 // Addr is where it listens.
 func (d *Datagrams) Addr() net.Addr { return d.conn.LocalAddr() }

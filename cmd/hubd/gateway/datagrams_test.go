@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -161,5 +163,25 @@ func TestOneStationsLettersNeverTakeAllPlaces(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%d places are not given back", left)
 		}
+	}
+}
+
+func TestADamagedWindowShutsOutItsStationAlone(t *testing.T) {
+	f, _ := datagramsFile(t)
+	dir := filepath.Join(f.Data, "datagrams")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(windowFile(dir, upper), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	d, err := NewDatagrams(Opts{File: f, Link: hubfile.Datagrams{Name: "sat", Listen: "127.0.0.1:0"}, Log: log, Now: func() time.Time { return epoch }})
+	if err != nil {
+		t.Fatalf("one station's file keeps the gateway from starting: %v", err)
+	}
+	defer d.conn.Close()
+	if l := d.Left(); len(l) != 1 || l[0].Station != upper || l[0].Why == nil || len(d.sessions) != 1 {
+		t.Errorf("%+v, %d sessions", l, len(d.sessions))
 	}
 }

@@ -9,7 +9,9 @@
 // Datagrams: whoever does not have a station's key gets no answer, and nothing is
 // said about why. The window of counters is on the disk before a datagram is acted
 // on, and the hub's own counters are reserved in blocks, so that neither a power cut
-// nor kill -9 lets a counter count twice. Only classes 0 to 2 go down by datagrams,
+// nor kill -9 lets a counter count twice. A station whose window is damaged is left out, called and
+// shown, and all others are served. No station may have more than its share of the disk and of
+// what is being kept. Only classes 0 to 2 go down by datagrams,
 // as metered bytes are for those; what does not fit in one waits for NATS, and is
 // called.
 //

@@ -11,6 +11,15 @@ import (
 type Gateway interface {
 	Name() string
 	Run(ctx context.Context) error
+	// Left are the stations that it does not serve.
+	Left() []LeftOut
+}
+
+// LeftOut is a station that a gateway does not serve, and why: what is kept against replays of it is damaged. All
+// others are served.
+type LeftOut struct {
+	Station letter.Station
+	Why     error
 }
 
 // Post is what a gateway asks of the post office.

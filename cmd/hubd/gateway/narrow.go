@@ -57,6 +57,7 @@ type NarrowOpts struct {
 type Narrow struct {
 	o    NarrowOpts
 	name string
+	left []LeftOut
 	far  map[letter.Station]*far
 	by   map[string]*far // by address, as drivers write it
 	stir chan struct{}
@@ -107,7 +108,7 @@ type NarrowState struct {
 }
 
 // NewNarrow makes the ends of all stations that have an address on the terminal.
-func NewNarrow(o NarrowOpts) (*Narrow, error) {
+func NewNarrow(o NarrowOpts) *Narrow {
 	n := &Narrow{o: o, name: o.Terminal.Name, far: map[letter.Station]*far{}, by: map[string]*far{}, stir: make(chan struct{}, 1), calls: map[string]*call{}, orders: map[orderKey]*order{}}
 	for _, id := range o.File.Order() {
 		s := o.File.Stations[id]
@@ -121,7 +122,10 @@ func NewNarrow(o NarrowOpts) (*Narrow, error) {
 		}
 		e, err := narrow.New(narrow.Opts{Link: n.name, Direction: wire.Down, Keys: s.Keys, Self: self, Peer: a, Keep: o.Keep, Counters: o.Counters})
 		if err != nil {
-			return nil, phrase.Wrap(err, "hubd.narrow_end", "link", n.name, "station", id)
+			err = phrase.Wrap(err, "hubd.narrow_end", "link", n.name, "station", id)
+			o.Log.Error("a station is left out of a gateway", "link", n.name, "station", id, "err", err)
+			n.left = append(n.left, LeftOut{letter.Station(id), err})
+			continue
 		}
 		f := &far{station: letter.Station(id), to: hubfile.Address(o.Terminal.Kind, a), end: e, due: -1, alone: -1, sent: -1, hour: -1}
 		if o.Terminal.Kind == hubfile.KindSBD {
@@ -129,8 +133,11 @@ func NewNarrow(o NarrowOpts) (*Narrow, error) {
 		}
 		n.far[f.station], n.by[narrow.OnLink(a)] = f, f
 	}
-	return n, nil
+	return n
 }
+
+// Left are the stations whose window cannot be read.
+func (n *Narrow) Left() []LeftOut { return n.left }
 
 // gatewayAddress is whom an Iridium modem speaks with: the network's gateway, which does not say for whom it speaks.
 const gatewayAddress = "gateway"

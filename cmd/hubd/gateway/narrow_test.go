@@ -155,17 +155,13 @@ func (a *air) name() string {
 // restart begins with what is on the disk.
 func (a *air) restart() {
 	a.t.Helper()
-	var err error
-	a.hub, err = NewNarrow(NarrowOpts{
+	a.hub = NewNarrow(NarrowOpts{
 		File: a.file, Terminal: hubfile.Terminal{Name: "air", Kind: a.kind, Own: own[a.kind], Transmit: &hubfile.Transmit{}}, Device: a.radio, Post: a.desk, Keep: a.keep,
 		Counters: narrow.NewCounters(a.keep), Guard: guard.New(a.t.Context(), slog.New(slog.DiscardHandler), nil), Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return epoch.Add(a.now) }, Mono: func() time.Duration { return a.now },
 		Warning: func(_ []byte, at time.Time) (time.Time, bool) { return at.Add(2 * time.Hour), true },
 		Reached: func(string) map[letter.Station]bool { return a.desk.reached },
 	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
 }
 
 // say has a station pack parts, and gives its messages.
@@ -316,6 +312,26 @@ func TestNothingForgedReplayedOrOfAStrangerIsActedOnAlsoAfterARestart(t *testing
 		if _, acked, _ := a.back(upper, out); strings.Join(acked, " ") != "a1b2c3-18" {
 			t.Errorf("%s: acknowledged %v", kind, acked)
 		}
+	}
+}
+
+func TestAStationWhoseWindowIsDamagedIsLeftOutAndTheOthersAreServed(t *testing.T) {
+	a := newAir(t, hubfile.KindBeidou)
+	a.hear(a.mine[upper], a.say(upper, alarm(t, 17))[0])
+	for k := range a.keep.kept {
+		if strings.Contains(k, "/heard/") {
+			a.keep.kept[k] = []byte("damaged")
+		}
+	}
+	a.restart()
+	if l := a.hub.Left(); len(l) != 1 || l[0].Station != upper || l[0].Why == nil {
+		t.Fatalf("left out: %+v", l)
+	}
+	a.desk.up = map[string]letter.Letter{}
+	a.hear(a.mine[upper], a.say(upper, alarm(t, 18))[0])
+	a.hear(a.mine[lower], a.say(lower, alarm(t, 17))[0])
+	if len(a.desk.up) != 1 {
+		t.Errorf("kept: %d", len(a.desk.up))
 	}
 }
 

@@ -99,6 +99,12 @@ type Step struct {
 	At time.Time
 }
 
+// LeftOut is a link by which a station is not served, and why.
+type LeftOut struct {
+	Link string
+	Why  phrase.Message
+}
+
 // Strange is a letter that was not acted on.
 type Strange struct {
 	ID, Link string
@@ -116,6 +122,7 @@ type station struct {
 	decoders map[decoderKey]*decoder
 	values   []Value
 	valuesAt time.Time
+	left     []LeftOut
 	told     map[wire.About]time.Time // the warnings of which it spoke, and when last
 }
 
@@ -162,11 +169,7 @@ func (b *Book) first(c letter.Class, seq uint64) bool {
 func (b *Book) enter(s letter.Station, of hubfile.Station, l *letter.Letter, o *opened, err error, at time.Time) []func() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	st := b.stations[s]
-	if st == nil {
-		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}, told: map[wire.About]time.Time{}}
-		b.stations[s] = st
-	}
+	st := b.station(s)
 	if err == nil {
 		err = b.act(s, of, st, l, o, at)
 	}
@@ -183,6 +186,24 @@ func (b *Book) enter(s letter.Station, of hubfile.Station, l *letter.Letter, o *
 		return b.stir
 	}
 	return nil
+}
+
+// station finds a station, or enters it. The lock is held.
+func (b *Book) station(s letter.Station) *station {
+	st := b.stations[s]
+	if st == nil {
+		st = &station{dict: map[int]*wire.DictionaryContent{}, decoders: map[decoderKey]*decoder{}, told: map[wire.About]time.Time{}}
+		b.stations[s] = st
+	}
+	return st
+}
+
+// Leave notes that a station is not served by a link.
+func (b *Book) Leave(s letter.Station, link string, why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st := b.station(s)
+	st.left = append(st.left, LeftOut{link, phrase.Of(why)})
 }
 
 // act takes in what was opened. The lock is held.
@@ -408,6 +429,7 @@ type Station struct {
 	StateAt  time.Time // zero: it said nothing yet
 	Strange  int
 	Last     []Strange // newest first
+	Left     []LeftOut // links by which it is not served
 	Values   []Value
 	ValuesAt time.Time
 }
@@ -424,7 +446,7 @@ func (b *Book) State() State {
 	defer b.mu.Unlock()
 	out := State{Stations: map[letter.Station]Station{}}
 	for id, st := range b.stations {
-		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt}
+		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Left: slices.Clone(st.left), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt}
 		if st.state != nil {
 			v.Ready, v.Version, v.Faults, v.Links, v.Blind = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links, st.state.Blind
 		}
