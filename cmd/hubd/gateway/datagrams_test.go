@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ type sealed struct {
 	post *counter
 	keys map[letter.Station]*letter.Key
 	next uint64
-	now  time.Time
+	now  atomic.Int64 // since the epoch
 	from net.Addr
 	ctx  context.Context
 }
@@ -85,7 +86,7 @@ func datagramsFile(t *testing.T) (*hubfile.File, map[letter.Station]*letter.Key)
 
 func newSealed(t *testing.T) *sealed {
 	t.Helper()
-	x := &sealed{t: t, now: epoch, post: &counter{heard: map[letter.Station]int{}, up: map[letter.Station]int{}, hung: make(chan struct{})}}
+	x := &sealed{t: t, post: &counter{heard: map[letter.Station]int{}, up: map[letter.Station]int{}, hung: make(chan struct{})}}
 	f, keys := datagramsFile(t)
 	x.keys = keys
 	ctx, cancel := context.WithCancel(context.Background())
@@ -94,7 +95,7 @@ func newSealed(t *testing.T) *sealed {
 	g := guard.New(ctx, log, nil)
 	var err error
 	x.d, err = NewDatagrams(Opts{File: f, Link: hubfile.Datagrams{Name: "sat", Listen: "127.0.0.1:0"}, Post: x.post, Guard: g, Log: log,
-		Now: func() time.Time { return x.now }, After: func(time.Duration) <-chan time.Time { return nil }})
+		Now: func() time.Time { return epoch.Add(time.Duration(x.now.Load())) }, After: func(time.Duration) <-chan time.Time { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +125,14 @@ func TestAStationThatSendsWithoutEndCostsTheDiskNoMoreThanItsShare(t *testing.T)
 	if x.send(lower, letter.KindProbe); x.post.of(x.post.heard, lower) != 1 {
 		t.Error("another station is not heard")
 	}
-	x.now = x.now.Add(10 * refill)
+	x.now.Add(int64(10 * refill))
 	for range burst {
 		x.send(upper, letter.KindProbe)
 	}
 	if n := x.post.of(x.post.heard, upper); n != burst+10 {
 		t.Errorf("%d later, want %d", n, burst+10)
 	}
-	x.now = x.now.Add(-time.Hour) // the clock is put back
+	x.now.Add(int64(-time.Hour)) // the clock is put back
 	if x.send(upper, letter.KindProbe); x.post.of(x.post.heard, upper) != burst+11 {
 		t.Error("a clock that was put back shuts a station out")
 	}
@@ -140,7 +141,7 @@ func TestAStationThatSendsWithoutEndCostsTheDiskNoMoreThanItsShare(t *testing.T)
 func TestOneStationsLettersNeverTakeAllPlaces(t *testing.T) {
 	x := newSealed(t)
 	for range 2 * inFlight { // the disk is slow
-		x.now = x.now.Add(refill)
+		x.now.Add(int64(refill))
 		x.send(upper, letter.KindLetter)
 	}
 	x.send(lower, letter.KindLetter)
