@@ -304,7 +304,7 @@ const townRoot = "17171717171717171717171717171717171717171717171717171717171717
 // newSkyHub hears what the town radiates, keeps and acknowledges it.
 func newSkyHub(t *testing.T, sky *sim.Sky) *skyHub {
 	t.Helper()
-	end, err := narrow.New(narrow.Opts{Link: "beidou", Direction: wire.Down, Keys: townKeys(t), Self: "179773", Peer: "4207733", Keep: &ram{}})
+	end, err := narrow.New(narrow.Opts{Link: "beidou", Direction: wire.Down, Keys: townKeys(t), Self: "179773", Peer: "4207733", Keep: &ram{}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func TestSealedMessagesGoBySMS(t *testing.T) {
 	const county, own = "+8613800138000", "+8613900139000"
 	w.text = strings.Replace(w.text, "page:", fmt.Sprintf("county: {number: 17, root: secrets/county.key}\nlinks: {sms: {kind: modem, port: %s, to: %q, self: %q, transmit: {}}}\npage:", p.Path, county, own), 1)
 	w.write("site.yaml", w.text)
-	end, err := narrow.New(narrow.Opts{Link: "sms", Direction: wire.Down, Keys: townKeys(t), Self: county, Peer: own, Keep: &ram{}})
+	end, err := narrow.New(narrow.Opts{Link: "sms", Direction: wire.Down, Keys: townKeys(t), Self: county, Peer: own, Keep: &ram{}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/drivers"
+	"tocsin/firmware/clock"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -52,6 +53,10 @@ func (s *linkRun) numbers() *narrow.Counters {
 	defer s.mu.Unlock()
 	if s.narrow == nil {
 		s.narrow = narrow.NewCounters(durable{s.h.journal})
+		s.narrow.Clock = func() (time.Time, bool) {
+			now := s.h.clock.Now()
+			return now.Wall, now.Trust > clock.Free
+		}
 	}
 	return s.narrow
 }

@@ -120,7 +120,7 @@ func NewNarrow(o NarrowOpts) *Narrow {
 		if o.Terminal.Kind == hubfile.KindSBD {
 			self = gatewayAddress // that is whom a station hears there
 		}
-		e, err := narrow.New(narrow.Opts{Link: n.name, Direction: wire.Down, Keys: s.Keys, Self: self, Peer: a, Keep: o.Keep, Counters: o.Counters})
+		e, err := narrow.New(narrow.Opts{Link: n.name, Direction: wire.Down, Keys: s.Keys, Self: self, Peer: a, Keep: o.Keep, Counters: o.Counters, Now: o.Now})
 		if err != nil {
 			err = phrase.Wrap(err, "hubd.narrow_end", "link", n.name, "station", id)
 			o.Log.Error("a station is left out of a gateway", "link", n.name, "station", id, "err", err)

@@ -2,8 +2,10 @@ package narrow
 
 import (
 	"context"
+	"math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/wire"
@@ -11,18 +13,24 @@ import (
 
 // Counters reserve the numbers of messages in blocks, on the disk before they are used. The ends of one pair share one over all
 // their links: the key of what is hidden is the pair's, so that a number that came on two links would lay it open.
+//
+// Where nothing is kept they begin at 1 without a Clock, else by it (wire.CountersFrom), since a disk may have been lost and its numbers
+// been used. By a clock that nobody set they begin at random after what it says, and go on from the right time once that is known.
 type Counters struct {
-	keep Keep
-	mu   sync.Mutex
-	upTo map[string]uint64
+	// Clock is the time, and whether it may be believed. Set it before use.
+	Clock func() (t time.Time, ok bool)
+	keep  Keep
+	mu    sync.Mutex
+	upTo  map[string]uint64
 	// failed is what could not be reserved. It is asked for again, not what follows: a disk that is dead for a day
 	// would else lead counters away from where the peer looks for them.
 	failed map[string]uint64
+	free   map[string]bool // begun by a clock that nobody set
 }
 
 // NewCounters makes one over what keeps them.
 func NewCounters(k Keep) *Counters {
-	return &Counters{keep: k, upTo: map[string]uint64{}, failed: map[string]uint64{}}
+	return &Counters{keep: k, upTo: map[string]uint64{}, failed: map[string]uint64{}, free: map[string]bool{}}
 }
 
 // load reads what is kept, so that what cannot be read is found before anything is sent.
@@ -48,6 +56,21 @@ func (c *Counters) read(key string) error {
 	return nil
 }
 
+// freeMost is how far after its beginning by a clock that nobody set a counter may begin: 18 hours.
+const freeMost = 1 << 21
+
+// right tells whether a counter that began by a clock that nobody set can go on by one that was.
+func (c *Counters) right() bool {
+	if c.Clock == nil {
+		return false
+	}
+	_, ok := c.Clock()
+	return ok
+}
+
+// isFree tells whether blocks of a key are of a clock that nobody set.
+func (c *Counters) isFree(key string) bool { c.mu.Lock(); defer c.mu.Unlock(); return c.free[key] }
+
 // take reserves the next block and gives the number before its first.
 func (c *Counters) take(ctx context.Context, key string) (after uint64, err error) {
 	c.mu.Lock()
@@ -56,6 +79,16 @@ func (c *Counters) take(ctx context.Context, key string) (after uint64, err erro
 		return 0, err
 	}
 	n := c.upTo[key]
+	if c.Clock != nil && (n == 0 || c.free[key]) {
+		t, ok := c.Clock()
+		switch from := wire.CountersFrom(t.Unix()); {
+		case ok:
+			n = max(n, from)
+		case n == 0:
+			n = from + rand.Uint64N(freeMost)
+		}
+		c.free[key] = !ok
+	}
 	want := n + wire.CounterBlock
 	if err := c.keep.Put(ctx, key, strconv.AppendUint(nil, want, 10)); err != nil {
 		c.failed[key] = want

@@ -60,7 +60,9 @@
 //	narrow/<pair>/<direction>/sent           counters up to it may be used: decimal
 //	narrow/<pair>/<direction>/heard/<peer>   the window: JSON of wire.WindowState
 //
-// What cannot be read is an error of New, never a beginning at zero.
+// What cannot be read is an error of New, never a beginning at zero. Where nothing is there, a station begins
+// by its clock (Counters.Clock), above what it can have used before its disk was lost, and the hub looks for it
+// there (Opts.Now). The hub's own counters begin at 1: one that lost its disk needs new roots to be heard.
 //
 // It never sounds, judges or opens anything, starts no goroutine but the Link's, and
 // holds no more than some hundred counters, eight contents that come and eight that go.

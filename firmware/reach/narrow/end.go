@@ -36,6 +36,8 @@ type Opts struct {
 	// Counters give the numbers. All ends of one pair and direction must share one, over all links, and a hub may
 	// share one among all its pairs; nil makes one for this end alone.
 	Counters *Counters
+	// Now is a clock by which a peer is looked for that lost what it kept, and began its counters by a clock; nil: none.
+	Now func() time.Time
 	// Hidden are the classes that are enciphered; 0: commands. Both ends must say the same.
 	Hidden wire.Hidden
 	// Loss is the share of messages that the link is believed to lose, asked for each content that is
@@ -87,6 +89,7 @@ type End struct {
 	o          Opts
 	self, peer string
 	windowKey  string
+	sentKey    string
 
 	hear sync.Mutex // what comes: receiver, assembler; held while the window is kept
 	rx   wire.Receiver
@@ -96,6 +99,7 @@ type End struct {
 	send sync.Mutex // what goes: held while counters are reserved
 	tx   wire.Sender
 	ctx  context.Context // of the call that has the lock
+	free bool            // its counters are of a clock that nobody set
 	// next is the next group of fragments, once begun.
 	next  uint8
 	begun bool
@@ -167,12 +171,34 @@ func New(o Opts) (*End, error) {
 	if err := o.Counters.load(key); err != nil {
 		return nil, phrase.Wrap(err, "narrow.unread", "link", o.Link, "key", key)
 	}
-	e.tx = wire.Sender{Keys: o.Keys[e.proven], Direction: o.Direction, Hidden: o.Hidden, Counter: wire.NewCounterOf(func() (uint64, error) {
-		ctx, cancel := context.WithTimeout(e.ctx, 4*o.Patience)
-		defer cancel()
-		return o.Counters.take(ctx, key)
-	})}
+	e.tx = wire.Sender{Keys: o.Keys[e.proven], Direction: o.Direction, Hidden: o.Hidden, Counter: e.counter(key)}
+	e.sentKey = key
 	return e, nil
+}
+
+// counter takes its blocks of what is shared. send is held when they are taken.
+func (e *End) counter(key string) *wire.Counter {
+	return wire.NewCounterOf(func() (uint64, error) {
+		ctx, cancel := context.WithTimeout(e.ctx, 4*e.o.Patience)
+		defer cancel()
+		n, err := e.o.Counters.take(ctx, key)
+		if err == nil {
+			e.free = e.o.Counters.isFree(key)
+		}
+		return n, err
+	})
+}
+
+// number gives the next counter. send is held, and ctx is set.
+func (e *End) number() (uint64, error) {
+	if e.free && e.o.Counters.right() {
+		right := e.counter(e.sentKey)
+		if n, err := right.Next(); err == nil {
+			e.tx.Counter = right
+			return n, nil
+		} // what is reserved of the old ones still goes out
+	}
+	return e.tx.Counter.Next()
 }
 
 var ways = map[wire.Direction]string{wire.Up: "up", wire.Down: "down"}

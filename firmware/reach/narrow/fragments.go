@@ -59,7 +59,7 @@ func (e *End) fragments(room int, p Part) (*draft, error) {
 	whole := append(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body)), body...)
 	if !e.begun {
 		// The first counter of this life is far from those of the last: so are its groups.
-		n, err := e.tx.Counter.Next()
+		n, err := e.number()
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,9 @@ func (e *End) Hear(ctx context.Context, b []byte, from string, now time.Duration
 	}
 	e.hear.Lock()
 	defer e.hear.Unlock()
+	if e.o.Now != nil {
+		e.rx.Anew = wire.CountersFrom(e.o.Now().Unix())
+	}
 	m, err := e.rx.Open(b, e.peer)
 	if err != nil {
 		if wire.Replayed(err) {

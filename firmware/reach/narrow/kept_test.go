@@ -294,3 +294,76 @@ func TestAnotherMessageWithACounterThatWasKeptIsNotAcknowledged(t *testing.T) {
 		t.Errorf("what was kept is not acknowledged again: %v", err)
 	}
 }
+
+func TestAStationThatLostItsDiskIsHeardByAHubThatKnowsIt(t *testing.T) {
+	first := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		began, now time.Time
+		fresh      bool // the hub lost its disk, too
+	}{
+		"a minute after":              {first, first.Add(time.Minute), false},
+		"years after":                 {first, first.AddDate(4, 0, 0), false},
+		"after a life from 1":         {time.Time{}, first, false},
+		"a hub that is new, too":      {first, first, true},
+		"a hub that lost it long ago": {first, first.AddDate(1, 0, 0), true},
+	} {
+		k, now := keys(t, 1, 1), c.began
+		hub := end(t, wire.Down, k, newDisk(), func(o *Opts) { o.Now = func() time.Time { return now } })
+		life := func() *End {
+			d := newDisk()
+			return end(t, wire.Up, k, d, func(o *Opts) {
+				o.Counters = NewCounters(d)
+				if !now.IsZero() {
+					o.Counters.Clock = func() (time.Time, bool) { return now, true }
+				}
+			})
+		}
+		station := life()
+		if !c.fresh {
+			for range 700 {
+				hub.Kept(hear(t, hub, stationCard, pack(t, station, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]).Heard[0].Counter)
+			}
+			now = c.now
+			station = life()
+		}
+		now = c.now
+		f := pack(t, station, 78, part("b", wire.Alarm, wire.ItemAlarm, 20))[0]
+		r, err := hub.Hear(t.Context(), f.Bytes, stationCard, 0)
+		if err != nil || len(r.Heard) != 1 {
+			t.Errorf("%s: the alarm of the new life is not heard: %v", name, err)
+		}
+	}
+}
+
+func TestCountersThatBeganByAFreeClockGoOnFromTheRightTime(t *testing.T) {
+	k, build, set := keys(t, 1, 1), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), false
+	now := build
+	hub := end(t, wire.Down, k, newDisk(), func(o *Opts) { o.Now = func() time.Time { return build.AddDate(1, 0, 0) } })
+	used := map[uint64]bool{}
+	for life := range 5 {
+		set, now = false, build
+		d := newDisk()
+		c := NewCounters(d)
+		c.Clock = func() (time.Time, bool) { return now, set }
+		var ends []*End
+		for range 2 {
+			ends = append(ends, end(t, wire.Up, k, d, func(o *Opts) { o.Counters = c }))
+		}
+		for _, e := range ends {
+			f := pack(t, e, 78, part("a", wire.Alarm, wire.ItemAlarm, 20))[0]
+			open := wire.Receiver{Keys: k, Direction: wire.Up, Window: &wire.Window{}, Anew: wire.CountersFrom(build.Unix())}
+			m, err := open.Open(f.Bytes, stationCard)
+			if err != nil || used[m.Counter] {
+				t.Fatalf("life %d: %d was used before, %v", life, m.Counter, err)
+			}
+			used[m.Counter] = true
+		}
+		set, now = true, build.AddDate(1, 0, life)
+		for i, e := range ends {
+			r := hear(t, hub, stationCard, pack(t, e, 78, part("b", wire.Alarm, wire.ItemAlarm, 20))[0])
+			if len(r.Heard) != 1 || r.Heard[0].Counter < wire.CountersFrom(now.Unix()) {
+				t.Errorf("life %d, end %d: %+v", life, i, r)
+			}
+		}
+	}
+}

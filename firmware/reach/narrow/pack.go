@@ -173,7 +173,7 @@ func (e *End) sealed(m wire.Message) ([]byte, uint64, error) {
 	e.silent++
 	e.mu.Unlock()
 	e.tx.Keys = e.o.Keys[key]
-	n, err := e.tx.Counter.Next()
+	n, err := e.number()
 	if err != nil {
 		return nil, 0, err
 	}

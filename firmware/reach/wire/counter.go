@@ -6,7 +6,14 @@ const (
 	counterMost = 1<<48 - 1
 	// CounterBlock is how many counters are reserved at once.
 	CounterBlock = 1000
+
+	year2020 = 1_577_836_800 // in seconds since 1970
+	anewBits = 5
 )
+
+// CountersFrom is where a sender's counters begin that may have lost what it kept: 32 for each second from the year 2020 to
+// seconds since 1970. No earlier life can have passed it that reserved less than one block in 31 s.
+func CountersFrom(seconds int64) uint64 { return uint64(max(0, seconds-year2020)) << anewBits }
 
 // Counter gives each message of a direction a number of its own, for ever. It reserves
 // them in blocks, so that a power cut costs a block and never gives a number twice. One goroutine uses it.

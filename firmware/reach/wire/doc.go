@@ -47,7 +47,9 @@
 //
 // Counters have 48 bits, begin at 1, never come twice in a direction, and outlive keys. The sender reserves them in blocks of 1,000,
 // on disk before use. The receiver takes the counter with those low bits that lies nearest to its highest (within 2^15), and
-// where the MAC does not fit tries the four above it, each 2^16 further (the 1,024 above it where it has heard nothing yet); with each key of the epochs in use. Each counter is taken once; those 256 or more below the
+// where the MAC does not fit tries the four above it, each 2^16 further (the 1,024 above it where it has heard nothing yet); with each key of the epochs in use.
+// A sender that finds nothing kept, though it may have sent before, begins at 32 for each second since 2020-01-01 00:00 UTC. A receiver with a clock tries those
+// within 1,024 turns of 2^16 (24 days) of that, too, so at most 2,054 for a key; where it has heard nothing yet, all from 1 to there: some 100,000 in 2026. Each counter is taken once; those 256 or more below the
 // highest are refused. The receiver keeps its window on disk before it acts.
 //
 // Commands are enciphered, and what else both ends agreed on: AES-128-CTR with key h over the content, initial block counter (6) | ten zeros. The MAC is

@@ -6,6 +6,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
+	"iter"
 
 	"tocsin/firmware/phrase"
 )
@@ -24,6 +26,8 @@ const (
 	// windowsFresh is how many a receiver tries that has heard nothing yet, or lost what it kept: counters of
 	// some decades.
 	windowsFresh = 1 << 10
+	// windowsAnew is how many a receiver tries on each side of where a sender would begin that lost what it kept: 24 days.
+	windowsAnew = 1 << 10
 )
 
 // Kind is what the content of a narrow message is.
@@ -104,7 +108,11 @@ func (s *Sender) SealAs(n uint64, m Message, from string) ([]byte, error) {
 // tag is HMAC-SHA-256, its first eight bytes, over the direction, the whole counter, the sender's name and the
 // message as it is on the air.
 func (k *wayKeys) tag(b []byte, n uint64, d Direction, from string) []byte {
-	h := hmac.New(sha256.New, k.mac)
+	return tagBy(hmac.New(sha256.New, k.mac), nil, b, n, d, from)
+}
+
+func tagBy(h hash.Hash, sum, b []byte, n uint64, d Direction, from string) []byte {
+	h.Reset()
 	var head [8]byte
 	head[0] = byte(d)
 	put48(head[1:], n)
@@ -112,7 +120,7 @@ func (k *wayKeys) tag(b []byte, n uint64, d Direction, from string) []byte {
 	h.Write(head[:])
 	h.Write([]byte(from))
 	h.Write(b)
-	return h.Sum(nil)[:macSize]
+	return h.Sum(sum)[:macSize]
 }
 
 // cipher is AES-128 in counter mode; the first block is the message's counter, ten bytes of zero.
@@ -146,6 +154,8 @@ type Receiver struct {
 	Direction Direction
 	Window    *Window
 	Hidden    Hidden
+	// Anew is CountersFrom now: where a sender begins that lost what it kept. 0: it is not looked for there.
+	Anew uint64
 }
 
 // Open opens a message of the sender that the link names. It takes the counter: keep the Window's
@@ -163,8 +173,9 @@ func (r *Receiver) Open(b []byte, from string) (Message, error) {
 	body, tag := b[:len(b)-macSize], b[len(b)-macSize:]
 	for _, k := range r.Keys {
 		w := &k.ways[r.Direction]
-		for _, n := range r.Window.candidates(binary.BigEndian.Uint16(b[1:])) {
-			if !hmac.Equal(w.tag(body, n, r.Direction, from), tag) {
+		h, sum := hmac.New(sha256.New, w.mac), make([]byte, 0, sha256.Size)
+		for n := range r.Window.candidates(binary.BigEndian.Uint16(b[1:]), r.Anew) {
+			if !hmac.Equal(tagBy(h, sum, body, n, r.Direction, from), tag) {
 				continue
 			}
 			m := Message{Class: Class(b[0] >> 2 & 7), Kind: Kind(b[0] & 3), Counter: n, Epoch: k.Epoch}
@@ -182,9 +193,36 @@ func (r *Receiver) Open(b []byte, from string) (Message, error) {
 }
 
 // candidates gives the counters that end in low: the one nearest to the highest that was seen, then
-// those above.
-func (w *Window) candidates(low uint16) []uint64 {
-	const turn = 1 << 16
+// those above, then those around anew; a window that has seen nothing, all up to there.
+func (w *Window) candidates(low uint16, anew uint64) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		n, ahead := w.nearest(low), windowsAhead
+		if w.highest == 0 {
+			ahead = windowsFresh
+		}
+		for range ahead + 1 {
+			if n > 0 && n <= counterMost && !yield(n) {
+				return
+			}
+			n += turn
+		}
+		if anew == 0 {
+			return
+		}
+		if from := anew - min(anew, windowsAnew*turn); w.highest > 0 {
+			n = max(n, from&^(turn-1)|uint64(low))
+		}
+		for ; n <= min(anew+windowsAnew*turn, counterMost); n += turn {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+const turn = 1 << 16
+
+func (w *Window) nearest(low uint16) uint64 {
 	n := w.highest&^(turn-1) | uint64(low)
 	switch {
 	case n+turn/2 < w.highest:
@@ -192,16 +230,5 @@ func (w *Window) candidates(low uint16) []uint64 {
 	case n > w.highest+turn/2 && n >= turn:
 		n -= turn
 	}
-	var all []uint64
-	ahead := windowsAhead
-	if w.highest == 0 {
-		ahead = windowsFresh
-	}
-	for range ahead + 1 {
-		if n > 0 && n <= counterMost {
-			all = append(all, n)
-		}
-		n += turn
-	}
-	return all
+	return n
 }
