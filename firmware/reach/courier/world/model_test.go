@@ -175,10 +175,12 @@ func walk(t *rapid.T, rules *courier.Rules) (acknowledged, clearly int) {
 func TestRandomHistoriesLoseNothingThatWasAcknowledged(t *testing.T) {
 	rules := shipped(t)
 	kept, met := 0, 0
-	rapid.Check(t, func(t *rapid.T) {
-		k, m := walk(t, rules)
-		kept, met = kept+k, met+m
-	})
+	for tries := 0; tries < 20 && (kept == 0 || met == 0); tries++ { // few walks may all be through dark
+		rapid.Check(t, func(t *rapid.T) {
+			k, m := walk(t, rules)
+			kept, met = kept+k, met+m
+		})
+	}
 	t.Logf("%d messages acknowledged, %d warnings with a good link all the while", kept, met)
 	if kept == 0 || met == 0 {
 		t.Error("the walks prove nothing")
