@@ -51,7 +51,7 @@ test: test-quick test-race test-peers test-browser ## everything that must hold,
 	@echo "all stages passed"
 
 test-quick: go lint
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 test-race: go
 	$(GO) test -race -short $$($(GO) list ./firmware/... ./drivers/... ./cmd/...)
