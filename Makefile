@@ -54,7 +54,7 @@ test-quick: go lint
 	$(GO) test -timeout 20m ./...
 
 test-race: go
-	$(GO) test -race -short $$($(GO) list ./firmware/... ./drivers/... ./cmd/...)
+	$(GO) test -timeout 20m -race -short $$($(GO) list ./firmware/... ./drivers/... ./cmd/...)
 
 test-peers: go peers build
 	$(GO) test -count=1 -tags peers -timeout 15m ./drivers/... ./firmware/... ./hwtest/... ./cmd/...
