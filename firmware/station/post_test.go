@@ -49,6 +49,12 @@ func (d *disk) Sync(ctx context.Context) error {
 
 func (d *disk) Loaded() <-chan struct{} { return d.loaded }
 
+func (d *disk) dies(dead bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = dead
+}
+
 func (d *disk) cut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -74,7 +80,7 @@ func TestANameIsNeverGivenTwice(t *testing.T) {
 		boot := func(before bool, count int) (last wire.Name) {
 			t.Helper()
 			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
+			defer func() { cancel(); synctest.Wait() }() // the life has ended before the next begins
 			n := newNames()
 			if before {
 				give(n, 3) // before the disk is read
@@ -90,12 +96,12 @@ func TestANameIsNeverGivenTwice(t *testing.T) {
 		if first.Outbox != second.Outbox || second.Seq <= first.Seq {
 			t.Errorf("after a cut %v goes on as %v", first, second)
 		}
-		d.dead = true
+		d.dies(true)
 		dead := boot(false, 1500)
 		if dead.Outbox == first.Outbox {
 			t.Errorf("with the disk dead %v names as %v did", dead, first)
 		}
-		d.dead = false
+		d.dies(false)
 		if third := boot(false, 10); third.Outbox != first.Outbox || third.Seq <= second.Seq {
 			t.Errorf("%v goes on as %v", second, third)
 		}
@@ -107,13 +113,11 @@ func TestNamesGoOnWithTheDiskOnceItKeepsThem(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		d, n := newDisk(), newNames()
-		d.dead = true
+		d.dies(true)
 		go func() { _ = n.run(ctx, d) }()
 		synctest.Wait()
 		a, _ := n.give()
-		d.mu.Lock()
-		d.dead = false
-		d.mu.Unlock()
+		d.dies(false)
 		time.Sleep(3 * namesAgain)
 		synctest.Wait()
 		if b, _ := n.give(); b.Outbox == a.Outbox {

@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -64,7 +65,8 @@ func TestWhatTheKeeperKeptIsThereAfterAPowerCut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s := rig.Stats(); puts < 100 || s.Lost == 0 {
+	// A dozen cuts may all fall between writes; a thousand may not.
+	if s := rig.Stats(); puts < 100 || os.Getenv("LONG") != "" && s.Lost == 0 {
 		t.Errorf("the cuts met nothing: %d puts, %+v", puts, s)
 	}
 	t.Logf("%d puts, %+v", puts, rig.Stats())
