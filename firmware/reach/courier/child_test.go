@@ -10,17 +10,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/journal"
+	"tocsin/hwtest/powercut"
 )
 
 // The test binary runs as its own child where a process must die. The child is a box: it
@@ -93,7 +91,7 @@ func childBox(role, dir, name string) {
 		}
 	}()
 	if role == "load" {
-		go unsynced(dir)
+		go powercut.Unsynced(dir, nil)
 	}
 	for n := 0; role == "load"; n++ {
 		var posted []string
@@ -154,24 +152,6 @@ func split(j *journal.Journal, say func(string, ...any)) {
 		if !raised[id] {
 			say("split receipt-without-record %s", id)
 		}
-	}
-}
-
-// unsynced keeps writing to a file beside the journal that nobody syncs and has the kernel send
-// it to the disk, so that a cut finds writes that no flush has covered.
-func unsynced(dir string) {
-	f, err := os.Create(filepath.Join(dir, "unsynced"))
-	if err != nil {
-		return
-	}
-	const most, chunk = 2 << 20, 8 << 10
-	for b := make([]byte, chunk); ; time.Sleep(time.Duration(1+rand.IntN(6)) * time.Millisecond) {
-		b[rand.IntN(chunk)]++
-		at := rand.Int64N(most/chunk) * chunk
-		if _, err := f.WriteAt(b, at); err != nil {
-			return
-		}
-		unix.SyncFileRange(int(f.Fd()), at, chunk, unix.SYNC_FILE_RANGE_WRITE)
 	}
 }
 

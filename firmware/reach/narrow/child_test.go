@@ -21,6 +21,7 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/reach/wire"
+	"tocsin/hwtest/powercut"
 )
 
 // The test binary runs as its own child where the power goes. The child is a station: an end over the journal. It says
@@ -119,6 +120,7 @@ func childStation(role, dir string) {
 			}
 		}
 	}()
+	go powercut.Unsynced(dir, nil)
 	for n := 0; ; n++ {
 		size := 1 + rand.IntN(50)
 		if rand.IntN(10) == 0 {
