@@ -2,6 +2,7 @@ package station
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,10 +56,15 @@ func twins(a, b book.Entry) bool {
 
 // called gives, for chains that go by another's name, that name. list is all of the book.
 func called(list []book.Entry) map[string]string {
-	forms := map[string][]book.Entry{}
+	shorts, fulls := map[string][]book.Entry{}, map[string][]book.Entry{}
 	for _, e := range list {
-		if e.Twin != "" && e.State != book.Unverified {
-			forms[e.Issuer+" "+e.Twin] = append(forms[e.Issuer+" "+e.Twin], e)
+		if e.Twin == "" || e.State == book.Unverified {
+			continue
+		}
+		if key := e.Issuer + " " + e.Twin; short(e) {
+			shorts[key] = append(shorts[key], e)
+		} else {
+			fulls[key] = append(fulls[key], e)
 		}
 	}
 	first := map[string]book.Entry{} // of a name: who came first under it
@@ -69,16 +75,16 @@ func called(list []book.Entry) map[string]string {
 		}
 		return chain
 	}
-	for _, all := range forms {
-		for _, e := range all {
+	for _, key := range slices.Sorted(maps.Keys(shorts)) {
+		for _, e := range slices.Concat(shorts[key], fulls[key]) {
 			if old, ok := first[e.Chain]; !ok || before(e, old) {
 				first[e.Chain] = e
 			}
 		}
 	}
-	for _, all := range forms {
-		for i, a := range all {
-			for _, b := range all[i+1:] {
+	for _, key := range slices.Sorted(maps.Keys(shorts)) {
+		for _, a := range shorts[key] {
+			for _, b := range fulls[key] {
 				x, y := under(a.Chain), under(b.Chain)
 				if x == y || !twins(a, b) {
 					continue
