@@ -130,7 +130,7 @@ func (l *Line) serve(ctx context.Context, a *act) {
 		a.u.unheard++
 		l.muteUntil = now.Add(now.Sub(began))
 	case drivers.FaultGone:
-		l.portGone(err, now)
+		l.portGone(ctx, err, now)
 	case drivers.FaultOther:
 		if err == nil {
 			l.portBack()

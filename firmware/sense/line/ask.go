@@ -60,7 +60,7 @@ func (l *Line) ask(ctx context.Context, j *job, probe bool) {
 	l.count(j.u, err, took)
 	if drivers.KindOf(err) == drivers.FaultGone {
 		l.askedOnce(j)
-		l.portGone(err, now)
+		l.portGone(ctx, err, now)
 		return
 	}
 	l.portBack()

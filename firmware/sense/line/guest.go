@@ -95,7 +95,7 @@ func (l *Line) serveGuest(ctx context.Context) {
 	l.guestNext, l.guestLean = now.Add(min(took, 100*time.Millisecond)), now.Add((guestShare-1)*took)
 	switch k := drivers.KindOf(err); k {
 	case drivers.FaultGone:
-		l.portGone(err, now)
+		l.portGone(ctx, err, now)
 	case drivers.FaultTimeout, drivers.FaultGarbled, drivers.FaultForeign:
 		l.frames.missing(now, g.unit, k)
 		pause := strangerPause

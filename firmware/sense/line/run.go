@@ -144,8 +144,8 @@ func (l *Line) idle(ctx context.Context, until time.Time) {
 			err := b.Listen(sub, until)
 			woken := sub.Err() != nil
 			done()
-			if drivers.KindOf(err) == drivers.FaultGone && ctx.Err() == nil {
-				l.portGone(err, time.Now())
+			if drivers.KindOf(err) == drivers.FaultGone {
+				l.portGone(ctx, err, time.Now())
 			}
 			if ctx.Err() != nil || woken || err == nil && !time.Now().Before(until) {
 				return

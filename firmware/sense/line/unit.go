@@ -1,6 +1,7 @@
 package line
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -182,8 +183,12 @@ const (
 )
 
 // portGone takes the whole line down: every point is CommFault at once, and the
-// port is tried again with growing pauses.
-func (l *Line) portGone(err error, now time.Time) {
+// port is tried again with growing pauses. Where the owner ends it was closed under it, and
+// nothing is wrong with it.
+func (l *Line) portGone(ctx context.Context, err error, now time.Time) {
+	if ctx.Err() != nil {
+		return
+	}
 	l.down.pause = min(max(2*l.down.pause, firstReopen), lastReopen)
 	l.down.until = now.Add(l.down.pause)
 	if l.down.yes {
