@@ -276,7 +276,12 @@ func (d *Device) backoff(try int) time.Duration {
 	return 5 * time.Minute
 }
 
+// wait waits for the next try. Where the caller's time ends before it, it says so at
+// once: the caller hears the modem's own reason and may try another link.
 func (d *Device) wait(ctx, of context.Context, pauseFor time.Duration) bool {
+	if end, ok := of.Deadline(); ok && time.Until(end) <= pauseFor {
+		return false
+	}
 	t := time.NewTimer(pauseFor)
 	defer t.Stop()
 	select {

@@ -122,7 +122,7 @@ func TestASessionThatFailsIsTriedAgainWithinTheCallersTime(t *testing.T) {
 		{"too big an answer, but sent", []int{1}, time.Minute, 0, 1, 0},
 		{"twice none", []int{32, 18}, time.Hour, 0, 3, 5 * time.Second},
 		{"five times none", []int{17, 18, 19, 32, 35}, time.Hour, 0, 6, 5 * time.Minute},
-		{"no time left", []int{32, 32, 32, 32, 32, 32, 32}, 30 * time.Second, drivers.FaultTimeout, 0, 0},
+		{"no time left", []int{32, 32, 32, 32, 32, 32, 32}, 30 * time.Second, drivers.FaultRefused, 0, 0},
 		{"wait three minutes", []int{36}, time.Hour, drivers.FaultEarly, 1, 0},
 		{"denied", []int{15}, time.Hour, drivers.FaultBarred, 1, 0},
 	} {
