@@ -81,6 +81,9 @@ var arrows = map[string][]string{
 	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/proxy":            {"drivers", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
+	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/video/stream":           {},
+	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.

@@ -56,10 +56,14 @@ type Unit struct {
 	// Gap says that something before it was lost or that the source began anew: its
 	// Time goes on from the last by the time that passed.
 	Gap bool
+	// Reordered says that it is shown before a picture that came earlier (a B-frame).
+	Reordered bool
 
-	size   int
-	number uint64 // in the order of the stream, from 1
-	pack   packing
+	leading  bool // H.265 RASL: not to be decoded where decoding began at the key picture before it
+	trailing bool // it follows the key picture in both orders: no leading one comes after it
+	size     int
+	number   uint64 // in the order of the stream, from 1
+	pack     packing
 }
 
 // Size is the unit's bytes, without framing.
