@@ -113,6 +113,7 @@ func rights(s letter.Station) *server.Permissions {
 		Publish: &server.SubjectPermission{Allow: []string{
 			s.UpAll(),
 			s.Receipts("down"),
+			s.Told(),
 			"$JS.API.CONSUMER.INFO." + consumer,
 			"$JS.API.CONSUMER.MSG.NEXT." + consumer,
 			"$JS.ACK." + consumer + ".>",
@@ -121,9 +122,15 @@ func rights(s letter.Station) *server.Permissions {
 		Subscribe: &server.SubjectPermission{Allow: []string{
 			Inbox(s) + ".>",
 			s.Receipts("up"),
+			s.Ask(),
 		}},
+		// It answers what the hub asked, once, and says nothing else there.
+		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: askedFor},
 	}
 }
+
+// askedFor is how long a station may take to answer the hub.
+const askedFor = time.Minute
 
 // Inbox is the prefix under which a station gets its answers.
 func Inbox(s letter.Station) string { return "_INBOX_" + string(s) }

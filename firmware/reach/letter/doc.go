@@ -20,6 +20,16 @@
 // and Nats-Msg-Id, which is made of the station, the id and the digest of the
 // body, so that a copy is dropped and a different body is not.
 //
+// Pictures are asked for over the same connection, kept by nobody (letters to nobody who
+// is away would ask for what nobody waits for any more):
+//
+//	see.<pp>.<cccccc>.<station>.ask              the hub asks: push this stream, or stop; answered once
+//	see.<pp>.<cccccc>.<station>.told             the station tells which pictures it has
+//
+// Who may publish and read there is the hub's own by ask, the station's own by told: the
+// account of each says so. A push names the hub's address for WHIP and a bearer's token for
+// that station and stream, good once and for five minutes (TokenFor).
+//
 // # In a datagram
 //
 //	0        1            5                  11

@@ -14,6 +14,9 @@
 // and the server's first line; a dead connection is seen in half a minute. The
 // dialer may be the caller's, bound to an interface.
 //
+// Over NATS the hub may ask for pictures (see.…ask): Pictures says whether they are pushed,
+// and Announce tells the hub which there are.
+//
 // Datagrams are sent again after a pause that grows, until the hub answers or the
 // caller's context ends; copies are the hub's to tell. Their counters come from the
 // caller, who must never give one twice, also not after a power cut.

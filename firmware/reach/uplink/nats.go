@@ -45,7 +45,9 @@ type NATSOpts struct {
 	Now func() (now, past time.Time, sure bool)
 	// Take judges what the hub sends; where it is nil, letters come by Received.
 	Take func(context.Context, letter.Letter) error
-	Log  *slog.Logger
+	// Pictures answers when the hub asks for pictures; nil where there are none.
+	Pictures Pictures
+	Log      *slog.Logger
 }
 
 // The waits: long enough for two satellite hops and repeats at 64 kbit/s.
@@ -262,6 +264,12 @@ func (n *NATS) Run(ctx context.Context) error {
 	}
 	if _, err := nc.Subscribe(n.o.Station.Receipts("up"), n.receipt); err != nil {
 		return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
+	}
+	if n.o.Pictures != nil {
+		// A station's links are one group: a request by two of them is answered once.
+		if _, err := nc.QueueSubscribe(n.o.Station.Ask(), "station", func(m *nats.Msg) { n.asked(ctx, m) }); err != nil {
+			return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
+		}
 	}
 	n.up.Store(&js)
 	for ctx.Err() == nil {
