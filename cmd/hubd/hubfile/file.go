@@ -24,8 +24,10 @@ type File struct {
 	// Terminals are gateways for short messages: satellites, a mesh, SMS.
 	Terminals []Terminal `yaml:"terminals"`
 	// Warnings is by what the desk condenses warnings.
-	Warnings Warnings           `yaml:"warnings"`
-	Page     Page               `yaml:"page"`
+	Warnings Warnings `yaml:"warnings"`
+	Page     Page     `yaml:"page"`
+	// Pictures is live video; nil without.
+	Pictures *Pictures          `yaml:"pictures"`
 	Stations map[string]Station `yaml:"stations"`
 }
 
@@ -124,6 +126,8 @@ type Officer struct {
 	Name string `yaml:"name"`
 	// Token is the bcrypt digest of the token, as hubd token prints it.
 	Token string `yaml:"token"`
+	// Roles are the officer's, by the county's own names: what pictures may be seen goes by them.
+	Roles []string `yaml:"roles"`
 }
 
 // Station is one box that the hub knows.

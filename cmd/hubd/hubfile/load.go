@@ -24,6 +24,7 @@ import (
 const (
 	stationsMost = 20_000
 	secretMost   = 64 << 10
+	rolesMost    = 16
 )
 
 // The defaults of what is kept.
@@ -97,6 +98,7 @@ func (p *prover) document() {
 	p.datagrams()
 	p.terminals()
 	p.page()
+	p.pictures()
 	if len(f.Stations) > stationsMost {
 		p.wrong(phrase.M("hubd.stations_many", "most", stationsMost), "stations")
 		return
@@ -207,6 +209,8 @@ func (p *prover) page() {
 			p.wrong(phrase.M("hubd.twice", "what", o.Name), "page", "officers", i, "name")
 		case !digest(o.Token):
 			p.wrong(phrase.M("hubd.token"), "page", "officers", i, "token")
+		case len(o.Roles) > rolesMost || slices.ContainsFunc(o.Roles, func(r string) bool { return !letter.IsStream(r) }):
+			p.wrong(phrase.M("hubd.roles"), "page", "officers", i, "roles")
 		}
 		seen[o.Name] = true
 	}
@@ -246,6 +250,9 @@ func (p *prover) files() {
 	f.Socket = p.path(f.Socket)
 	p.pair(f.NATS.TLS, "nats", "tls")
 	p.pair(f.Page.TLS, "page", "tls")
+	if f.Pictures != nil {
+		p.pair(f.Pictures.TLS, "pictures", "tls")
+	}
 	p.authority(&f.NATS.CA, "nats", "ca")
 	p.secret(&f.NATS.Seed, "nats", "seed")
 	p.secret(&f.NATS.Credentials, "nats", "credentials")
