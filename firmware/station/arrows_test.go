@@ -95,6 +95,7 @@ var arrows = map[string][]string{
 	"cmd/hubd/gateway": {"cmd/hubd/hubfile", "cmd/hubd/logbook", "configs", "drivers", "drivers/beidou", "drivers/meshtastic", "drivers/modem", "drivers/sbd", "drivers/serial", "firmware/decide/alert/compact", "firmware/guard", "firmware/phrase", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire"},
 	"cmd/hubd/issue":   {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/phrase", "firmware/reach/wire", "firmware/trust"},
 	"cmd/hubd/console": {"drivers", "cmd/hubd/gateway", "cmd/hubd/hubfile", "cmd/hubd/issue", "cmd/hubd/logbook", "cmd/hubd/post", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire"},
+	"cmd/hubd/relay":   {"firmware/phrase"},
 	"cmd/makeclips":    {"firmware/sound/speech"},
 	"cmd/village":      {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
