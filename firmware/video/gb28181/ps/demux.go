@@ -25,18 +25,10 @@ type Unit struct {
 	Lost     bool     // something before it is missing
 }
 
-// What a source does that people should know of (Demuxer.Note).
-const (
-	NoteAAC     = "aac-dropped"     // its sound is AAC: nothing here can carry that
-	NoteUnknown = "codec-unknown"   // a stream of another codec was left out
-	NoteResync  = "ps-resync"       // bytes had to be skipped
-	NoteTooBig  = "picture-too-big" // a picture beyond MostUnit was left out
-)
-
 // Demuxer takes a program stream apart. It is of one goroutine.
 type Demuxer struct {
 	Take func(Unit)
-	Note func(code string) // once for each code
+	Note func(stream.Note) // once for each
 
 	in   []byte // not yet understood
 	sink int    // what the open PES packet is: of a picture, of sound, of no use
@@ -45,7 +37,6 @@ type Demuxer struct {
 	types     [2][32]byte // stream types told by the map: pictures' 16 ids, sounds' 32
 	pictureID byte        // the one stream of pictures that is followed
 	soundID   byte
-	mapSeen   bool
 
 	cur      []byte // the picture under way
 	curType  byte
@@ -61,7 +52,7 @@ type Demuxer struct {
 	soundPTS int64
 	last     [2]int64 // to unfold times: pictures, sound
 	begun    [2]bool
-	noted    []string
+	noted    []stream.Note
 }
 
 const (
@@ -70,7 +61,7 @@ const (
 	toSound
 )
 
-func (d *Demuxer) note(code string) {
+func (d *Demuxer) note(code stream.Note) {
 	if d.Note != nil && !slices.Contains(d.noted, code) {
 		d.noted = append(d.noted, code)
 		d.Note(code)
@@ -177,8 +168,6 @@ func (d *Demuxer) skip(b []byte, n int) int {
 	}
 	if d.sink == toPicture && !d.broken {
 		d.deliver(b[:n])
-	} else if d.mapSeen && bytes.Trim(b[:n], "\x00\xff") != nil {
-		d.note(NoteResync)
 	}
 	return n
 }
@@ -256,7 +245,6 @@ func (d *Demuxer) streamMap(b []byte) {
 	n := int(binary.BigEndian.Uint16(b))
 	b = b[2:]
 	b = b[:min(n, len(b))]
-	d.mapSeen = true
 	for len(b) >= 4 {
 		typ, id := b[0], b[1]
 		skip := 4 + int(binary.BigEndian.Uint16(b[2:]))
@@ -372,9 +360,9 @@ func (d *Demuxer) beginSound(id byte, pts int64, timed bool) {
 			d.sink = toSound
 		}
 	case typ == typeAAC:
-		d.note(NoteAAC)
+		d.note(stream.AACDropped)
 	case typ != 0:
-		d.note(NoteUnknown)
+		d.note(stream.Foreign)
 	}
 }
 
@@ -385,7 +373,6 @@ func (d *Demuxer) deliver(b []byte) {
 			return
 		}
 		if len(d.cur)+len(b) > MostUnit {
-			d.note(NoteTooBig)
 			d.cur, d.broken, d.lost = nil, true, true
 			return
 		}
@@ -436,7 +423,7 @@ func (d *Demuxer) emit() bool {
 	case 0:
 		return false // not yet known
 	default:
-		d.note(NoteUnknown)
+		d.note(stream.Foreign)
 		return false
 	}
 	for _, n := range nals {

@@ -81,13 +81,13 @@ func told(film []*stream.Unit, origin int64) (h []heard) {
 
 type hearing struct {
 	units []Unit
-	notes []string
+	notes []stream.Note
 }
 
 func (h *hearing) demuxer() *Demuxer {
 	return &Demuxer{
 		Take: func(u Unit) { h.units = append(h.units, u) },
-		Note: func(c string) { h.notes = append(h.notes, c) },
+		Note: func(c stream.Note) { h.notes = append(h.notes, c) },
 	}
 }
 

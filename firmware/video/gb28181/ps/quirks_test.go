@@ -116,7 +116,7 @@ func TestSoundThatCannotBeCarriedIsToldOnce(t *testing.T) {
 	d := h.demuxer()
 	d.Write(b)
 	d.Close()
-	if !slices.Equal(h.notes, []string{NoteAAC}) {
+	if !slices.Equal(h.notes, []stream.Note{stream.AACDropped}) {
 		t.Errorf("notes %v", h.notes)
 	}
 	if len(h.units) != 20 {
