@@ -230,6 +230,19 @@ func SealDSSE(payloadType string, payload []byte, signers ...Signer) ([]byte, er
 	return e.JSON()
 }
 
+// VerifyBy holds the signatures of an envelope to one key that the caller believes: nil
+// where one of them is that key's.
+func (e *Envelope) VerifyBy(pub crypto.PublicKey) error {
+	message := encode(e.PayloadType, e.Payload)
+	err := error(phrase.E("trust.signature"))
+	for _, s := range e.Signatures {
+		if err = Verify(pub, algorithmOf(pub), message, s.Sig); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // Add signs an envelope also with s: how a second person releases an order.
 func (e *Envelope) Add(s Signer) error {
 	id, err := IDOf(s.Public())

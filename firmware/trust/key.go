@@ -34,6 +34,18 @@ func IDOf(pub crypto.PublicKey) (KeyID, error) {
 	return KeyID(hex.EncodeToString(sum[:16])), nil
 }
 
+// PublicDER writes a public key as DER SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
+func PublicDER(pub crypto.PublicKey) ([]byte, error) { return smx509.MarshalPKIXPublicKey(pub) }
+
+// ReadPublicDER reads one, and errs on what this package does not use.
+func ReadPublicDER(der []byte) (crypto.PublicKey, error) {
+	pub, err := smx509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, phrase.Wrap(err, "trust.key_unreadable")
+	}
+	return pub, strong(pub, rsaModest)
+}
+
 // Kind is a kind of key.
 type Kind string
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -29,10 +30,12 @@ const (
 	Volume Scope = "volume"
 	// Configuration offers a new configuration, by the digest of its document.
 	Configuration Scope = "configuration"
+	// Talk lets a person speak by the loudspeakers, for a while.
+	Talk Scope = "talk"
 )
 
 // Scopes lists them all.
-var Scopes = []Scope{Sound, Stop, Drill, Volume, Configuration}
+var Scopes = []Scope{Sound, Stop, Drill, Volume, Configuration, Talk}
 
 // Payload is what is signed, field by field as written.
 type Payload struct {
@@ -53,7 +56,7 @@ type Payload struct {
 	// Person is who gives it, for receipts and the journal.
 	Person string `json:"person"`
 
-	// Kind of a drill: drill (the default) or test.
+	// Kind of a drill: drill (the default) or test. Of a talk: real (the default), drill or test.
 	Kind   string `json:"kind,omitempty"`
 	Level  string `json:"level,omitempty"`
 	Hazard string `json:"hazard,omitempty"`
@@ -69,6 +72,8 @@ type Payload struct {
 	Volume int `json:"volume,omitempty"`
 	// Content is what does not travel along.
 	Content *Content `json:"content,omitempty"`
+	// Talk is with whom a talk is to be sealed.
+	Talk *TalkWith `json:"talk,omitempty"`
 	// Cause is the alarm of the command that a stop lifts; none silences all.
 	Cause string `json:"cause,omitempty"`
 }
@@ -80,9 +85,20 @@ type Content struct {
 	Bytes  int64  `json:"bytes"`
 }
 
+// TalkWith is the talker's end of a talk (reach/talk).
+type TalkWith struct {
+	// Key is an X25519 public key of this order alone, in hexadecimal.
+	Key string `json:"key"`
+	// Codec is pcma or pcmu, FrameMS how long a frame is: 20, 30, 40 or 60.
+	Codec   string `json:"codec"`
+	FrameMS int    `json:"frame_ms"`
+}
+
 // Command is a payload that passed every check.
 type Command struct {
 	Payload
+	// Digest is SHA-256 over the payload's bytes as they were signed.
+	Digest [sha256.Size]byte
 	Issuer *trust.Issuer
 	// Signers are the keys of the issuer that signed, the counted one first.
 	Signers []trust.KeyID

@@ -35,18 +35,19 @@ var (
 // fields says which scopes ask for a field (true) or allow it; those not named
 // forbid it. Fields that are not here belong to every command.
 var fields = map[string]map[Scope]bool{
-	"kind":    {Drill: false},
-	"level":   {Sound: true, Drill: false},
+	"kind":    {Drill: false, Talk: false},
+	"level":   {Sound: true, Drill: false, Talk: false},
 	"hazard":  {Sound: false, Drill: false},
-	"outputs": {Sound: false, Drill: false, Stop: false, Volume: false},
-	"zones":   {Sound: false, Drill: false, Stop: false, Volume: false},
-	"seconds": {Sound: true, Drill: true},
+	"outputs": {Sound: false, Drill: false, Stop: false, Volume: false, Talk: false},
+	"zones":   {Sound: false, Drill: false, Stop: false, Volume: false, Talk: false},
+	"seconds": {Sound: true, Drill: true, Talk: true},
 	"tone":    {Sound: false, Drill: false},
 	"clips":   {Sound: false, Drill: false},
-	"text":    {Sound: false, Drill: false},
+	"text":    {Sound: false, Drill: false, Talk: false},
 	"volume":  {Volume: true, Sound: false, Drill: false},
 	"content": {Configuration: true, Sound: false, Drill: false},
 	"cause":   {Stop: false},
+	"talk":    {Talk: true},
 }
 
 // always are the fields of every command; boxes may be left out.
@@ -115,6 +116,7 @@ func read(b []byte) (*Payload, *Refusal) {
 		func() *Refusal { return number(top, "volume", &p.Volume) },
 		func() *Refusal { return content(top, &p.Content) },
 		func() *Refusal { return text(top, "cause", &p.Cause) },
+		func() *Refusal { return talkWith(top, &p.Talk) },
 	} {
 		if r := step(); r != nil {
 			return nil, r
@@ -178,13 +180,13 @@ func (p *Payload) check(given func(string) bool) *Refusal {
 			})
 		}
 	}
-	if (p.Scope == Sound || p.Scope == Drill) && len(p.Outputs)+len(p.Zones) == 0 {
+	if (p.Scope == Sound || p.Scope == Drill || p.Scope == Talk) && len(p.Outputs)+len(p.Zones) == 0 {
 		return field("outputs", func(path string) *phrase.Error {
 			return phrase.E("command.missing_with", "path", path, "scope", string(p.Scope))
 		})
 	}
 	for _, r := range []*Refusal{
-		span("kind", !given("kind") || p.Kind == "drill" || p.Kind == "test"),
+		span("kind", !given("kind") || p.Kind == "drill" || p.Kind == "test" || p.Kind == "real" && p.Scope == Talk),
 		span("level", !given("level") || plain(p.Level, longName)),
 		span("hazard", !given("hazard") || plain(p.Hazard, longName)),
 		span("seconds", !given("seconds") || p.Seconds >= 1 && p.Seconds <= mostSeconds),
@@ -195,6 +197,14 @@ func (p *Payload) check(given func(string) bool) *Refusal {
 	} {
 		if r != nil {
 			return r
+		}
+	}
+	if w := p.Talk; w != nil {
+		for _, r := range []*Refusal{span("talk/key", goodDigest.MatchString(w.Key)), span("talk/codec", w.Codec == "pcma" || w.Codec == "pcmu"),
+			span("talk/frame_ms", slices.Contains([]int{20, 30, 40, 60}, w.FrameMS))} {
+			if r != nil {
+				return r
+			}
 		}
 	}
 	if c := p.Content; c != nil {
@@ -354,6 +364,21 @@ func content(m map[string]json.RawMessage, v **Content) *Refusal {
 		}
 	}
 	*v = c
+	return nil
+}
+
+func talkWith(m map[string]json.RawMessage, v **TalkWith) *Refusal {
+	o, r := nested(m, "talk", "key", "codec", "frame_ms")
+	if r != nil || o == nil {
+		return r
+	}
+	w := &TalkWith{}
+	for _, r := range []*Refusal{into(o, "key", "talk/key", &w.Key), into(o, "codec", "talk/codec", &w.Codec), into(o, "frame_ms", "talk/frame_ms", &w.FrameMS)} {
+		if r != nil {
+			return r
+		}
+	}
+	*v = w
 	return nil
 }
 

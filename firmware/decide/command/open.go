@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -100,7 +101,7 @@ func (v *Verifier) Open(b []byte, now clock.Stamp, floor time.Time) (*Command, e
 		return refuse(Counter, "counter", phrase.Wrap(err, "command.replay", "path", "/payload/counter", "counter", p.Counter))
 	}
 	v.lift(issuer.ID, p.Issued, now)
-	c := &Command{Payload: *p, Issuer: issuer, Signers: []trust.KeyID{p.Key}, Marked: now.Trust == clock.Free}
+	c := &Command{Payload: *p, Digest: sha256.Sum256(e.Payload), Issuer: issuer, Signers: []trust.KeyID{p.Key}, Marked: now.Trust == clock.Free}
 	for _, k := range signers {
 		if k != p.Key {
 			c.Signers = append(c.Signers, k)
