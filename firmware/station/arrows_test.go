@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 	"firmware/decide/alert":           {"firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/order":            {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/g711":             {},
+	"firmware/sound/live":             {"drivers"},
 	"firmware/sound/speech":           {"drivers", "firmware/point", "firmware/phrase"},
 	"firmware/sound/output":           {"drivers", "firmware/sound/order", "firmware/sound/speech", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/sound/announce":         {"firmware/sound/order", "firmware/sound/output", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},

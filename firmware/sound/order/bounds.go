@@ -23,6 +23,8 @@ type Bounds struct {
 	// LeastVolume is the least, in percent, that a real level and its all-clear are
 	// sounded at, whatever volume somebody set; 0: no bound.
 	LeastVolume int `yaml:"least_volume"`
+	// Live is how a person's voice is brought to people's ears.
+	Live Live `yaml:"live"`
 	// Known names every output of the site. It comes from the site's own list,
 	// not from this document; empty means that it is not checked.
 	Known []string `yaml:"-"`
@@ -39,6 +41,8 @@ type Scope struct {
 	Outputs []string `yaml:"outputs"`
 	// Longest is how long one order may sound.
 	Longest point.Span `yaml:"longest"`
+	// Live is how long one order may let a person speak; 0: the source may not.
+	Live point.Span `yaml:"live"`
 	// Rest is the least pause of a standing level's duty cycle.
 	Rest point.Span `yaml:"rest"`
 	Rate Rate       `yaml:"rate"`
@@ -52,6 +56,34 @@ type Scope struct {
 type Rate struct {
 	Orders int        `yaml:"orders"`
 	Within point.Span `yaml:"within"`
+}
+
+// Live bounds a live voice: data of the site, for sound/live.
+type Live struct {
+	// Hold is how much is held against jitter before it sounds, Most the most that it is ever
+	// late by.
+	Hold point.Span `yaml:"hold"`
+	Most point.Span `yaml:"most"`
+	// Quiet ends it where nothing is said for so long, Lost where nothing comes.
+	Quiet point.Span `yaml:"quiet"`
+	Lost  point.Span `yaml:"lost"`
+	// RMS is what speech is brought to, in dB of full scale; no sample is above Peak.
+	RMS  float64 `yaml:"rms"`
+	Peak float64 `yaml:"peak"`
+	// Gain is the most that a weak voice is raised by, in dB. What is below Floor, in dB of
+	// full scale, is no speech: it is never raised.
+	Gain  float64 `yaml:"gain"`
+	Floor float64 `yaml:"floor"`
+}
+
+// MostHeld is the longest that a live voice may be held against jitter.
+const MostHeld = 400 * time.Millisecond
+
+func (l Live) good() bool {
+	h, m := l.Hold.Duration(), l.Most.Duration()
+	return h >= 20*time.Millisecond && h < m && m <= MostHeld && l.Quiet.Duration() >= time.Second && l.Quiet.Duration() <= time.Minute &&
+		l.Lost.Duration() >= 500*time.Millisecond && l.Lost.Duration() <= 30*time.Second &&
+		l.Peak <= 0 && l.Peak >= -20 && l.RMS <= l.Peak-3 && l.RMS >= -40 && l.Gain >= 0 && l.Gain <= 30 && l.Floor < l.RMS && l.Floor >= -90
 }
 
 // Mark is what tells a kind apart from the real thing by ear.
@@ -91,6 +123,9 @@ func (b Bounds) Validate() error {
 	for _, s := range sorted(b.Sources) {
 		if err := b.Sources[s].validate(s); err != nil {
 			return err
+		}
+		if b.Sources[s].Live > 0 && !b.Live.good() {
+			return phrase.E("sound.bounds_live", "place", "sources."+s.String())
 		}
 	}
 	for _, k := range sorted(b.Marked) {
@@ -161,6 +196,9 @@ func (s Scope) validate(src Source) error {
 	}
 	if slices.Equal(s.Actions, []Action{Silence}) {
 		return nil
+	}
+	if d := s.Live.Duration(); d < 0 || d > s.Longest.Duration() {
+		return phrase.E("sound.bounds_live_long", "place", place, "live", s.Live.String(), "most", s.Longest.String())
 	}
 	if d := s.Longest.Duration(); d <= 0 || d > mostLongest {
 		return phrase.E("sound.bounds_longest", "place", place, "longest", s.Longest.String(), "most", point.Span(mostLongest).String())

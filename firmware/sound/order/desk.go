@@ -163,13 +163,14 @@ func (d *Desk) check(a Ask) *phrase.Error {
 	case a.Source < Rule || a.Source > Hand:
 		return phrase.E("sound.ask_source")
 	case len(a.Outputs) > mostOutputs || len(a.Content.Clips) > mostClips || len(a.Cause) > longestName ||
-		len(a.Hazard) > longestName || len(a.Content.Words.ZH)+len(a.Content.Words.EN) > longestText:
+		len(a.Hazard) > longestName || len(a.Content.Words.ZH)+len(a.Content.Words.EN) > longestText || len(a.Content.Live) > longestName:
 		return phrase.E("sound.ask_size")
 	}
 	if a.Action == Silence {
 		return nil // whoever asks, and as often as they ask
 	}
 	s, ok := d.bounds.Sources[a.Source]
+	spoken := a.Content.Live != "" && a.Content.Tone == "" // who may speak needs no tone for it
 	switch {
 	case a.Kind < Real || a.Kind > Test:
 		return phrase.E("sound.ask_kind", "source", a.Source.Message())
@@ -181,9 +182,11 @@ func (d *Desk) check(a Ask) *phrase.Error {
 		return phrase.E("sound.ask_clear_source", "source", a.Source.Message())
 	case !slices.Contains(s.Kinds, a.Kind) || a.Source == Rehearsal && a.Kind == Real:
 		return phrase.E("sound.ask_scope_kind", "source", a.Source.Message(), "kind", a.Kind.Message(), "place", a.Source.String())
-	case a.Action == Sound && a.Kind == Real && a.Level == point.Calm && len(s.Notices) == 0:
+	case a.Content.Live != "" && (s.Live == 0 || a.Action != Sound || a.Standing):
+		return phrase.E("sound.ask_live", "source", a.Source.Message(), "place", a.Source.String())
+	case !spoken && a.Action == Sound && a.Kind == Real && a.Level == point.Calm && len(s.Notices) == 0:
 		return phrase.E("sound.ask_calm", "source", a.Source.Message())
-	case a.Action == Sound && a.Kind == Real && a.Level == point.Calm && (a.Standing || !matches(s.Notices, a.Content.Tone)):
+	case !spoken && a.Action == Sound && a.Kind == Real && a.Level == point.Calm && (a.Standing || !matches(s.Notices, a.Content.Tone)):
 		return phrase.E("sound.ask_notice", "source", a.Source.Message(), "tone", a.Content.Tone, "place", a.Source.String())
 	case a.Action == Sound && (a.Level < s.Least || a.Level > s.Most):
 		return phrase.E("sound.ask_scope_level", "source", a.Source.Message(), "level", int(a.Level),
@@ -251,7 +254,7 @@ func (d *Desk) checkContent(a Ask) *phrase.Error {
 			return phrase.E("sound.ask_marked_clip", "kind", a.Kind.Message(), "clip", clip, "place", a.Kind.String())
 		}
 	}
-	if len(c.Clips) > 0 && c.Clips[0] != m.First {
+	if (len(c.Clips) > 0 || c.Live != "") && (len(c.Clips) == 0 || m.First == "" || c.Clips[0] != m.First) {
 		return phrase.E("sound.ask_marked_first", "kind", a.Kind.Message(), "clip", m.First)
 	}
 	if c.Words.ZH != "" && (m.Words.ZH == "" || !strings.HasPrefix(c.Words.ZH, m.Words.ZH)) ||
@@ -269,6 +272,9 @@ func (d *Desk) cut(a *Ask) bool {
 	}
 	s := d.bounds.Sources[a.Source]
 	longest, rest := s.Longest.Duration(), s.Rest.Duration()
+	if a.Content.Live != "" {
+		longest = s.Live.Duration()
+	}
 	cut := a.For > longest || a.Standing && a.Off < rest
 	// What calls on people to move is never made so quiet that nobody hears it.
 	if v := a.Content.Volume; v > 0 && v < d.bounds.LeastVolume && a.Kind == Real && (a.Level > point.Calm || a.Action == AllClear) {

@@ -421,3 +421,52 @@ func TestAUsedUpRateKeepsNoTrueLevelSilentForMoreThanTenMinutes(t *testing.T) {
 		t.Error("the rate counts no more")
 	}
 }
+
+func TestAPersonSpeaksOnlyWhereTheBoundsLetItAndNoLonger(t *testing.T) {
+	b := bounds(t)
+	op := b.Sources[Operator]
+	op.Live, op.Least = point.Span(90*time.Second), 0
+	b.Sources[Operator] = op
+	if b.Validate() == nil {
+		t.Error("a voice that nothing bounds is proved")
+	}
+	b.Live = Live{Hold: point.Span(100 * time.Millisecond), Most: point.Span(400 * time.Millisecond), Quiet: point.Span(10 * time.Second), Lost: point.Span(3 * time.Second),
+		RMS: -16, Peak: -3, Gain: 18, Floor: -45}
+	if err := b.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	late := b
+	late.Live.Most = point.Span(time.Second)
+	if late.Validate() == nil {
+		t.Error("a second of jitter is proved")
+	}
+	voice := func(change func(*Ask)) Ask {
+		a := good()
+		a.Source, a.Who, a.Level, a.Outputs, a.Content, a.For = Operator, Who{Name: "李雷"}, 0, []string{"siren-roof"}, Content{Live: "s-1"}, time.Hour
+		change(&a)
+		return a
+	}
+	for name, c := range map[string]struct {
+		change func(*Ask)
+		code   string
+	}{
+		"a notice":                        {func(*Ask) {}, ""},
+		"at a level":                      {func(a *Ask) { a.Level = 3 }, ""},
+		"a drill that says so first":      {func(a *Ask) { a.Kind, a.Content.Clips = Drill, []string{"this-is-a-drill"} }, ""},
+		"a drill that does not say so":    {func(a *Ask) { a.Kind = Drill }, "sound.ask_marked_first"},
+		"a source that may not":           {func(a *Ask) { a.Source = Rule; a.Level = 3 }, "sound.ask_live"},
+		"a level that stands":             {func(a *Ask) { a.Standing, a.Level = true, 3 }, "sound.ask_live"},
+		"an all-clear by word of mouth":   {func(a *Ask) { a.Action, a.Content.Tone, a.Content.Words = AllClear, "chime", phrase.Text{ZH: "解除"} }, "sound.ask_live"},
+		"a nameless person":               {func(a *Ask) { a.Who = Who{} }, "sound.ask_who"},
+		"a notice with a tone of its own": {func(a *Ask) { a.Content.Tone = "fast" }, "sound.ask_calm"},
+	} {
+		o, err := NewDesk(b, &hand{}, nil).Make(voice(c.change))
+		var pe *phrase.Error
+		switch {
+		case c.code == "" && (err != nil || o.For() != 90*time.Second || o.Content().Live != "s-1"):
+			t.Errorf("%s: %v for %v", name, err, o.For())
+		case c.code != "" && (!errors.As(err, &pe) || pe.Code != c.code):
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+}

@@ -22,11 +22,14 @@ type Content struct {
 	Langs []string `yaml:"langs" json:"langs,omitempty"`
 	// Volume is in percent; 0 leaves the output's own.
 	Volume int `yaml:"volume" json:"volume,omitempty"`
+	// Live names the session of a person who speaks now (sound/live); the clips, if any, are
+	// said before. It comes from no document.
+	Live string `yaml:"-" json:"live,omitempty"`
 }
 
 // IsZero tells whether nothing would be heard but the output's own sound.
 func (c Content) IsZero() bool {
-	return c.Tone == "" && len(c.Clips) == 0 && c.Words == (phrase.Text{}) && len(c.Langs) == 0 && c.Volume == 0
+	return c.Tone == "" && len(c.Clips) == 0 && c.Words == (phrase.Text{}) && len(c.Langs) == 0 && c.Volume == 0 && c.Live == ""
 }
 
 func (c Content) clone() Content {
@@ -134,5 +137,5 @@ func (o Order) Ask() Ask {
 
 // Equal tells whether the same would be heard.
 func (c Content) Equal(d Content) bool {
-	return c.Tone == d.Tone && c.Words == d.Words && c.Volume == d.Volume && slices.Equal(c.Clips, d.Clips) && slices.Equal(c.Langs, d.Langs)
+	return c.Tone == d.Tone && c.Words == d.Words && c.Volume == d.Volume && c.Live == d.Live && slices.Equal(c.Clips, d.Clips) && slices.Equal(c.Langs, d.Langs)
 }
