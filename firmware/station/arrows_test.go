@@ -88,6 +88,7 @@ var arrows = map[string][]string{
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
+	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
