@@ -87,6 +87,7 @@ var arrows = map[string][]string{
 	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
+	"firmware/video/source/rtsp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},

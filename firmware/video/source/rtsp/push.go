@@ -1,0 +1,43 @@
+package rtsp
+
+import (
+	"slices"
+
+	"github.com/bluenviron/gortsplib/v5"
+
+	"tocsin/firmware/video/stream"
+)
+
+// push is a session that publishes.
+type push struct {
+	w *stream.Writer
+	f *feed
+}
+
+func newPush(w *stream.Writer, picture, sound *track, notes []stream.Note) *push {
+	p := &push{w: w, f: newFeed(picture, sound)}
+	p.f.open = func(bool) *stream.Writer { return w }
+	for _, n := range notes {
+		w.Note(n)
+	}
+	return p
+}
+
+// begin takes what the pusher set up; false where that is no picture.
+func (p *push) begin(ss *gortsplib.ServerSession) bool {
+	set := ss.Medias()
+	if !slices.Contains(set, p.f.picture.media) {
+		return false
+	}
+	ss.OnPacketRTP(p.f.picture.media, p.f.picture.format, p.f.video)
+	if s := p.f.sound; s != nil {
+		if slices.Contains(set, s.media) {
+			ss.OnPacketRTP(s.media, s.format, p.f.audio)
+		} else {
+			p.w.Note(stream.SoundAbsent)
+		}
+	}
+	return true
+}
+
+func (p *push) close(why error) { p.w.Close(why) }
