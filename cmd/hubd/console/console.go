@@ -29,6 +29,17 @@ type Console struct {
 	now       func() time.Time
 	page      net.Listener
 	desk      net.Listener
+	// below are handlers of other rooms, behind the same sign-in.
+	below map[string]http.Handler
+}
+
+// Handle has another room serve what lies below a path, for officers who signed in. It is called
+// before RunPage.
+func (c *Console) Handle(path string, h http.Handler) {
+	if c.below == nil {
+		c.below = map[string]http.Handler{}
+	}
+	c.below[path] = h
 }
 
 // Book is what the console asks of the logbook.
@@ -93,7 +104,12 @@ func (c *Console) RunPage(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	var h http.Handler = c.Page()
+	mux := http.NewServeMux()
+	mux.Handle("/", c.Page())
+	for path, below := range c.below {
+		mux.Handle(path, below)
+	}
+	var h http.Handler = mux
 	if len(c.file.Page.Officers) > 0 {
 		h = newOfficers(c.file.Page.Officers).only(h)
 	} else {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -67,6 +68,26 @@ func (o *officers) only(next http.Handler) http.Handler {
 			http.Error(w, "401", http.StatusUnauthorized)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), officerKey{}, o.named(name))))
 	})
+}
+
+type officerKey struct{}
+
+func (o *officers) named(name string) hubfile.Officer {
+	for _, p := range o.list {
+		if p.Name == name {
+			return p
+		}
+	}
+	return hubfile.Officer{}
+}
+
+// Officer tells who asks. Where nobody signs in, it is whoever is at this machine, and has no role.
+func Officer(r *http.Request) (name string, roles []string) {
+	p, ok := r.Context().Value(officerKey{}).(hubfile.Officer)
+	if !ok {
+		return "localhost", nil
+	}
+	return p.Name, p.Roles
 }

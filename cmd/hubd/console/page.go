@@ -31,6 +31,7 @@ type pageView struct {
 	Sent        []sentView
 	Terminals   []terminalView
 	Unknown     int
+	Pictures    bool // there are live pictures
 }
 
 type stationView struct {
@@ -113,7 +114,7 @@ func langOf(r *http.Request) phrase.Lang {
 
 func (c *Console) look(l phrase.Lang) pageView {
 	s, now := c.office.State(), c.now()
-	v := pageView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: c.file.Name.In(l), Now: c.when(now), Unknown: s.Unknown}
+	v := pageView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: c.file.Name.In(l), Now: c.when(now), Unknown: s.Unknown, Pictures: c.below["/pictures/"] != nil}
 	if l == phrase.EN {
 		v.Other, v.Tag = phrase.ZH, "en"
 	}

@@ -1,5 +1,5 @@
 // Package engine is the hub's store: NATS JetStream, embedded or a cluster that
-// exists, with the three streams of reach/letter.
+// exists, with the three streams of reach/letter, and SEEN where there are pictures.
 //
 // The embedded server writes through to the disk before it acknowledges
 // (sync always): at its own default of two minutes all of what was acknowledged

@@ -22,6 +22,13 @@ import (
 // does it for as long as receipts are kept.
 const copiesFor = 24 * time.Hour
 
+// StreamSeen holds who saw which pictures. A full one takes no more, and nobody sees any:
+// what was kept is never dropped before its time.
+const (
+	StreamSeen = "SEEN"
+	seenMost   = 512 << 20
+)
+
 // Engine is an open store.
 type Engine struct {
 	JS     jetstream.JetStream
@@ -85,6 +92,13 @@ func (e *Engine) settle(ctx context.Context, f *hubfile.File) error {
 		{Name: letter.StreamReceipt, Subjects: []string{"rcpt.>"}, MaxAge: receipts, AllowDirect: true, Duplicates: copiesFor},
 	} {
 		c.Storage, c.Replicas, c.MaxMsgSize = jetstream.FileStorage, replicas, payloadMost
+		if _, err := e.JS.CreateOrUpdateStream(ctx, c); err != nil {
+			return phrase.Wrap(err, "hubd.stream", "stream", c.Name)
+		}
+	}
+	if f.Pictures != nil {
+		c := jetstream.StreamConfig{Name: StreamSeen, Subjects: []string{"seen.>"}, MaxAge: f.Pictures.KeepViewings(), MaxBytes: seenMost, Discard: jetstream.DiscardNew,
+			Storage: jetstream.FileStorage, Replicas: replicas, MaxMsgSize: 64 << 10, Duplicates: time.Hour}
 		if _, err := e.JS.CreateOrUpdateStream(ctx, c); err != nil {
 			return phrase.Wrap(err, "hubd.stream", "stream", c.Name)
 		}
