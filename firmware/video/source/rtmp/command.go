@@ -90,13 +90,15 @@ func (e *session) connect(id float64, o object) error {
 	b = appendMessage(b, 2, message{kind: kindPeerBandwidth, body: append(binary.BigEndian.AppendUint32(nil, window), 2)}, e.chunkOut)
 	b = appendMessage(b, 2, message{kind: kindSetChunkSize, body: binary.BigEndian.AppendUint32(nil, chunkOurs)}, e.chunkOut)
 	e.chunkOut = chunkOurs
-	// canForward is 4 ("FourCcInfoMask").
-	about := object{
-		{"fmsVer", "FMS/3,0,1,123"}, {"capabilities", 31}, {"mode", 1},
-		{"fourCcList", []any{"avc1", "hvc1", "Opus"}},
-		{"videoFourCcInfoMap", object{{"avc1", 4}, {"hvc1", 4}}},
-		{"audioFourCcInfoMap", object{{"Opus", 4}}},
-		{"capsEx", 0},
+	about := object{{"fmsVer", "FMS/3,0,1,123"}, {"capabilities", 31}, {"mode", 1}}
+	if o.value("fourCcList") != nil || o.value("videoFourCcInfoMap") != nil || o.value("capsEx") != nil {
+		// Only who speaks the enhanced protocol is answered in it: older clients end on a list.
+		// 4 says that we hand on what we get ("FourCcInfoMask").
+		about = append(about,
+			field{"fourCcList", []any{"avc1", "hvc1", "Opus"}},
+			field{"videoFourCcInfoMap", object{{"avc1", 4}, {"hvc1", 4}}},
+			field{"audioFourCcInfoMap", object{{"Opus", 4}}},
+			field{"capsEx", 0})
 	}
 	status := append(statusOf("NetConnection.Connect.Success", "status", "connected"), field{"objectEncoding", 0})
 	b = appendMessage(b, 3, message{kind: kindCommand, body: appendAMF(nil, "_result", id, about, status)}, e.chunkOut)

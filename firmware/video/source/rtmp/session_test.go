@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -329,4 +330,22 @@ func TestAMessageOfMessagesIsTakenApart(t *testing.T) {
 
 func handshakeOf(hello string) error {
 	return handshake(bufio.NewReader(strings.NewReader(hello)), io.Discard)
+}
+
+func TestOnlyWhoAsksIsToldOfTheEnhancedProtocol(t *testing.T) {
+	for _, asks := range []bool{false, true} {
+		bubble(t, Limits{}, func(h *house) {
+			e := h.connect("192.0.2.1:5000").shake()
+			o := object{{"app", "live"}}
+			if asks {
+				o = append(o, field{"fourCcList", []any{"hvc1"}})
+			}
+			e.command("connect", 1, o)
+			about, _ := e.hear("_result")[2].(object)
+			list, _ := about.value("fourCcList").([]any)
+			if told := slices.Contains(list, any("hvc1")); told != asks {
+				t.Fatalf("asked %v, told %v", asks, about)
+			}
+		})
+	}
 }
