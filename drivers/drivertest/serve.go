@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -77,6 +78,37 @@ func ServeStream(t testing.TB, s *Slave) *TCP {
 	return serve(t, &TCP{Slave: s, stream: true})
 }
 
+// CableTCP is ServeTCP for virtual time: it is reached by its Dial alone.
+func CableTCP(t testing.TB, s *Slave) *TCP { return cabled(t, &TCP{Slave: s}) }
+
+// CableStream is ServeStream for virtual time.
+func CableStream(t testing.TB, s *Slave) *TCP { return cabled(t, &TCP{Slave: s, stream: true}) }
+
+func cabled(t testing.TB, p *TCP) *TCP {
+	p.Addr = "cable"
+	t.Cleanup(func() { p.Kick(); p.wg.Wait() })
+	return p
+}
+
+// Dial connects by a Cable.
+func (p *TCP) Dial(context.Context, string) (net.Conn, error) {
+	near, far := Cable()
+	p.take(far)
+	return near, nil
+}
+
+func (p *TCP) take(c net.Conn) {
+	p.mu.Lock()
+	p.conns = append(p.conns, c)
+	p.taken++
+	p.mu.Unlock()
+	if p.stream {
+		p.wg.Go(func() { p.carry(c) })
+		return
+	}
+	p.wg.Go(func() { p.serve(c) })
+}
+
 func serve(t testing.TB, p *TCP) *TCP {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,15 +123,7 @@ func serve(t testing.TB, p *TCP) *TCP {
 			if err != nil {
 				return
 			}
-			p.mu.Lock()
-			p.conns = append(p.conns, c)
-			p.taken++
-			p.mu.Unlock()
-			if p.stream {
-				p.wg.Go(func() { p.carry(c) })
-				continue
-			}
-			p.wg.Go(func() { p.serve(c) })
+			p.take(c)
 		}
 	})
 	return p
@@ -173,13 +197,22 @@ func (p *TCP) carry(c net.Conn) {
 	}
 }
 
+// reply writes an answer. What is due at once is written at once: two goroutines might write two answers the
+// wrong way round.
 func reply(c net.Conn, r Reply, b []byte) {
+	later := func(d time.Duration, b []byte) {
+		if d <= 0 {
+			c.Write(b)
+			return
+		}
+		time.AfterFunc(d, func() { c.Write(b) })
+	}
 	half := len(b)
 	if r.Hole > 0 {
 		half /= 2
 	}
-	time.AfterFunc(r.After, func() { c.Write(b[:half]) })
+	later(r.After, b[:half])
 	if half < len(b) {
-		time.AfterFunc(r.After+r.Hole, func() { c.Write(b[half:]) })
+		later(r.After+r.Hole, b[half:])
 	}
 }

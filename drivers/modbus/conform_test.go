@@ -10,6 +10,13 @@ import (
 	"tocsin/drivers/modbus"
 )
 
+const (
+	// patience is how long an answer over a network may take where the time is virtual.
+	patience = 400 * time.Millisecond
+	// ample is that where it is real: no machine stalls for so long.
+	ample = 10 * time.Second
+)
+
 // In memory, in virtual time, with each way that bytes may arrive.
 func TestRTUConforms(t *testing.T) { serialConforms(t, modbus.NewRTU, false) }
 
@@ -49,15 +56,29 @@ func serialConforms(t *testing.T, made func(func() (drivers.Port, error), modbus
 	}
 }
 
+// Over a connection in memory, in virtual time; and over the kernel's own, where the time is real, what does not
+// hang on how long an answer takes.
 func TestTCPConforms(t *testing.T) {
-	const patience = 400 * time.Millisecond
-	var p *drivertest.TCP
-	drivertest.Registers(t, drivertest.Rig{
-		Timeout: patience,
-		Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
-			p = drivertest.ServeTCP(t, s)
-			return modbus.NewTCP(p.Addr, modbus.TCPOpts{Timeout: patience})
-		},
-		Pull: func() { p.Kick() },
+	t.Run("in virtual time", func(t *testing.T) {
+		drivertest.Registers(t, drivertest.Rig{
+			Timeout: patience,
+			Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
+				p := drivertest.CableTCP(t, s)
+				return modbus.NewTCP(p.Addr, modbus.TCPOpts{Timeout: patience, Dial: p.Dial})
+			},
+			Run: func(t *testing.T, f func(*testing.T)) { synctest.Test(t, f) },
+		})
+	})
+	t.Run("over the kernel", func(t *testing.T) {
+		t.Parallel()
+		var p *drivertest.TCP
+		drivertest.Registers(t, drivertest.Rig{
+			Timeout: ample, Busy: true,
+			Open: func(t *testing.T, s *drivertest.Slave) drivers.Registers {
+				p = drivertest.ServeTCP(t, s)
+				return modbus.NewTCP(p.Addr, modbus.TCPOpts{Timeout: ample})
+			},
+			Pull: func() { p.Kick() },
+		})
 	})
 }

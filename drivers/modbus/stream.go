@@ -22,6 +22,8 @@ type StreamOpts struct {
 	Connect time.Duration
 	// Start starts the goroutine that reads. Required.
 	Start drivers.Starter
+	// Dial makes the connection; nil dials over the network.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 // DialStream connects to a serial server (a box that carries the bytes of a
@@ -34,9 +36,12 @@ func DialStream(ctx context.Context, addr string, o StreamOpts) (drivers.Port, e
 	if o.Connect <= 0 {
 		o.Connect = time.Second
 	}
+	if o.Dial == nil {
+		o.Dial = dial
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Connect)
 	defer cancel()
-	c, err := dial(ctx, addr)
+	c, err := o.Dial(ctx, addr)
 	if err != nil {
 		return nil, &drivers.Fault{Kind: drivers.FaultGone, Detail: "connecting", Err: err}
 	}

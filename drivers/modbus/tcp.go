@@ -29,6 +29,8 @@ type TCPOpts struct {
 	Connect time.Duration
 	// Turnaround is how long the units usually take; for Cost only.
 	Turnaround time.Duration
+	// Dial makes the connection; nil dials over the network.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 const (
@@ -46,6 +48,9 @@ func NewTCP(addr string, o TCPOpts) *Line {
 	}
 	if o.Connect <= 0 {
 		o.Connect = o.Timeout
+	}
+	if o.Dial == nil {
+		o.Dial = dial
 	}
 	done := make(chan struct{})
 	t := &tcp{addr: addr, o: o, done: done}
@@ -129,7 +134,7 @@ func (t *tcp) ready(ctx context.Context) error {
 	t.mu.Lock()
 	t.stop = cancel
 	t.mu.Unlock()
-	c, err := dial(ctx, t.addr)
+	c, err := t.o.Dial(ctx, t.addr)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stop = nil
@@ -225,9 +230,19 @@ func (t *tcp) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 	}
 }
 
-// contextDeadline ends what waits on a connection when the context ends.
-func contextDeadline(ctx context.Context, c net.Conn) (unhook func() bool) {
-	return context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+// contextDeadline ends what waits on a connection when the context ends. Once unhooked it leaves the
+// connection alone: a context that ends with the answer must not end the next request's.
+func contextDeadline(ctx context.Context, c net.Conn) (unhook func()) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.SetDeadline(time.Unix(1, 0))
+		close(ended)
+	})
+	return func() {
+		if !stop() {
+			<-ended
+		}
+	}
 }
 
 // badFrame is a stream that is not Modbus TCP or has lost its step.
