@@ -85,6 +85,7 @@ var arrows = map[string][]string{
 	"firmware/serve/proxy":            {"drivers", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/video/whep":             {"firmware/video/stream", "firmware/video/ladder", "firmware/phrase"},
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtsp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},

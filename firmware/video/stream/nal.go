@@ -185,3 +185,13 @@ func withoutUserData(c Codec, n []byte) []byte {
 	}
 	return append(append(append(make([]byte, 0, h+len(out)+1), n[:h]...), out...), 0x80)
 }
+
+// HasKey says that among NALs there is a slice of a key picture.
+func HasKey(c Codec, nals [][]byte) bool {
+	for _, n := range nals {
+		if len(n) > headLen(c) && kindOf(c, n) == key {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,403 @@
+package whep
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/video/stream"
+)
+
+// Kind is what a session does.
+type Kind string
+
+// The kinds.
+const (
+	View    Kind = "view"    // a browser sees a stream
+	Publish Kind = "publish" // somebody gives one
+	Push    Kind = "push"    // this box gives one to the county
+)
+
+// State is a session as it is now.
+type State struct {
+	ID        string // never shown: who has it can end the session
+	Kind      Kind
+	Stream    string
+	Name      string // who
+	Remote    string
+	Codec     stream.Codec
+	Connected bool
+	Since     time.Duration
+	// Behind is how old the last picture was when it went out: what is not live says so.
+	Behind   time.Duration
+	Pictures uint64
+	Bytes    uint64
+	Again    uint64 // packets sent again
+	Skipped  uint64 // units lost by being slow
+	LeftOut  uint64 // reordered pictures that browsers cannot show, and what a thin link left out
+	Loss     float64
+	RTT      time.Duration
+	Bitrate  int
+}
+
+// governor says what of a stream a link bears.
+type governor interface {
+	// let says whether a unit goes out now.
+	let(u *stream.Unit) bool
+	// rate is the pace in bit/s; 0 is no bound.
+	rate() int
+	// acked hears what the other end reported.
+	feedback(loss float64, rtt time.Duration)
+}
+
+// Session is one peer connection.
+type Session struct {
+	s      *Server
+	id     string
+	kind   Kind
+	stream *stream.Stream
+	name   string
+	wants  int
+	pc     *webrtc.PeerConnection
+	tracks []*track
+	gov    governor
+	began  time.Duration
+	done   chan struct{}
+	end    context.CancelCauseFunc
+	ctx    context.Context
+	up     chan struct{} // closed when media may flow
+	upOnce sync.Once
+
+	mu   sync.Mutex
+	st   State
+	cork *cork
+	to   netip.AddrPort
+	rate meter
+}
+
+// meter is bytes over the last second.
+type meter struct {
+	at         time.Duration
+	now, whole int
+}
+
+func (m *meter) add(now time.Duration, n int) {
+	if d := now - m.at; d >= time.Second {
+		m.whole = int(int64(m.now) * int64(time.Second) / int64(d))
+		m.at, m.now = now, 0
+	}
+	m.now += n
+}
+
+// State is the session now.
+func (v *Session) State() State {
+	v.mu.Lock()
+	st := v.st
+	st.Bitrate = v.rate.whole * 8
+	v.mu.Unlock()
+	st.ID, st.Kind, st.Stream, st.Name, st.Since = v.id, v.kind, v.stream.Name(), v.name, v.began
+	for _, t := range v.tracks {
+		t.mu.Lock()
+		st.Bytes += t.count.bytes
+		st.Again += t.count.again
+		t.mu.Unlock()
+	}
+	return st
+}
+
+// ID names it in its address.
+func (v *Session) ID() string { return v.id }
+
+// Close ends it.
+func (v *Session) Close() { v.end(errEnded) }
+
+// Done is closed when it has ended; Err says why.
+func (v *Session) Done() <-chan struct{} { return v.done }
+
+// Err is why it ended.
+func (v *Session) Err() error {
+	if e := context.Cause(v.ctx); !errors.Is(e, errEnded) {
+		return e
+	}
+	return nil
+}
+
+var (
+	errEnded = errors.New("ended")
+	errGone  = errors.New("the other end is gone")
+)
+
+// watch follows the connection; the session ends with it.
+func (v *Session) watch() {
+	v.pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
+		switch st {
+		case webrtc.PeerConnectionStateConnected:
+			v.mu.Lock()
+			v.st.Connected = true
+			v.mu.Unlock()
+			v.upOnce.Do(func() { close(v.up) })
+		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+			v.end(errGone)
+		}
+	})
+	v.pc.SCTP().Transport().ICETransport().OnSelectedCandidatePairChange(func(p *webrtc.ICECandidatePair) { v.moved(p) })
+}
+
+// moved notes where the other end is, and gathers what goes there.
+func (v *Session) moved(p *webrtc.ICECandidatePair) {
+	if p == nil || p.Remote == nil {
+		return
+	}
+	a, err := netip.ParseAddr(p.Remote.Address)
+	if err != nil {
+		return
+	}
+	to := netip.AddrPortFrom(a.Unmap(), p.Remote.Port)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.st.Remote = to.String()
+	old := v.cork
+	if v.cork = nil; v.kind == View && p.Local != nil && p.Local.Protocol == webrtc.ICEProtocolUDP {
+		v.cork = v.s.sock.cork(to)
+	}
+	if old != nil {
+		old.pull()
+	}
+}
+
+func (v *Session) flush() {
+	v.mu.Lock()
+	c := v.cork
+	v.mu.Unlock()
+	if c != nil {
+		c.flush()
+	}
+}
+
+// finish gives everything back.
+func (v *Session) finish() {
+	v.end(errEnded)
+	v.pc.Close()
+	v.mu.Lock()
+	c := v.cork
+	v.cork = nil
+	v.mu.Unlock()
+	if c != nil {
+		c.pull()
+	}
+	v.s.forget(v)
+	close(v.done)
+}
+
+// Pacing of what goes out.
+const (
+	burst     = 8                     // packets at once
+	keySpread = 20 * time.Millisecond // at most, for a key picture
+	reportIn  = time.Second
+	lateAfter = 150 * time.Millisecond
+	catchUp   = 4 // times the stream's own rate
+	leastFast = 8_000_000
+)
+
+// run waits for the connection and sends until the end.
+func (v *Session) run() {
+	defer v.finish()
+	t := time.NewTimer(connectWait)
+	defer t.Stop()
+	select {
+	case <-v.up:
+	case <-t.C:
+		v.end(phrase.E("whep.unconnected"))
+		return
+	case <-v.ctx.Done():
+		return
+	}
+	if err := v.send(v.ctx); err != nil {
+		v.end(err)
+	}
+}
+
+// send gives the other end the stream's units.
+func (v *Session) send(ctx context.Context) error {
+	sound := false
+	for _, t := range v.tracks {
+		sound = sound || !t.codec.Picture()
+	}
+	r := v.stream.Reader(stream.ReaderOpts{Name: v.name, Sound: sound})
+	defer r.Close()
+	var h rtp.Header
+	var due, reported time.Duration
+	wait := time.NewTimer(time.Hour)
+	defer wait.Stop()
+	pause := func(until time.Duration) error {
+		d := until - v.s.o.Now()
+		if d <= 0 {
+			return nil
+		}
+		wait.Reset(d)
+		select {
+		case <-wait.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for {
+		u, err := r.Next(ctx)
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		t := v.trackOf(u.Codec)
+		if t == nil {
+			if u.Codec.Picture() {
+				return phrase.E("whep.changed", "codec", u.Codec.String())
+			}
+			continue
+		}
+		now := v.s.o.Now()
+		if u.Reordered && !u.Droppable && v.kind == View {
+			return phrase.E("whep.reordered")
+		}
+		if u.Reordered || v.gov != nil && !v.gov.let(u) {
+			v.mu.Lock()
+			v.st.LeftOut++
+			v.mu.Unlock()
+			continue
+		}
+		payloads := u.Payloads()
+		late := now - u.Arrived
+		rate := v.pace(u, late, len(payloads))
+		if due < now {
+			due = now
+		}
+		for i := 0; i < len(payloads); {
+			if rate > 0 {
+				if err := pause(due); err != nil {
+					return err
+				}
+			}
+			n := 0
+			for end := min(i+burst, len(payloads)); i < end; i++ {
+				if err := t.packet(&h, payloads[i], int64(u.Arrived/time.Microsecond), u.Time, u.Codec.Picture() && i == len(payloads)-1); err != nil {
+					return errGone
+				}
+				n += len(payloads[i])
+			}
+			v.flush()
+			if rate > 0 {
+				due += time.Duration(int64(n) * int64(time.Second) / int64(rate))
+			}
+		}
+		now = v.s.o.Now()
+		v.mu.Lock()
+		v.rate.add(now, u.Size())
+		if u.Codec.Picture() {
+			v.st.Pictures++
+			v.st.Behind = now - u.Arrived
+		}
+		v.st.Skipped = r.Skipped()
+		v.mu.Unlock()
+		if now-reported >= reportIn {
+			reported = now
+			for _, t := range v.tracks {
+				if sr := t.report(int64(now / time.Microsecond)); sr != nil {
+					v.pc.WriteRTCP([]rtcp.Packet{sr})
+				}
+			}
+		}
+	}
+}
+
+// pace is how fast a unit goes out, in bytes a second; 0 is at once. A key picture is
+// spread over 20 ms; what is late follows at four times the stream's own rate; a
+// governed link goes by its budget.
+func (v *Session) pace(u *stream.Unit, late time.Duration, packets int) int {
+	rate := 0
+	switch {
+	case packets > 2*burst:
+		rate = u.Size() * int(time.Second/(keySpread-2*time.Millisecond))
+	case late > lateAfter:
+		rate = max(catchUp*v.stream.State().Bitrate, leastFast) / 8
+	}
+	if v.gov != nil {
+		if b := v.gov.rate() / 8; b > 0 && (rate == 0 || b < rate) {
+			rate = b
+		}
+	}
+	return rate
+}
+
+func (v *Session) trackOf(c stream.Codec) *track {
+	for _, t := range v.tracks {
+		if t.codec == c {
+			return t
+		}
+	}
+	return nil
+}
+
+// most that is sent again, as a share of what is sent.
+const againShare = 4
+
+// hear reads what the other end says of a track: packets that it misses, key pictures
+// that it wants, and how the way is.
+func (v *Session) hear(sender *webrtc.RTPSender, t *track) {
+	var h rtp.Header
+	var window time.Duration
+	room := 0
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		now := v.s.o.Now()
+		for _, p := range packets {
+			switch p := p.(type) {
+			case *rtcp.TransportLayerNack:
+				if now-window > 250*time.Millisecond {
+					window = now
+					v.mu.Lock()
+					room = max(v.rate.whole/againShare, 64<<10)
+					v.mu.Unlock()
+				}
+				room -= t.resend(&h, p, room)
+				v.flush()
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				v.stream.AskKey()
+			case *rtcp.ReceiverReport:
+				v.reports(now, p.Reports, t)
+			}
+		}
+	}
+}
+
+func (v *Session) reports(now time.Duration, rs []rtcp.ReceptionReport, t *track) {
+	for _, r := range rs {
+		if r.SSRC != t.ssrc {
+			continue
+		}
+		loss, rtt := float64(r.FractionLost)/256, time.Duration(0)
+		if r.LastSenderReport != 0 {
+			mid := uint32(ntp(int64(now/time.Microsecond)) >> 16)
+			if d := mid - r.LastSenderReport - r.Delay; d < 1<<24 {
+				rtt = time.Duration(d) * time.Second / 65536
+			}
+		}
+		v.mu.Lock()
+		v.st.Loss = loss
+		if rtt > 0 {
+			v.st.RTT = rtt
+		}
+		v.mu.Unlock()
+		if v.gov != nil {
+			v.gov.feedback(loss, rtt)
+		}
+	}
+}
