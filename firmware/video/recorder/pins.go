@@ -1,0 +1,367 @@
+package recorder
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/phrase"
+)
+
+// Alarm asks for a clip: what the stream saw From (before the alarm) To (after it), on
+// the monotonic clock of this boot. Class is the message's: 0 matters most.
+type Alarm struct {
+	Cause    string
+	Class    int
+	From, To time.Duration
+}
+
+const (
+	pinFile   = "pin.json"  // what was asked; it stands before the first link
+	clipFile  = "clip.json" // the finished clip
+	mostClips = 1024
+	mostCause = 256
+	longest   = 30 * time.Minute // of one clip
+)
+
+// Pin keeps a clip. When it returns, what is recorded of it so far is linked and the
+// wish is durable; what is still to come is linked as it comes, and Opts.Pinned is
+// told once it is finished.
+//
+// Clips have a quota of their own. To make room, delivered clips go first, the oldest
+// before others; then undelivered ones that matter no more than the new one: the
+// least class first, in a class the oldest. One that matters more never goes for it;
+// then the new one is short, and its Gap says so.
+func (r *Recorder) Pin(ctx context.Context, a Alarm) (Clip, error) {
+	if a.To <= a.From || a.To-a.From > longest || a.Cause == "" || len(a.Cause) > mostCause {
+		return Clip{}, phrase.E("recorder.pin_bad", "stream", r.o.Stream, "minutes", int(longest.Minutes()))
+	}
+	var c Clip
+	var err error
+	if e := r.do(ctx, func() { c, err = r.keeper.pin(a) }); e != nil {
+		return Clip{}, phrase.Wrap(e, "recorder.pin_late", "stream", r.o.Stream)
+	}
+	return c, err
+}
+
+func (k *keeper) pin(a Alarm) (Clip, error) {
+	now := k.r.now()
+	if err := k.recover(); err != nil {
+		return Clip{}, phrase.Wrap(err, "recorder.pin_failed", "stream", k.r.o.Stream)
+	}
+	k.r.mu.Lock()
+	taken, many := map[string]bool{}, len(k.r.clips) >= mostClips
+	for _, c := range k.r.clips {
+		taken[c.ID] = true
+	}
+	k.r.mu.Unlock()
+	if many && !k.dropOne(a.Class, nil) {
+		return Clip{}, phrase.E("recorder.pin_many", "stream", k.r.o.Stream, "most", mostClips)
+	}
+	id := fmt.Sprintf("%s-%013d", short(now.Boot), now.Mono.Milliseconds())
+	for n := 2; taken[id]; n++ {
+		id = fmt.Sprintf("%s-%013d-%d", short(now.Boot), now.Mono.Milliseconds(), n)
+	}
+	c := &clip{Clip: Clip{ID: id, Stream: k.r.o.Stream, Cause: a.Cause, Class: a.Class, Boot: now.Boot, From: a.From, To: a.To, At: now}, links: map[string]*kept{}}
+	dir := k.dir(c)
+	err := os.Mkdir(dir, 0o750)
+	var b []byte
+	if err == nil {
+		b, err = json.Marshal(c.Clip)
+	}
+	if err == nil {
+		err = k.replace(filepath.Join(dir, pinFile), b)
+	}
+	if err == nil {
+		err = syncDir(k.r.kept())
+	}
+	if err != nil {
+		return Clip{}, phrase.Wrap(errors.Join(err, os.RemoveAll(dir)), "recorder.pin_failed", "stream", k.r.o.Stream)
+	}
+	k.r.mu.Lock()
+	k.r.clips = append(k.r.clips, c)
+	k.r.mu.Unlock()
+	k.link()
+	return c.Clip, nil
+}
+
+func (k *keeper) dir(c *clip) string { return filepath.Join(k.r.kept(), c.ID) }
+
+// link gives every clip that is not finished its links to what the ring has of it.
+func (k *keeper) link() {
+	k.r.mu.Lock()
+	segs, clips := slices.Clone(k.r.segs), slices.Clone(k.r.clips)
+	k.r.mu.Unlock()
+	for _, c := range clips {
+		if c.Finished {
+			continue
+		}
+		added := false
+		for _, s := range segs {
+			if c.links[s.name] != nil || !c.covers(s) || !k.clipRoom(c, s) {
+				continue
+			}
+			err := os.Link(filepath.Join(k.r.ring(), s.name), filepath.Join(k.dir(c), s.name))
+			if err != nil && !errors.Is(err, os.ErrExist) {
+				k.r.o.Log.Warn("recorder: a segment could not be linked", "clip", c.ID, "segment", s.name, "err", err)
+				continue
+			}
+			k.r.mu.Lock()
+			c.links[s.name], k.r.held[s.name], added = s, s, true
+			k.r.mu.Unlock()
+		}
+		if added {
+			if err := syncDir(k.dir(c)); err != nil {
+				k.r.o.Log.Warn("recorder: links could not be made durable", "clip", c.ID, "err", err)
+			}
+		}
+	}
+}
+
+// clipRoom makes room for a segment among the clips; false leaves it out.
+func (k *keeper) clipRoom(c *clip, s *kept) bool {
+	for {
+		k.r.mu.Lock()
+		// The open segment is counted as it is: it may still grow to its bound.
+		need := s.size
+		if k.seg != nil && k.seg.kept == s {
+			need = max(need, k.r.o.SegmentBytes)
+		}
+		fits := k.r.held[s.name] != nil || k.r.clipBytes()+need <= k.r.o.ClipQuota
+		k.r.mu.Unlock()
+		if fits {
+			return true
+		}
+		if !k.dropOne(c.Class, c) {
+			return false
+		}
+	}
+}
+
+// dropOne removes the clip that may go first for one of a class; false where none may.
+func (k *keeper) dropOne(class int, but *clip) bool {
+	k.r.mu.Lock()
+	var first *clip
+	for _, c := range k.r.clips {
+		if c != but && !c.busy && (c.gone() || c.Class >= class) && (first == nil || c.before(first)) {
+			first = c
+		}
+	}
+	k.r.mu.Unlock()
+	return first != nil && k.drop(first) == nil
+}
+
+// gone says that the clip is where it belongs, or wanted by nobody.
+func (c *clip) gone() bool { return c.Delivered || c.Refused }
+
+// before says that c goes before o. Clips stand in the order in which they were made.
+func (c *clip) before(o *clip) bool {
+	switch {
+	case c.gone() != o.gone():
+		return c.gone()
+	case !c.gone() && c.Class != o.Class:
+		return c.Class > o.Class
+	}
+	return false
+}
+
+// drop removes a clip with its links.
+func (k *keeper) drop(c *clip) error {
+	err := os.RemoveAll(k.dir(c))
+	if err == nil {
+		err = syncDir(k.r.kept())
+	}
+	if err != nil {
+		k.r.o.Log.Warn("recorder: a clip cannot be removed", "clip", c.ID, "err", err)
+		return err
+	}
+	k.r.mu.Lock()
+	k.r.clips = slices.DeleteFunc(k.r.clips, func(o *clip) bool { return o == c })
+	for name := range c.links {
+		if !slices.ContainsFunc(k.r.clips, func(o *clip) bool { return o.links[name] != nil }) {
+			delete(k.r.held, name)
+		}
+	}
+	k.r.mu.Unlock()
+	if !c.gone() {
+		k.r.o.Dropped(c.Clip)
+	}
+	return nil
+}
+
+// clipBytes are those of all links, each segment once; r.mu is held.
+func (r *Recorder) clipBytes() (n int64) {
+	for _, s := range r.held {
+		n += s.size
+	}
+	return n
+}
+
+// ripen finds clips whose time is over and hands them to be finished.
+func (k *keeper) ripen(now clock.Stamp) {
+	k.r.mu.Lock()
+	defer k.r.mu.Unlock()
+	for _, c := range k.r.clips {
+		if c.ripe(now, k.r.o.Fragment) {
+			select {
+			case k.r.ripe <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}
+
+// ripe says that nothing more comes for a clip: what was seen until its end is written.
+func (c *clip) ripe(now clock.Stamp, fragment time.Duration) bool {
+	return !c.Finished && !c.busy && (c.Boot != now.Boot || now.Mono > c.To+2*fragment+time.Second)
+}
+
+// finishClips reads ripe clips to their end, beside the disk's goroutine.
+func (r *Recorder) finishClips(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.ripe:
+		}
+		for r.finishOne(ctx) {
+		}
+	}
+}
+
+func (r *Recorder) finishOne(ctx context.Context) bool {
+	now := r.now()
+	r.mu.Lock()
+	i := slices.IndexFunc(r.clips, func(c *clip) bool { return c.ripe(now, r.o.Fragment) })
+	if i < 0 {
+		r.mu.Unlock()
+		return false
+	}
+	c := r.clips[i]
+	c.busy = true
+	is := c.Clip
+	var links []source
+	for _, name := range slices.Sorted(maps.Keys(c.links)) {
+		links = append(links, source{name, c.links[name].size})
+	}
+	r.mu.Unlock()
+	done, err := is.finish(filepath.Join(r.kept(), is.ID), links)
+	failed := r.do(ctx, func() {
+		r.mu.Lock()
+		c.busy = false
+		r.mu.Unlock()
+		if err == nil {
+			err = r.keeper.finished(c, done)
+		}
+	})
+	if err != nil || failed != nil {
+		r.o.Log.Warn("recorder: a clip could not be finished and is tried again", "clip", is.ID, "err", errors.Join(err, failed))
+		return false
+	}
+	return true
+}
+
+// finished keeps what a clip has become. One that shows nothing goes.
+func (k *keeper) finished(c *clip, done Clip) error {
+	if done.Size == 0 {
+		k.r.mu.Lock()
+		c.Clip = done
+		c.Refused = true
+		k.r.mu.Unlock()
+		k.r.o.Pinned(done)
+		return k.drop(c)
+	}
+	if err := k.keepClip(c, done); err != nil {
+		return err
+	}
+	k.r.o.Pinned(k.r.dated(done))
+	return nil
+}
+
+func (k *keeper) keepClip(c *clip, now Clip) error {
+	b, err := json.Marshal(now)
+	if err == nil {
+		err = k.replace(filepath.Join(k.dir(c), clipFile), b)
+	}
+	if err == nil {
+		k.r.mu.Lock()
+		c.Clip = now
+		k.r.mu.Unlock()
+	}
+	return err
+}
+
+// dated adds the hour, where it is known.
+func (r *Recorder) dated(c Clip) Clip {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Began, c.Trust, _ = r.times.utc(c.Boot, c.From)
+	return c
+}
+
+// Clips lists the clips in the order in which they were pinned.
+func (r *Recorder) Clips() []Clip {
+	r.mu.Lock()
+	out := make([]Clip, 0, len(r.clips))
+	for _, c := range r.clips {
+		out = append(out, c.Clip)
+	}
+	r.mu.Unlock()
+	for i := range out {
+		out[i] = r.dated(out[i])
+	}
+	return out
+}
+
+// mendClips reads the clips that there are after a start.
+func mendClips(dir string, d disk) (held map[string]*kept, all []*clip, cut int, err error) {
+	held = map[string]*kept{}
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	for _, e := range folders {
+		at := filepath.Join(dir, e.Name())
+		if !e.IsDir() {
+			continue
+		}
+		c := &clip{links: map[string]*kept{}}
+		if !c.read(filepath.Join(at, clipFile)) && !c.read(filepath.Join(at, pinFile)) || c.ID != e.Name() {
+			// Cut before the wish was durable: nobody was told that it was kept.
+			if err := os.RemoveAll(at); err != nil {
+				return nil, nil, 0, err
+			}
+			continue
+		}
+		segs, n, err := mend(at, d)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		cut += n
+		for _, s := range segs {
+			if held[s.name] == nil {
+				held[s.name] = s
+			}
+			c.links[s.name] = held[s.name]
+		}
+		all = append(all, c)
+	}
+	slices.SortStableFunc(all, func(a, b *clip) int {
+		return cmp.Or(a.At.Wall.Compare(b.At.Wall), cmp.Compare(a.ID, b.ID))
+	})
+	return held, all, cut, nil
+}
+
+func (c *clip) read(path string) bool {
+	b, err := os.ReadFile(path)
+	return err == nil && len(b) < 1<<20 && json.Unmarshal(b, &c.Clip) == nil && c.ID != ""
+}

@@ -1,0 +1,222 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/video/stream"
+)
+
+// Units are where a recording comes from: a stream's Reader.
+type Units interface {
+	Next(context.Context) (*stream.Unit, error)
+}
+
+// State is what a recorder tells of itself.
+type State struct {
+	// Ready says that the ring has been read after the start.
+	Ready bool `json:"ready"`
+	// Recording says that a segment is open.
+	Recording bool `json:"recording"`
+	// Segments of the ring, their Bytes, and those of the clips.
+	Segments  int   `json:"segments"`
+	Bytes     int64 `json:"bytes"`
+	Clips     int   `json:"clips"`
+	ClipBytes int64 `json:"clip_bytes"`
+	// LostPictures, LostBytes and Lost (time) could not be kept since the start; LostKeys
+	// came without what a decoder needs.
+	LostPictures uint64        `json:"lost_pictures"`
+	LostBytes    uint64        `json:"lost_bytes"`
+	Lost         time.Duration `json:"lost"`
+	// Cut counts segments that ended torn and were cut behind their last good fragment.
+	Cut int `json:"cut"`
+	// Slowest is the longest that a fragment took to be written and flushed.
+	Slowest time.Duration `json:"slowest"`
+	// Waiting is what waits for the disk, in bytes.
+	Waiting int `json:"waiting"`
+	// Fault is what is wrong with the disk.
+	Fault phrase.Message `json:"fault,omitzero"`
+}
+
+// Recorder keeps one stream. Use Open.
+type Recorder struct {
+	o Opts
+
+	mu      sync.Mutex
+	state   State
+	segs    []*kept // of the ring, the oldest first; the last may be open
+	held    map[string]*kept
+	clips   []*clip
+	times   times
+	queue   []*fragment
+	waiting int
+
+	keeper *keeper
+	ripe   chan struct{}
+	wake   chan struct{}
+	asks   chan func()
+	pumps  sync.WaitGroup
+}
+
+// Open proves the options and starts the goroutine that owns the files; it never waits
+// for the disk. What is there already is read by that goroutine first, and read anew
+// until it can be.
+func Open(o Opts) (*Recorder, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &Recorder{o: o, wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), asks: make(chan func()), held: map[string]*kept{}, times: times{}}
+	r.keeper = &keeper{r: r}
+	o.Go("disk", r.keeper.run)
+	o.Go("clips", r.finishClips)
+	return r, nil
+}
+
+func (r *Recorder) ring() string { return filepath.Join(r.o.Dir, "ring") }
+func (r *Recorder) kept() string { return filepath.Join(r.o.Dir, "clips") }
+
+// Run records what comes until there is nothing more (nil) or ctx ends. It waits for
+// no disk.
+func (r *Recorder) Run(ctx context.Context, from Units) error {
+	r.pumps.Add(1)
+	defer r.pumps.Done()
+	c := &cutter{longest: r.o.Fragment, least: r.o.Fragment / 2, most: r.o.FragmentBytes}
+	for {
+		u, err := r.next(ctx, from, c)
+		var done *fragment
+		switch {
+		case u != nil:
+			done = c.take(u)
+		case err == nil || ctx.Err() != nil || errors.Is(err, io.EOF):
+			done = c.flush()
+		}
+		if done != nil && !r.offer(done) {
+			c.skip()
+		}
+		r.count(c)
+		switch {
+		case u != nil || err == nil:
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// next waits for a unit, but no longer than what is open may wait: then it gives
+// neither unit nor error.
+func (r *Recorder) next(ctx context.Context, from Units, c *cutter) (*stream.Unit, error) {
+	due, open := c.due()
+	if !open {
+		return from.Next(ctx)
+	}
+	left := due - r.o.Clock.Now().Mono
+	if left <= 0 {
+		// A unit that is there already goes first: its picture may be of this fragment.
+		left = time.Millisecond
+	}
+	waits, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	u, err := from.Next(waits)
+	if err != nil && ctx.Err() == nil && waits.Err() != nil {
+		return nil, nil
+	}
+	return u, err
+}
+
+// offer hands a fragment to the disk; false says that there was no room.
+func (r *Recorder) offer(f *fragment) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting+f.room() > r.o.Buffer && r.waiting > 0 {
+		r.lost(f)
+		return false
+	}
+	r.queue = append(r.queue, f)
+	r.waiting += f.room()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// pop gives the next fragment to write.
+func (r *Recorder) pop() *fragment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return nil
+	}
+	f := r.queue[0]
+	r.queue[0] = nil
+	r.queue = r.queue[1:]
+	return f
+}
+
+// popped says that a fragment has left memory.
+func (r *Recorder) popped(f *fragment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting -= f.room()
+}
+
+// lost counts a fragment that could not be kept; r.mu is held.
+func (r *Recorder) lost(f *fragment) {
+	r.state.LostPictures += uint64(len(f.pictures))
+	r.state.LostBytes += uint64(f.size)
+	r.state.Lost += f.to - f.from
+}
+
+func (r *Recorder) count(c *cutter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.LostPictures += c.lostPictures
+	r.state.LostBytes += c.lostBytes
+	c.lostPictures, c.lostBytes = 0, 0
+}
+
+// State tells how it stands.
+func (r *Recorder) State() State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.state
+	s.Segments, s.Bytes = len(r.segs), r.bytes()
+	s.Clips, s.ClipBytes = len(r.clips), r.clipBytes()
+	s.Waiting = r.waiting
+	return s
+}
+
+// bytes of the ring; r.mu is held.
+func (r *Recorder) bytes() (n int64) {
+	for _, k := range r.segs {
+		n += k.size
+	}
+	return n
+}
+
+// do runs fn on the goroutine that owns the files.
+func (r *Recorder) do(ctx context.Context, fn func()) error {
+	done := make(chan struct{})
+	select {
+	case r.asks <- func() { defer close(done); fn() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Recorder) now() clock.Stamp { return r.o.Clock.Now() }

@@ -1,0 +1,82 @@
+package recorder
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// segment is the one that is being written. The disk's goroutine owns it.
+type segment struct {
+	f      *os.File
+	disk   disk
+	format *format
+	kept   *kept
+	number uint32
+}
+
+// create makes a segment with its head and its first fragment in one write, flushed
+// with its name.
+func create(dir string, d disk, l label, f *fragment, s seal, room int64, buf []byte) (*segment, []byte, error) {
+	k := &kept{name: segmentName(l), label: l}
+	b := append(buf[:0], f.format.head()...)
+	b, k.sum = l.appendTo(b)
+	k.head = int64(len(b))
+	b = f.marshal(b, 0, k.sum, s)
+	file, err := os.OpenFile(filepath.Join(dir, k.name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return nil, b, err
+	}
+	x := &segment{f: file, disk: d, format: f.format, kept: k}
+	// Blocks in one stretch, where the file system gives them; where it does not, the
+	// file grows.
+	_ = unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, max(room, int64(len(b))))
+	if err = d.write(file, b, 0); err == nil {
+		err = d.sync(file)
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		file.Close()
+		return nil, b, errors.Join(err, os.Remove(filepath.Join(dir, k.name)))
+	}
+	k.size, k.from, k.to, x.number = int64(len(b)), f.from, f.to, 1
+	return x, b, nil
+}
+
+// add writes a fragment and flushes it.
+func (x *segment) add(f *fragment, s seal, buf []byte) ([]byte, error) {
+	b := f.marshal(buf[:0], x.number, x.kept.sum, s)
+	err := x.disk.write(x.f, b, x.kept.size)
+	if err == nil {
+		err = x.disk.sync(x.f)
+	}
+	return b, err
+}
+
+// added counts what add has written, once it is durable.
+func (x *segment) added(f *fragment, n int) {
+	x.number++
+	x.kept.size += int64(n)
+	x.kept.to = max(x.kept.to, f.to)
+}
+
+// close ends the segment in order and gives back what was allocated and not used.
+func (x *segment) close() (size int64, err error) {
+	b := ending{x.number, x.kept.from, x.kept.to}.appendTo(nil, x.kept.sum)
+	size = x.kept.size + int64(len(b))
+	if err = x.disk.write(x.f, b, x.kept.size); err == nil {
+		err = errors.Join(x.f.Truncate(size), x.disk.sync(x.f))
+	}
+	return size, errors.Join(err, x.f.Close())
+}
+
+// abandon lets a segment go that cannot be written any more: what is in it counts up to
+// the last fragment that was flushed.
+func (x *segment) abandon() {
+	_ = x.f.Truncate(x.kept.size)
+	_ = x.f.Close()
+}
