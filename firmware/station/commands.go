@@ -255,6 +255,8 @@ func (c *county) obey(cmd *command.Command, j *job, now clock.Stamp) (act func()
 	case command.Volume:
 		c.h.volume.Store(int32(cmd.Payload.Volume))
 		return saying(phrase.M("station.command_volume", "volume", cmd.Payload.Volume)), nil
+	case command.Talk:
+		return c.obeyTalk(cmd, outs, who, j)
 	case command.Configuration:
 		return c.want(cmd, j, now)
 	}
@@ -377,15 +379,19 @@ func (bp *Blueprint) standingOf(s commanded) standing {
 // outputsOf gives the outputs that a command names, by itself or by their zones; none
 // is all, where its scope allows that.
 func (c *county) outputsOf(cmd *command.Command) ([]string, error) {
-	outs := slices.Clone(cmd.Outputs)
-	for _, o := range cmd.Outputs {
-		if !slices.ContainsFunc(c.bp.Outputs, func(p OutputPlan) bool { return p.Name == o }) {
+	return c.bp.outputsIn(cmd.Outputs, cmd.Zones)
+}
+
+func (bp *Blueprint) outputsIn(names, zones []string) ([]string, error) {
+	outs := slices.Clone(names)
+	for _, o := range names {
+		if !slices.ContainsFunc(bp.Outputs, func(p OutputPlan) bool { return p.Name == o }) {
 			return nil, phrase.E("station.command_output", "output", o)
 		}
 	}
-	for _, z := range cmd.Zones {
+	for _, z := range zones {
 		found := false
-		for _, p := range c.bp.Outputs {
+		for _, p := range bp.Outputs {
 			if slices.Contains(p.Config.Zones, z) {
 				found = true
 				if !slices.Contains(outs, p.Name) {

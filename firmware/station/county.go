@@ -107,6 +107,7 @@ type job struct {
 	only    []string // issuers that may come by it; none: any
 	command bool
 	compact bool // 78 bytes of a narrow link
+	talk    *offer
 
 	verdict   api.Verdict
 	taken     bool // into the book: what is trusted may still be refused there

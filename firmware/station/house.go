@@ -112,6 +112,7 @@ type House struct {
 	onAir      terminals
 	post       *post
 	tally      *tally
+	talks      *talks
 	deliveries deliveries
 	links      linkSet
 	volume     atomic.Int32  // percent that a signed command set; 0 none

@@ -96,6 +96,7 @@ func (h *House) noteReceipt(e output.Event) {
 	}
 	h.mu.Unlock()
 	h.herald.heard(e)
+	h.talks.sounded(e)
 }
 
 func (h *House) noteOutputFault(f output.Fault) {
@@ -108,6 +109,7 @@ func (h *House) noteOutputFault(f output.Fault) {
 }
 
 func (h *House) noteAnnounce(e announce.Event) {
+	h.talks.happened(e)
 	if e.What == announce.Turn {
 		return // receipts follow
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/drivers"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/rule"
@@ -117,6 +118,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startIdentity()
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
+	h.guard.GoIn(deciding, "station", "talk", guard.Restart, h.talks.run)
 	h.guard.GoIn(deciding, "reach", "people", guard.Restart, h.roll.run)
 	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
 	h.guard.Go("station", "tally", guard.Restart, h.tally.run)
@@ -237,7 +239,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 func (h *House) build() error {
 	bp := h.bp
 	h.county, h.herald, h.beacons, h.post, h.roll = newCounty(h), newHerald(h), newBeacons(h), newPost(h), newRoll(h)
-	h.tally = newTally(h)
+	h.tally, h.talks = newTally(h), newTalks(h)
 	h.post.onDelivered(h.delivered)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
@@ -287,7 +289,21 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 	}
 	c := speech.Composer{Bank: bank, Tones: h.bp.Tones}
 	h.roll.voice.Store(&c)
+	words := func(id string, langs []string) (samples, error) {
+		var in []speech.Lang
+		for _, l := range langs {
+			in = append(in, speech.Lang(l))
+		}
+		p, err := c.Words(id, in)
+		if err != nil {
+			return nil, err
+		}
+		return func(f drivers.Format) output.Reader { return p.Samples(f) }, nil
+	}
 	return func(k order.Content) (output.Programme, error) {
+		if k.Live != "" {
+			return h.talks.programme(k, words)
+		}
 		// The desk has proved that a drill or a test begins with its own words;
 		// the composer puts them around every repetition.
 		kind, clips := speech.Real, k.Clips

@@ -18,7 +18,7 @@ import (
 type Order struct {
 	// Digest is SHA-256 over the payload of the signed order.
 	Digest [32]byte
-	// Box is the name of the box that answers.
+	// Box is the name of the box that answers, as the county calls it (reach/letter.Station).
 	Box string
 	// Talker is the talker's X25519 public key, as the order has it.
 	Talker []byte

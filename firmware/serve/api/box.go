@@ -66,6 +66,7 @@ type Box interface {
 	LastSound(w io.Writer) (bool, error)
 
 	Warnings
+	Talks
 	Outside
 
 	// Stop silences what sounds now. who is a person or a thing with a name.

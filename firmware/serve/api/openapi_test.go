@@ -53,6 +53,7 @@ var bodies = map[string]string{
 	"release": `{"who":"李雷","reason":"水退了"}`, "raise": `{"level":"prepare","who":"李雷","reason":"塘坝渗水"}`,
 	"set":        `{"value":12.5,"unit":"%","who":"李雷"}`,
 	"take-alert": `<alert/>`, "check-alert": `<alert/>`, "take-command": `{}`, "offer-document": `version: 1`,
+	"talk": `{"who":"李雷","seconds":30,"codec":"pcma"}`, "speak": `voice`, "end-talk": `{}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 

@@ -106,6 +106,7 @@ func (s *Server) register() {
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/release", "release", "A named person gives the all-clear", s.release)
 	add(s, access.Operator, http.MethodPost, "/raise", "raise", "A named person raises a level by hand", s.raise)
 	s.registerScan()
+	s.registerTalk()
 	s.registerAlerts()
 }
 

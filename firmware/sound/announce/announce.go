@@ -259,6 +259,10 @@ func (a *Announcer) compose(c order.Content) (output.Programme, phrase.Message) 
 	if err == nil && p != nil {
 		return p, phrase.Message{}
 	}
+	if c.Live != "" {
+		// A voice that is not there is not replaced by an alarm's tone.
+		return output.Unspoken{}, phrase.M("sound.degraded_live", "cause", phrase.Of(err))
+	}
 	why := phrase.M("sound.degraded_tone", "tone", c.Tone, "cause", phrase.Of(err))
 	p, err = a.tryCompose(order.Content{Tone: c.Tone, Volume: c.Volume})
 	if err == nil && p != nil {

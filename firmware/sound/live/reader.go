@@ -28,7 +28,7 @@ func (v *Voice) Samples(f drivers.Format) *Reader {
 	b := v.o.Bounds
 	r := &Reader{v: v, f: f, level: newLeveller(b, slotsEach), filler: newFiller(v.o.Rate), conv: newConverter(v.o.Rate, f.Rate), in: make([]int16, v.size), waits: true}
 	v.mu.Lock()
-	v.readers++
+	v.wake(v.o.Now())
 	v.state.Reading = true
 	v.mu.Unlock()
 	return r

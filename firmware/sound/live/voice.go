@@ -47,16 +47,16 @@ type Voice struct {
 	o    Opts
 	size int // samples of a slot
 
-	mu      sync.Mutex
-	slots   [kept]slot
-	any     bool
-	newest  int64 // the last slot that came
-	end     int64 // where the talker ended; -1 while it has not
-	said    time.Duration
-	came    time.Duration
-	why     Why
-	readers int
-	state   State
+	mu     sync.Mutex
+	slots  [kept]slot
+	any    bool
+	newest int64 // the last slot that came
+	end    int64 // where the talker ended; -1 while it has not
+	said   time.Duration
+	came   time.Duration
+	why    Why
+	awake  bool
+	state  State
 }
 
 type slot struct {
@@ -78,12 +78,9 @@ type State struct {
 	Why   Why
 }
 
-// New makes a voice. What has not come for lost, from now on, ends it.
+// New makes a voice. Its times run from when the first of it comes, or a loudspeaker opens it.
 func New(o Opts) *Voice {
-	v := &Voice{o: o, size: o.Rate / slotsEach, end: -1}
-	v.came = o.Now()
-	v.said = v.came
-	return v
+	return &Voice{o: o, size: o.Rate / slotsEach, end: -1}
 }
 
 // Rate is that of its samples.
@@ -98,6 +95,7 @@ func (v *Voice) Put(n int64, samples []int16) bool {
 		return false
 	}
 	now := v.o.Now()
+	v.wake(now)
 	v.came = now
 	good := false
 	for ; len(samples) >= v.size; n, samples = n+1, samples[v.size:] {
@@ -147,11 +145,18 @@ func (v *Voice) Look() State {
 	return s
 }
 
+// wake begins its times.
+func (v *Voice) wake(now time.Duration) {
+	if !v.awake {
+		v.awake, v.came, v.said = true, now, now
+	}
+}
+
 // pass ends what has gone quiet or got lost. Called under the lock.
 func (v *Voice) pass() {
 	now := v.o.Now()
 	switch {
-	case v.why != Going:
+	case v.why != Going || !v.awake:
 	case v.end < 0 && now-v.came >= v.o.Bounds.Lost:
 		v.why = Lost
 	case v.end >= 0 && now-v.came >= v.o.Bounds.Most+v.o.Bounds.Lost:

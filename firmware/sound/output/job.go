@@ -59,6 +59,16 @@ func (Bare) Cadence(k Kind) Cadence {
 	return Cadence{{On: 3 * time.Second, Off: 2 * time.Second}}
 }
 
+// Unspoken is a voice that cannot be played: loudspeakers say that they failed, and no
+// relay is switched for it.
+type Unspoken struct{}
+
+// Samples gives nothing.
+func (Unspoken) Samples(drivers.Format) Reader { return nil }
+
+// Cadence keeps relays off.
+func (Unspoken) Cadence(Kind) Cadence { return Cadence{{Off: time.Second}} }
+
 // turn gives where a job stands in a cadence, and when that changes.
 func (j *job) turn(now time.Duration, c Cadence) (on bool, next time.Duration) {
 	on, next = c.at(now - j.from)

@@ -123,6 +123,28 @@ func (c Composer) Compose(k Content) (*Programme, error) {
 	return p, nil
 }
 
+// Words makes a programme of one clip, said once in each language and nothing else: what
+// stands before a person's voice. It errs where no language has it.
+func (c Composer) Words(id string, langs []Lang) (*Programme, error) {
+	bank := c.Bank
+	if bank == nil {
+		bank = &Bank{rate: BankRate}
+	}
+	p := &Programme{rate: bank.rate, repeat: 1}
+	tone, pauses := c.tone("attention", p)
+	p.tone, p.problems = tone, nil
+	found, missing := bank.find(id, Content{Langs: langs}.langs(bank, id))
+	if len(found) == 0 {
+		return nil, phrase.E("speech.drill.mute", "clip", id)
+	}
+	p.lack(id, missing)
+	for _, s := range saying(found) {
+		p.add(part{clip: s.clip})
+		p.add(part{pause: pauses.Words})
+	}
+	return p, nil
+}
+
 func (c Composer) tone(name string, p *Programme) (*Tone, Pauses) {
 	if c.Tones == nil {
 		p.problems = append(p.problems, phrase.E("speech.tone.unknown", "tone", name))
