@@ -89,6 +89,7 @@ var arrows = map[string][]string{
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtsp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
+	"firmware/video/gb28181":          {"firmware/video/gb28181/ps", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/recorder":         {"firmware/video/stream", "firmware/clock", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
@@ -127,6 +128,7 @@ var arrows = map[string][]string{
 	"hwtest/broker":     {},
 	"hwtest/impair":     {},
 	"hwtest/timeserver": {},
+	"hwtest/platform":   {},
 }
 
 func allowed(from, to string) bool {

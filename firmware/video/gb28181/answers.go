@@ -1,0 +1,216 @@
+package gb28181
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+)
+
+// beijing is the zone of every time without one in MANSCDP.
+var beijing = time.FixedZone("CST", 8*3600)
+
+const (
+	timeForm    = "2006-01-02T15:04:05"
+	mostRecords = 500
+)
+
+// serve says who answers what.
+func (a *attachment) serve(s *sipgo.Server) {
+	guarded := func(h func(*sip.Request, sip.ServerTransaction)) sipgo.RequestHandler {
+		return func(r *sip.Request, tx sip.ServerTransaction) {
+			defer func() { // sipgo starts these: a fault in one must not end the child
+				if e := recover(); e != nil {
+					a.l.d.log().Error("a handler of SIP failed", "method", r.Method, "panic", e)
+					reply(r, tx, sip.StatusInternalServerError, "Internal Error")
+				}
+			}()
+			if f := r.From(); f == nil || f.Address.User != a.l.p.ID || r.CallID() == nil || r.CSeq() == nil || r.To() == nil || r.Via() == nil {
+				reply(r, tx, sip.StatusForbidden, "Forbidden")
+				return
+			}
+			h(r, tx)
+		}
+	}
+	// Those that are done at once, a few at a time; INVITE waits and is bounded by
+	// the sessions.
+	short := func(h func(*sip.Request, sip.ServerTransaction)) sipgo.RequestHandler {
+		return guarded(func(r *sip.Request, tx sip.ServerTransaction) {
+			select {
+			case a.handling <- struct{}{}:
+				defer func() { <-a.handling }()
+				h(r, tx)
+			default:
+				reply(r, tx, sip.StatusServiceUnavailable, "Busy")
+			}
+		})
+	}
+	s.OnMessage(short(a.onMessage))
+	s.OnInvite(guarded(a.onInvite))
+	s.OnAck(guarded(a.onAck))
+	s.OnBye(short(a.onBye))
+	s.OnInfo(short(a.onInfo))
+	s.OnCancel(short(func(r *sip.Request, tx sip.ServerTransaction) {
+		reply(r, tx, sip.StatusCallTransactionDoesNotExists, "No Such Call")
+	}))
+	s.OnOptions(short(func(r *sip.Request, tx sip.ServerTransaction) { reply(r, tx, sip.StatusOK, "OK") }))
+	s.OnNoRoute(short(func(r *sip.Request, tx sip.ServerTransaction) {
+		reply(r, tx, sip.StatusMethodNotAllowed, "Method Not Allowed")
+	}))
+}
+
+func reply(r *sip.Request, tx sip.ServerTransaction, code int, reason string) {
+	if r.IsAck() || tx == nil {
+		return
+	}
+	_ = tx.Respond(sip.NewResponseFromRequest(r, code, reason, nil))
+}
+
+// onMessage takes a query or a command of Annex A. The message is answered first; what
+// it asks for goes in messages of our own.
+func (a *attachment) onMessage(r *sip.Request, tx sip.ServerTransaction) {
+	if !a.signedIn() {
+		reply(r, tx, sip.StatusForbidden, "Not Registered")
+		return
+	}
+	m, err := readMessage(r.Body())
+	if err != nil {
+		reply(r, tx, sip.StatusBadRequest, "Bad MANSCDP")
+		return
+	}
+	own := m.device == a.l.p.Device
+	ch := a.l.d.channel(m.device)
+	if !own && ch == nil {
+		reply(r, tx, sip.StatusNotFound, "No Such Device")
+		return
+	}
+	reply(r, tx, sip.StatusOK, "OK")
+	switch {
+	case m.kind == "Query":
+		a.query(m, ch)
+	case m.kind == "Control":
+		a.control(m, ch)
+	case m.kind == "Notify" && m.command == "Broadcast":
+		// Its target is asked to open its loudspeaker. A siren's sounds by signed
+		// orders alone.
+		a.answer(m, el("Result", "ERROR"))
+	}
+}
+
+func (a *attachment) query(m message, ch *Channel) {
+	d := a.l.d
+	switch m.command {
+	case "Catalog":
+		a.catalog(m)
+	case "DeviceInfo":
+		about := d.o.About
+		name, channels := about.Name, strconv.Itoa(len(d.o.Channels))
+		if ch != nil {
+			name, channels = ch.Name, "1"
+		}
+		a.answer(m, el("DeviceName", name), el("Result", "OK"), el("Manufacturer", about.Maker), el("Model", about.Model), el("Firmware", about.Firmware), el("Channel", channels))
+	case "DeviceStatus":
+		encode := "OFF"
+		for _, c := range d.o.Channels {
+			if (ch == nil || c.ID == ch.ID) && c.Stream.State().From != "" {
+				encode = "ON"
+			}
+		}
+		record := "OFF"
+		if d.o.Records != nil {
+			record = "ON"
+		}
+		a.answer(m, el("Result", "OK"), el("Online", "ONLINE"), el("Status", "OK"), el("Encode", encode), el("Record", record), el("DeviceTime", d.o.Wall().In(beijing).Format(timeForm)))
+	case "RecordInfo":
+		a.records(m, ch)
+	default:
+		a.answer(m, el("Result", "ERROR"))
+	}
+}
+
+// answer sends a Response with the query's number.
+func (a *attachment) answer(m message, parts ...element) bool {
+	root := element{name: "Response", parts: append([]element{el("CmdType", m.command), el("SN", m.sn), el("DeviceID", m.device)}, parts...)}
+	code, err := a.message(a.ctx, root)
+	if err != nil || code >= 300 {
+		a.l.d.log().Warn("a platform did not take an answer", "name", a.l.p.Name, "command", m.command, "code", code, "err", err)
+		return false
+	}
+	return true
+}
+
+// catalog tells the channels, one in a message: two may not fit a datagram.
+func (a *attachment) catalog(m message) {
+	d := a.l.d
+	sum := strconv.Itoa(len(d.o.Channels))
+	if len(d.o.Channels) == 0 {
+		a.answer(m, el("SumNum", "0"), element{name: "DeviceList", attr: "0"})
+	}
+	for _, c := range d.o.Channels {
+		status := "OFF"
+		if c.Stream.State().From != "" {
+			status = "ON"
+		}
+		item := element{name: "Item", parts: []element{
+			el("DeviceID", c.ID), el("Name", c.Name), el("Manufacturer", d.o.About.Maker), el("Model", d.o.About.Model),
+			el("Owner", "0"), el("CivilCode", c.ID[:6]), el("Address", d.o.About.Name), el("Parental", "0"),
+			el("ParentID", a.l.p.Device), el("SafetyWay", "0"), el("RegisterWay", "1"), el("Secrecy", "0"), el("Status", status),
+		}}
+		if !a.answer(m, el("SumNum", sum), element{name: "DeviceList", attr: "1", parts: []element{item}}) {
+			return
+		}
+	}
+}
+
+func (a *attachment) records(m message, ch *Channel) {
+	d := a.l.d
+	from, err1 := time.ParseInLocation(timeForm, m.body.get("StartTime"), beijing)
+	until, err2 := time.ParseInLocation(timeForm, m.body.get("EndTime"), beijing)
+	var list []Record
+	if err1 == nil && err2 == nil && ch != nil && d.o.Records != nil && until.After(from) {
+		ctx, cancel := context.WithTimeout(a.ctx, answerWithin)
+		defer cancel()
+		var err error
+		if list, err = d.o.Records.List(ctx, ch.ID, from, until, mostRecords); err != nil {
+			d.log().Warn("records cannot be listed", "channel", ch.ID, "err", err)
+			list = nil
+		}
+		list = list[:min(len(list), mostRecords)]
+	}
+	name := ""
+	if ch != nil {
+		name = ch.Name
+	}
+	sum := strconv.Itoa(len(list))
+	if len(list) == 0 {
+		a.answer(m, el("Name", name), el("SumNum", "0"), element{name: "RecordList", attr: "0"})
+		return
+	}
+	for len(list) > 0 {
+		n := min(2, len(list)) // what a datagram holds for sure
+		var items []element
+		for _, r := range list[:n] {
+			items = append(items, element{name: "Item", parts: []element{
+				el("DeviceID", m.device), el("Name", name), el("StartTime", r.From.In(beijing).Format(timeForm)), el("EndTime", r.Until.In(beijing).Format(timeForm)),
+				el("Secrecy", "0"), el("Type", "time"),
+			}})
+		}
+		if !a.answer(m, el("Name", name), el("SumNum", sum), element{name: "RecordList", attr: strconv.Itoa(n), parts: items}) {
+			return
+		}
+		list = list[n:]
+	}
+}
+
+// control takes a command. A key picture is the one thing that may be had.
+func (a *attachment) control(m message, ch *Channel) {
+	// The standard spells it IFameCmd; platforms spell it as it is meant as well.
+	key := m.body.get("IFameCmd") == "Send" || m.body.get("IFrameCmd") == "Send"
+	if m.command == "DeviceControl" && key && ch != nil {
+		ch.Stream.AskKey()
+		return // the standard knows no answer to it
+	}
+	a.answer(m, el("Result", "ERROR"))
+}
