@@ -92,6 +92,7 @@ var arrows = map[string][]string{
 	"firmware/video/gb28181":          {"firmware/video/gb28181/ps", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/recorder":         {"firmware/video/stream", "firmware/clock", "firmware/phrase"},
+	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},

@@ -23,6 +23,7 @@ const (
 	Unkept      Note = "group_too_big" // the group of pictures is too big to be kept
 	Unreadable  Note = "parameters"    // its parameter sets cannot be read
 	Foreign     Note = "codec_unknown" // a track in a codec that is not carried
+	Damaged     Note = "damaged"       // pictures came broken or with a part missing and were dropped
 )
 
 // Parameters are the parameter sets now in force.

@@ -156,6 +156,7 @@ func (f *feed) spoiled(err error) error {
 	}
 	if f.broken++; f.broken == 1 {
 		f.log.Warn("rtmp: broken message dropped", "why", err)
+		f.w.Note(stream.Damaged)
 	}
 	return nil
 }
