@@ -56,6 +56,9 @@ func (c *RunCmd) Run(g *Globals) error {
 				fmt.Fprintf(g.out(), "datagrams %v\n", d.Addr())
 			}
 		}
+		if h.pictured != nil {
+			fmt.Fprintf(g.out(), "whip %v\n", h.pictured.whip.Addr())
+		}
 		if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 			log.Warn("systemd", "err", err)
 		}
@@ -123,7 +126,9 @@ type hub struct {
 	book     *logbook.Book
 	console  *console.Console
 	gateways []gateway.Gateway
+	pictured *pictured // nil without live pictures
 	guard    *guard.Guard
+	log      *slog.Logger
 	sick     chan error // the store has stopped
 	end      context.CancelFunc
 }
@@ -131,7 +136,7 @@ type hub struct {
 // open starts all parts, the store first.
 func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.Logger) (_ *hub, err error) {
 	ctx, end := context.WithCancel(ctx)
-	h := &hub{end: end, sick: make(chan error, 1), guard: guard.New(ctx, log, nil)}
+	h := &hub{end: end, sick: make(chan error, 1), guard: guard.New(ctx, log, nil), log: log}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -162,6 +167,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	}
 	if len(f.Terminals) > 0 {
 		if err := h.narrow(f, log); err != nil {
+			return nil, err
+		}
+	}
+	if f.Pictures != nil {
+		if err := h.see(f, zone, log); err != nil {
 			return nil, err
 		}
 	}
@@ -246,6 +256,9 @@ func (h *hub) terminals() (all []gateway.NarrowState) {
 // close ends all parts, the store last.
 func (h *hub) close() {
 	h.end()
+	if h.pictured != nil {
+		h.pictured.close(h.log)
+	}
 	h.guard.Wait(10 * time.Second)
 	if h.engine != nil {
 		h.engine.Close()

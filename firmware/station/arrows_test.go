@@ -97,7 +97,7 @@ var arrows = map[string][]string{
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
-	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire"},
+	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},
 	"cmd/hubd/hubfile":  {"configs", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/keep/config", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},
 	"cmd/hubd/engine":   {"cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},
 	"cmd/hubd/post":     {"cmd/hubd/engine", "cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},

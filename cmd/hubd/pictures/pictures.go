@@ -17,10 +17,11 @@ import (
 
 // Media is WebRTC.
 type Media interface {
-	// View answers a viewer's offer with a stream's pictures; who and why are for lists.
-	View(ctx context.Context, s *stream.Stream, offer, who, why string) (answer string, c Call, err error)
-	// Publish answers a station's offer and writes what comes, until the call ends.
-	Publish(ctx context.Context, offer string, w *stream.Writer) (answer string, c Call, err error)
+	// View answers a viewer's offer with a stream's pictures; who is for lists.
+	View(ctx context.Context, s *stream.Stream, offer, who string) (answer string, c Call, err error)
+	// Publish answers a station's offer, opens the stream when that is in order, and writes
+	// what comes until the call ends, with which the writer is closed.
+	Publish(ctx context.Context, offer, who string, open func() (*stream.Writer, error)) (answer string, c Call, err error)
 }
 
 // Call is one WebRTC connection.

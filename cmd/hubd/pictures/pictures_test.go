@@ -20,6 +20,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/video/stream"
+	"tocsin/firmware/video/whep"
 )
 
 const (
@@ -50,17 +51,21 @@ func (m *phones) call(who string) *phone {
 	return c
 }
 
-func (m *phones) View(_ context.Context, _ *stream.Stream, offer, who, _ string) (string, Call, error) {
+func (m *phones) View(_ context.Context, _ *stream.Stream, offer, who string) (string, Call, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return "answer to " + offer, m.call(who), m.refuse
 }
 
-func (m *phones) Publish(_ context.Context, offer string, w *stream.Writer) (string, Call, error) {
+func (m *phones) Publish(_ context.Context, offer, _ string, open func() (*stream.Writer, error)) (string, Call, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.refuse != nil {
 		return "", nil, m.refuse
+	}
+	w, err := open()
+	if err != nil {
+		return "", nil, err
 	}
 	m.writer = w
 	return "answer to " + offer, m.call("station"), nil
@@ -485,8 +490,8 @@ func TestAnOfferThatCannotBeAnsweredLeavesNothingBehind(t *testing.T) {
 	out := w.see("a", string(upper)+"/dock-1", "fire")
 	w.kicked()
 	p := w.box.nth(t, 1).Push
-	w.phones.refuse = phrase.E("pictures.not_sdp")
-	if r := w.push(p); r.Code != 422 {
+	w.phones.refuse = whep.ErrOffer
+	if r := w.push(p); r.Code != 400 {
 		t.Fatal(r.Code)
 	}
 	w.phones.mu.Lock()

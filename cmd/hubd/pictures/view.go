@@ -13,6 +13,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/video/stream"
+	"tocsin/firmware/video/whep"
 )
 
 // viewing is one officer who looks at one stream.
@@ -142,9 +143,9 @@ func (p *Pictures) show(ctx context.Context, v *viewing, offer string) (string, 
 	if err := p.arrived(ctx, v); err != nil {
 		return "", http.StatusServiceUnavailable, err
 	}
-	answer, call, err := p.o.Media.View(ctx, v.feed.s, offer, v.entry.Who, v.entry.Why)
+	answer, call, err := p.o.Media.View(ctx, v.feed.s, offer, v.entry.Who)
 	if err != nil {
-		return "", http.StatusNotAcceptable, err
+		return "", whep.Status(err), err
 	}
 	p.mu.Lock()
 	v.call = call

@@ -10,6 +10,8 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/video/stream"
+	"tocsin/firmware/video/whep"
 )
 
 // offerMost bounds an SDP document: a browser's with every codec is some 10 kB.
@@ -50,7 +52,7 @@ func (p *Pictures) takePush(w http.ResponseWriter, r *http.Request) {
 	answer, err := p.publish(r.Context(), f, g, offer, r.RemoteAddr)
 	if err != nil {
 		p.o.Log.Warn("a push failed", "station", k.station, "stream", k.stream, "err", err)
-		fail(w, http.StatusUnprocessableEntity, err)
+		fail(w, whep.Status(err), err)
 		return
 	}
 	w.Header().Set("Location", "/whip/call/"+g.call)
@@ -78,20 +80,19 @@ func (p *Pictures) redeem(k feedKey, token string) (*feed, *grant, error) {
 // publish lets a station's pictures in; a call that is there gives way: it is of the same station, whose
 // link may have changed.
 func (p *Pictures) publish(ctx context.Context, f *feed, g *grant, offer, from string) (string, error) {
-	p.mu.Lock()
-	p.hang(f)
-	w, err := f.s.Open("whip " + from)
-	p.mu.Unlock()
+	var w *stream.Writer
+	answer, call, err := p.o.Media.Publish(ctx, offer, f.key.String(), func() (_ *stream.Writer, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.hang(f)
+		w, err = f.s.Open("whip " + from)
+		return w, err
+	})
 	if err != nil {
-		return "", phrase.Wrap(err, "pictures.taken")
-	}
-	answer, call, err := p.o.Media.Publish(ctx, offer, w)
-	if err != nil {
-		w.Close(err)
 		p.mu.Lock()
 		p.tokens.forget(g.call)
 		p.mu.Unlock()
-		return "", err
+		return "", phrase.Wrap(err, "pictures.not_answered")
 	}
 	p.mu.Lock()
 	f.call, f.callID, f.writer, f.since, f.refused = call, g.call, w, p.o.Now(), nil
@@ -113,7 +114,8 @@ func (p *Pictures) publish(ctx context.Context, f *feed, g *grant, offer, from s
 	return answer, nil
 }
 
-// hungUp notes that a station's call ended. Who still watches has the station asked again, at once the first time.
+// hungUp notes that a station's call ended. Who still watches has the station asked again: at once, unless it
+// broke off as soon as it had begun.
 func (p *Pictures) hungUp(f *feed, call Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +123,10 @@ func (p *Pictures) hungUp(f *feed, call Call) {
 		return
 	}
 	p.hang(f)
-	f.again = p.o.Now().Add(pauseFirst)
+	now := p.o.Now()
+	if f.again = now; now.Sub(f.since) < pauseMost {
+		f.again = now.Add(pauseFirst)
+	}
 	p.wake()
 }
 
