@@ -269,7 +269,7 @@ func picturedWorld(t *testing.T, more string) (*world, *hub, *drone, string) {
 	w.file = w.write("hub.yaml", append(b, []byte(`pictures:
   listen: "127.0.0.1:0"
   tls: {certificate: hub.pem, key: hub.key}
-  media: "127.0.0.1:0"
+  media: "0.0.0.0:0"
   linger: 1s
 `+more)...))
 	h, _ := w.hub()

@@ -130,6 +130,7 @@ var arrows = map[string][]string{
 	"hwtest/impair":     {},
 	"hwtest/timeserver": {},
 	"hwtest/platform":   {},
+	"hwtest/chromium":   {},
 }
 
 func allowed(from, to string) bool {

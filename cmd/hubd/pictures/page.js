@@ -60,6 +60,7 @@
       video.srcObject = media;
       pc.ontrack = e => { media.addTrack(e.track); video.play().catch(() => {}); };
       pc.onconnectionstatechange = () => {
+        draw(v);
         if (pc.connectionState === "failed" || pc.connectionState === "closed") { over.textContent = d.broken; over.className = "over late"; retry(v); }
       };
       await pc.setLocalDescription();

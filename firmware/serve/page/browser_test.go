@@ -19,6 +19,7 @@ import (
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/serve/api/apitest"
 	"tocsin/firmware/serve/page"
+	"tocsin/hwtest/chromium"
 )
 
 // serveVillage serves a fake village on an address of this machine that is
@@ -61,7 +62,7 @@ func ownAddress() string {
 var code = regexp.MustCompile(`\b[a-z]+\.[a-z]+_[a-z_]+\b|\b(serve|quality|error)\.[a-z_]+`)
 
 func TestThePageInABrowser(t *testing.T) {
-	b := openTab(t)
+	b := chromium.New(t)
 	for _, state := range []string{apitest.Calm, apitest.Alarm, apitest.Blind} {
 		url, _, _ := serveVillage(t, apitest.New(state))
 		for _, lang := range []string{"zh", "en"} {
@@ -69,35 +70,35 @@ func TestThePageInABrowser(t *testing.T) {
 				for _, dark := range []bool{false, true} {
 					theme := map[bool]string{true: "dark", false: "light"}[dark]
 					t.Run(fmt.Sprintf("%s-%s-%d-%s", state, lang, width, theme), func(t *testing.T) {
-						outer := b.t
-						b.t = t
-						defer func() { b.t = outer }()
-						b.size(width, 844, dark)
-						b.open(url + "/?lang=" + lang)
-						b.until(`document.documentElement.classList.contains("scripted")`)
+						outer := b.T
+						b.T = t
+						defer func() { b.T = outer }()
+						b.Size(width, 844, dark)
+						b.Open(url + "/?lang=" + lang)
+						b.Until(`document.documentElement.classList.contains("scripted")`)
 						look(t, b, lang, width)
 					})
 				}
 			}
 		}
-		for _, u := range b.urls {
+		for _, u := range b.URLs {
 			if !strings.HasPrefix(u, url) && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:") {
 				t.Errorf("the page asked for %s", u)
 			}
 		}
-		if len(b.logs) > 0 {
-			t.Errorf("the browser complains: %s", b.logs)
+		if len(b.Logs) > 0 {
+			t.Errorf("the browser complains: %s", b.Logs)
 		}
 		// The old page must not go on asking its old box while the next begins.
-		b.call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
-		b.until(`location.href === "about:blank"`)
-		b.urls, b.logs = nil, nil
+		b.Call("Page.navigate", map[string]any{"url": "about:blank"}, nil)
+		b.Until(`location.href === "about:blank"`)
+		b.URLs, b.Logs = nil, nil
 	}
 }
 
-func look(t *testing.T, b *tab, lang string, width int) {
+func look(t *testing.T, b *chromium.Tab, lang string, width int) {
 	var text string
-	b.js("document.body.innerText", &text)
+	b.JS("document.body.innerText", &text)
 	if m := code.FindString(text); m != "" {
 		t.Errorf("an untranslated code is shown: %s", m)
 	}
@@ -105,22 +106,22 @@ func look(t *testing.T, b *tab, lang string, width int) {
 		t.Errorf("Chinese on the English page:\n%s", text)
 	}
 	var small, wide []string
-	b.js(`[...document.querySelectorAll("a,button,input:not([type=hidden]),summary,audio")].filter(e => { const r = e.getBoundingClientRect(); return r.width && (r.height < 44 || r.width < 44) }).map(e => e.outerHTML)`, &small)
+	b.JS(`[...document.querySelectorAll("a,button,input:not([type=hidden]),summary,audio")].filter(e => { const r = e.getBoundingClientRect(); return r.width && (r.height < 44 || r.width < 44) }).map(e => e.outerHTML)`, &small)
 	if len(small) > 0 {
 		t.Errorf("targets under 44 px: %v", small)
 	}
-	b.js(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120))`, &wide)
+	b.JS(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120))`, &wide)
 	var scroll int
-	b.js("document.documentElement.scrollWidth", &scroll)
+	b.JS("document.documentElement.scrollWidth", &scroll)
 	if scroll > width || len(wide) > 0 {
 		t.Errorf("%d px wide in a window of %d: %v", scroll, width, wide)
 	}
 	var stop int
-	b.js(`document.querySelector(".stop button").getBoundingClientRect().height`, &stop)
+	b.JS(`document.querySelector(".stop button").getBoundingClientRect().height`, &stop)
 	if stop < 64 {
 		t.Errorf("STOP is %d px high", stop)
 	}
-	img, err := png.Decode(bytes.NewReader(b.shot()))
+	img, err := png.Decode(bytes.NewReader(b.Shot()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,58 +138,58 @@ func look(t *testing.T, b *tab, lang string, width int) {
 }
 
 func TestThePageFollowsTheBoxAndSaysWhenItCannot(t *testing.T) {
-	b := openTab(t)
+	b := chromium.New(t)
 	box := apitest.New(apitest.Calm)
 	url, _, end := serveVillage(t, box)
-	b.size(390, 844, false)
-	b.open(url + "/?lang=zh")
-	b.until(`document.querySelector(".headline").textContent === "平安"`)
+	b.Size(390, 844, false)
+	b.Open(url + "/?lang=zh")
+	b.Until(`document.querySelector(".headline").textContent === "平安"`)
 	box.Edit(func(s *api.Status) {
 		s.Level, s.LevelText = "evacuate", api.Text{ZH: "立即转移", EN: "evacuate now"}
 	})
-	b.until(`document.querySelector(".headline").textContent === "立即转移"`)
-	if d := b.until(`document.getElementById("lost").hidden`); d > time.Second {
+	b.Until(`document.querySelector(".headline").textContent === "立即转移"`)
+	if d := b.Until(`document.getElementById("lost").hidden`); d > time.Second {
 		t.Error("the page says that it is lost while it is not")
 	}
 	began := time.Now()
 	end()
-	b.until(`!document.getElementById("lost").hidden`)
+	b.Until(`!document.getElementById("lost").hidden`)
 	// end itself may take a moment; the page counts from the last answer.
 	if d := time.Since(began); d > 6*time.Second {
 		t.Errorf("the page said that it is lost after %v", d)
 	}
-	b.shot()
+	b.Shot()
 }
 
 func TestStopWorksWithScriptAndWithout(t *testing.T) {
 	for _, scripted := range []bool{true, false} {
 		t.Run(fmt.Sprint("script ", scripted), func(t *testing.T) {
-			b := openTab(t)
+			b := chromium.New(t)
 			box := apitest.New(apitest.Alarm)
 			url, token, _ := serveVillage(t, box)
-			b.size(390, 844, false)
-			b.script(scripted)
+			b.Size(390, 844, false)
+			b.Script(scripted)
 			path := "/stop?lang=zh"
 			if scripted {
 				path = "/?lang=zh"
 			}
-			b.open(url + path)
+			b.Open(url + path)
 			send := func(token string) {
-				b.until(`document.querySelector(".stop") && document.readyState === "complete"`)
-				b.js(fmt.Sprintf(`(f => { f.token.value = %q; f.who.value = "陈志强"; f.requestSubmit() })(document.querySelector(".stop"))`, token), nil)
+				b.Until(`document.querySelector(".stop") && document.readyState === "complete"`)
+				b.JS(fmt.Sprintf(`(f => { f.token.value = %q; f.who.value = "陈志强"; f.requestSubmit() })(document.querySelector(".stop"))`, token), nil)
 			}
 			send("AAAAA-AAAAA")
-			b.until(`document.querySelector(".said.failed")`)
+			b.Until(`document.querySelector(".said.failed")`)
 			if len(box.Acts()) != 0 {
 				t.Fatalf("a wrong token stopped: %v", box.Acts())
 			}
 			send(strings.ToLower(token))
-			b.until(`document.querySelector(".said.done")`)
+			b.Until(`document.querySelector(".said.done")`)
 			acts := box.Acts()
 			if len(acts) != 1 || acts[0].What != "stop" || acts[0].Who != (api.Who{Name: "陈志强", Via: "page"}) {
 				t.Errorf("acts: %+v", acts)
 			}
-			b.shot()
+			b.Shot()
 		})
 	}
 }

@@ -1,6 +1,4 @@
-//go:build browser
-
-package page_test
+package chromium
 
 import (
 	"bufio"
@@ -17,17 +15,18 @@ import (
 	"time"
 )
 
-// tab drives one tab of a real Chromium over its debugging pipe (DevTools
+// Tab drives one tab of a real Chromium over its debugging pipe (DevTools
 // protocol; messages end with a NUL byte).
-type tab struct {
-	left    bool // the last evaluation had no answer: its page was left
-	t       *testing.T
+type Tab struct {
+	left bool // the last evaluation had no answer: its page was left
+	// T is the test that it fails.
+	T       *testing.T
 	to      *os.File
 	in      chan message
 	id      atomic.Int64
 	session string
-	// events keeps what the page logged, threw and asked for.
-	logs, urls []string
+	// Logs and URLs are what the page logged and threw, and what it asked for.
+	Logs, URLs []string
 }
 
 type message struct {
@@ -38,7 +37,9 @@ type message struct {
 	Error  *struct{ Message string }
 }
 
-func openTab(t *testing.T) *tab {
+// New opens a tab, and closes the browser when the test ends; without Chromium the test is
+// skipped. Flags are further ones of Chromium's command line.
+func New(t *testing.T, flags ...string) *Tab {
 	t.Helper()
 	bin, err := exec.LookPath("chromium")
 	if err != nil {
@@ -56,9 +57,9 @@ func openTab(t *testing.T) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+	cmd := exec.Command(bin, append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-		"--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
+		"--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.ExtraFiles = []*os.File{inR, outW}
 	if err := cmd.Start(); err != nil {
@@ -66,7 +67,7 @@ func openTab(t *testing.T) *tab {
 	}
 	inR.Close()
 	outW.Close()
-	b := &tab{t: t, to: inW, in: make(chan message, 1024)}
+	b := &Tab{T: t, to: inW, in: make(chan message, 1024)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -97,29 +98,30 @@ func openTab(t *testing.T) *tab {
 		}
 	})
 	var made struct{ TargetID string }
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &made)
+	b.Call("Target.createTarget", map[string]any{"url": "about:blank"}, &made)
 	var at struct{ SessionID string }
-	b.call("Target.attachToTarget", map[string]any{"targetId": made.TargetID, "flatten": true}, &at)
+	b.Call("Target.attachToTarget", map[string]any{"targetId": made.TargetID, "flatten": true}, &at)
 	b.session = at.SessionID
 	for _, d := range []string{"Page", "Runtime", "Log", "Network"} {
-		b.call(d+".enable", nil, nil)
+		b.Call(d+".enable", nil, nil)
 	}
 	return b
 }
 
-func (b *tab) note(m message) {
+func (b *Tab) note(m message) {
 	switch m.Method {
 	case "Log.entryAdded", "Runtime.exceptionThrown":
-		b.logs = append(b.logs, string(m.Params))
+		b.Logs = append(b.Logs, string(m.Params))
 	case "Network.requestWillBeSent":
 		var p struct{ Request struct{ URL string } }
 		json.Unmarshal(m.Params, &p)
-		b.urls = append(b.urls, p.Request.URL)
+		b.URLs = append(b.URLs, p.Request.URL)
 	}
 }
 
-func (b *tab) call(method string, params, result any) {
-	b.t.Helper()
+// Call asks the browser something by its protocol.
+func (b *Tab) Call(method string, params, result any) {
+	b.T.Helper()
 	id := b.id.Add(1)
 	m := map[string]any{"id": id, "method": method}
 	if params != nil {
@@ -130,10 +132,10 @@ func (b *tab) call(method string, params, result any) {
 	}
 	s, err := json.Marshal(m)
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	if _, err := b.to.Write(append(s, 0)); err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	limit := time.After(60 * time.Second)
 	for {
@@ -148,90 +150,91 @@ func (b *tab) call(method string, params, result any) {
 				return
 			}
 			if m.Error != nil {
-				b.t.Fatalf("%s: %s", method, m.Error.Message)
+				b.T.Fatalf("%s: %s", method, m.Error.Message)
 			}
 			if result != nil {
 				if err := json.Unmarshal(m.Result, result); err != nil {
-					b.t.Fatal(err)
+					b.T.Fatal(err)
 				}
 			}
 			return
 		case <-limit:
-			b.t.Fatalf("%s: no answer", method)
+			b.T.Fatalf("%s: no answer", method)
 		}
 	}
 }
 
-// size sets the window in CSS pixels, dark or light.
-func (b *tab) size(width, height int, dark bool) {
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+// Size sets the window in CSS pixels, dark or light.
+func (b *Tab) Size(width, height int, dark bool) {
+	b.Call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 	scheme := "light"
 	if dark {
 		scheme = "dark"
 	}
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	b.Call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-func (b *tab) script(on bool) {
-	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": !on}, nil)
+// Script lets pages run scripts, or not.
+func (b *Tab) Script(on bool) {
+	b.Call("Emulation.setScriptExecutionDisabled", map[string]any{"value": !on}, nil)
 }
 
-// open goes to a page and waits until it is there.
-func (b *tab) open(url string) {
-	b.t.Helper()
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
-	b.until(`document.readyState === "complete" && location.href !== "about:blank"`)
+// Open goes to a page and waits until it is there.
+func (b *Tab) Open(url string) {
+	b.T.Helper()
+	b.Call("Page.navigate", map[string]any{"url": url}, nil)
+	b.Until(`document.readyState === "complete" && location.href !== "about:blank"`)
 }
 
-// js evaluates an expression into v.
-func (b *tab) js(expression string, v any) {
-	b.t.Helper()
+// JS evaluates an expression into v.
+func (b *Tab) JS(expression string, v any) {
+	b.T.Helper()
 	var r struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails json.RawMessage
 	}
 	b.left = false
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
+	b.Call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
 	if r.ExceptionDetails != nil {
-		b.t.Fatalf("%s: %s", expression, r.ExceptionDetails)
+		b.T.Fatalf("%s: %s", expression, r.ExceptionDetails)
 	}
 	if v != nil && !b.left {
 		if err := json.Unmarshal(r.Result.Value, v); err != nil {
-			b.t.Fatalf("%s: %v in %s", expression, err, r.Result.Value)
+			b.T.Fatalf("%s: %v in %s", expression, err, r.Result.Value)
 		}
 	}
 }
 
-// until waits for a condition and gives how long it took.
-func (b *tab) until(condition string) time.Duration {
-	b.t.Helper()
+// Until waits for a condition and gives how long it took.
+func (b *Tab) Until(condition string) time.Duration {
+	b.T.Helper()
 	began := time.Now()
 	for {
 		var ok bool
-		b.js("!!("+condition+")", &ok)
+		b.JS("!!("+condition+")", &ok)
 		if ok {
 			return time.Since(began)
 		}
 		if time.Since(began) > 30*time.Second {
-			b.t.Fatalf("never: %s", condition)
+			b.T.Fatalf("never: %s", condition)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// shot takes a picture of the whole page.
-func (b *tab) shot() []byte {
-	b.t.Helper()
+// Shot takes a picture of the whole page.
+func (b *Tab) Shot() []byte {
+	b.T.Helper()
 	var r struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "fromSurface": true}, &r)
+	b.Call("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true, "fromSurface": true}, &r)
 	png, err := base64.StdEncoding.DecodeString(r.Data)
 	if err != nil || len(png) < 1000 {
-		b.t.Fatal(fmt.Errorf("no picture: %d bytes, %w", len(png), err))
+		b.T.Fatal(fmt.Errorf("no picture: %d bytes, %w", len(png), err))
 	}
 	if dir := os.Getenv("SHOTS"); dir != "" {
-		name := filepath.Join(dir, filepath.Base(b.t.Name())+".png")
+		name := filepath.Join(dir, filepath.Base(b.T.Name())+".png")
 		if err := os.WriteFile(name, png, 0o644); err != nil {
-			b.t.Fatal(err)
+			b.T.Fatal(err)
 		}
 	}
 	return png

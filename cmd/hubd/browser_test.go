@@ -1,0 +1,102 @@
+//go:build browser
+
+package main
+
+import (
+	"bytes"
+	"image/png"
+	"strings"
+	"testing"
+
+	"tocsin/hwtest/chromium"
+)
+
+// decoded sums what all of the page's peer connections have decoded, by getStats; the page keeps them to
+// itself, so their constructor is watched before it runs.
+const watchPeers = `window.peers = []; const Real = RTCPeerConnection; window.RTCPeerConnection = class extends Real { constructor(...a) { super(...a); peers.push(this); } };`
+
+const decoded = `(async () => { let n = 0; for (const p of peers) (await p.getStats()).forEach(s => { if (s.type === "inbound-rtp" && s.kind === "video") n += s.framesDecoded; }); return n; })()`
+
+func TestChromiumShowsThePictureOnTheCountysPage(t *testing.T) {
+	w, h, d, page := picturedWorld(t, "")
+	b := chromium.New(t)
+	b.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers}, nil)
+	b.Size(1280, 900, false)
+	b.Open(page + "/pictures/?lang=zh")
+	b.Until(`document.querySelector('[data-key="` + string(upper) + `/dock-1"]')`)
+	// Without a reason nothing is asked for.
+	b.JS(`document.querySelector('[data-key="`+string(upper)+`/dock-1"]').click()`, nil)
+	b.Until(`document.getElementById("why").classList.contains("missing")`)
+	if d.count() != 0 {
+		t.Fatal("the station was asked without a reason")
+	}
+	b.JS(`document.getElementById("why").value = "鸡笼山火情侦察"; document.querySelector('[data-key="`+string(upper)+`/dock-1"]').click()`, nil)
+	frames(t, b, 30)
+	b.Until(`document.querySelector("video").videoWidth === 320`)
+	b.Until(`document.querySelector(".over").textContent.includes("秒前")`)
+	b.Until(`document.getElementById("seen").textContent.includes("鸡笼山火情侦察")`)
+	colours(t, b)
+
+	// The second officer's picture is of the same push.
+	two := chromium.New(t)
+	two.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers}, nil)
+	two.Size(390, 844, true)
+	two.Open(page + "/pictures/?lang=en")
+	two.Until(`document.querySelector('[data-key="` + string(upper) + `/dock-1"]')`)
+	two.JS(`document.getElementById("why").value = "flood"; document.querySelector('[data-key="`+string(upper)+`/dock-1"]').click()`, nil)
+	frames(t, two, 15)
+	if d.count() != 1 {
+		t.Errorf("two browsers took %d pushes", d.count())
+	}
+	two.Until(`document.documentElement.scrollWidth <= 390`)
+	two.Shot()
+	b.JS(`document.querySelector("figcaption button:last-child").click()`, nil)
+	two.JS(`document.querySelector("figcaption button:last-child").click()`, nil)
+	until(t, "the push ends", func() bool { return len(h.pictured.media.Sessions()) == 0 })
+	for _, tab := range []*chromium.Tab{b, two} {
+		for _, l := range tab.Logs {
+			if !strings.Contains(l, "favicon") {
+				t.Errorf("the page logged %s", l)
+			}
+		}
+		for _, u := range tab.URLs {
+			if !strings.HasPrefix(u, page) && u != "about:blank" {
+				t.Errorf("the page asked for %s", u)
+			}
+		}
+	}
+	_ = w
+}
+
+// frames waits until a browser has decoded so many pictures.
+func frames(t *testing.T, b *chromium.Tab, want int) {
+	t.Helper()
+	until(t, "the browser decodes pictures", func() bool {
+		var n int
+		b.JS(decoded, &n)
+		return n >= want
+	})
+}
+
+// colours looks whether the video's part of the screen holds a picture: many colours, not one.
+func colours(t *testing.T, b *chromium.Tab) {
+	t.Helper()
+	shot, err := png.Decode(bytes.NewReader(b.Shot()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var box struct{ X, Y, W, H int }
+	b.JS(`(() => { const r = document.querySelector("video").getBoundingClientRect(); return { X: Math.round(r.x), Y: Math.round(r.y), W: Math.round(r.width), H: Math.round(r.height) }; })()`, &box)
+	seen := map[[3]uint32]bool{}
+	for y := box.Y + 4; y < box.Y+box.H-40; y += 4 {
+		for x := box.X + 4; x < box.X+box.W-4; x += 4 {
+			r, g, bl, _ := shot.At(x, y).RGBA()
+			seen[[3]uint32{r >> 13, g >> 13, bl >> 13}] = true
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("the video shows %d colours", len(seen))
+	}
+}
+
+func (d *drone) count() int { d.mu.Lock(); defer d.mu.Unlock(); return d.pushes }
