@@ -18,7 +18,7 @@ const watchPeers = `window.peers = []; const Real = RTCPeerConnection; window.RT
 const decoded = `(async () => { let n = 0; for (const p of peers) (await p.getStats()).forEach(s => { if (s.type === "inbound-rtp" && s.kind === "video") n += s.framesDecoded; }); return n; })()`
 
 func TestChromiumShowsThePictureOnTheCountysPage(t *testing.T) {
-	w, h, d, page := picturedWorld(t, "")
+	w, h, d, page := picturedWorld(t, "0.0.0.0", "")
 	b := chromium.New(t)
 	b.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers}, nil)
 	b.Size(1280, 900, false)

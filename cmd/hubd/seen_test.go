@@ -259,7 +259,7 @@ func (s *screen) whole(t *testing.T, want int) {
 }
 
 // picturedWorld is a county with live pictures, and a station that has a drone.
-func picturedWorld(t *testing.T, more string) (*world, *hub, *drone, string) {
+func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, string) {
 	t.Helper()
 	w := newWorld(t)
 	b, err := os.ReadFile(w.file)
@@ -269,7 +269,7 @@ func picturedWorld(t *testing.T, more string) (*world, *hub, *drone, string) {
 	w.file = w.write("hub.yaml", append(b, []byte(`pictures:
   listen: "127.0.0.1:0"
   tls: {certificate: hub.pem, key: hub.key}
-  media: "0.0.0.0:0"
+  media: "`+media+`:0"
   linger: 1s
 `+more)...))
 	h, _ := w.hub()
@@ -301,7 +301,7 @@ func state(t testing.TB, page string) (s pictures.State) {
 
 func TestAPictureGoesFromTheStationThroughTheHubToOfficers(t *testing.T) {
 	t.Parallel()
-	w, h, d, page := picturedWorld(t, "")
+	w, h, d, page := picturedWorld(t, "127.0.0.1", "")
 	key := string(upper) + "/dock-1"
 	one, err := see(t, w, page, key, "fire", webrtc.ICETransportPolicyAll, nil)
 	if err != nil {
@@ -354,7 +354,7 @@ func TestAPictureGoesFromTheStationThroughTheHubToOfficers(t *testing.T) {
 
 func TestAPictureComesThroughTheRelayAlone(t *testing.T) {
 	t.Parallel()
-	w, h, _, page := picturedWorld(t, `  turn: {listen: "127.0.0.1:0", address: 127.0.0.1, ports: 40000-49999}`+"\n")
+	w, h, _, page := picturedWorld(t, "127.0.0.1", `  turn: {listen: "127.0.0.1:0", address: 127.0.0.1, ports: 40000-49999}`+"\n")
 	r, err := http.Get(page + "/pictures/ice")
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestAPictureComesThroughTheRelayAlone(t *testing.T) {
 
 func TestNobodyWithoutTheRoleIsShownAMaskedPicture(t *testing.T) {
 	t.Parallel()
-	w, _, d, page := picturedWorld(t, `  views: [{streams: [square], roles: [chief], mask: [{left: 0, top: 0, width: 0.5, height: 0.5}]}]`+"\n")
+	w, _, d, page := picturedWorld(t, "127.0.0.1", `  views: [{streams: [square], roles: [chief], mask: [{left: 0, top: 0, width: 0.5, height: 0.5}]}]`+"\n")
 	if _, err := see(t, w, page, string(upper)+"/square", "fire", webrtc.ICETransportPolicyAll, nil); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("%v", err)
 	}
