@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -28,20 +29,41 @@ type technician struct {
 // work runs one command line; what it printed is in last.
 func work(t *testing.T, ctx context.Context, args ...string) (string, error) {
 	t.Helper()
-	var c technician
 	var out bytes.Buffer
+	err := workInto(t, ctx, &out, args...)
+	last[t] = out.String()
+	return last[t], err
+}
+
+// workInto runs one command line that prints to out.
+func workInto(t *testing.T, ctx context.Context, out io.Writer, args ...string) error {
+	t.Helper()
+	var c technician
 	k, err := kong.New(&c, kong.Exit(func(int) { panic("exit") }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	run, err := k.Parse(args)
 	if err != nil {
-		return "", err
+		return err
 	}
-	c.Out, c.Ctx = &out, ctx
-	err = run.Run(&c.Globals)
-	last[t] = out.String()
-	return last[t], err
+	c.Out, c.Ctx = out, ctx
+	return run.Run(&c.Globals)
+}
+
+// enough is what is printed, and ends the printing with its lines.
+type enough struct {
+	bytes.Buffer
+	lines int
+	end   func()
+}
+
+func (e *enough) Write(p []byte) (int, error) {
+	n, err := e.Buffer.Write(p)
+	if bytes.Count(e.Bytes(), []byte("\n")) >= e.lines {
+		e.end()
+	}
+	return n, err
 }
 
 var last = map[*testing.T]string{}
@@ -83,10 +105,11 @@ func TestFramesAreShownWithTheirMeaning(t *testing.T) {
 	if out := last[t]; !strings.Contains(out, "读保持寄存器") || !strings.Contains(out, "river.level=4.75") || !strings.Contains(out, "02 03 00 00 00 03") {
 		t.Errorf("%s", out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := work(t, ctx, "--socket", socket, "frames", "west", "--follow", "--json"); err != nil || strings.Count(last[t], "\n") != 2 {
-		t.Errorf("%v %s", err, last[t])
+	out := enough{lines: 2, end: cancel}
+	if err := workInto(t, ctx, &out, "--socket", socket, "frames", "west", "--follow", "--json"); err != nil || strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("%v %s", err, out.String())
 	}
 }
 
@@ -109,7 +132,7 @@ func TestAPortThatNoBoxHoldsIsScannedAndBecomesAProfile(t *testing.T) {
 	dir := t.TempDir()
 	site, none := filepath.Join(dir, "site.yaml"), filepath.Join(dir, "no.sock")
 	base := []string{"--socket", none, "--lang", "en"}
-	if _, err := work(t, t.Context(), append(base, "scan", l.Path(), "--baud", "9600,4800", "--format", "8N1", "--units", "6-8", "--first")...); err != nil {
+	if _, err := work(t, t.Context(), append(base, "scan", l.Path(), "--baud", "9600,4800", "--format", "8N1", "--units", "6-7", "--wait", "1s", "--first")...); err != nil {
 		t.Fatal(err)
 	}
 	if out := last[t]; !strings.Contains(out, "4800 8N1, unit 7: answers") || !strings.Contains(out, "float32 CDAB") {
