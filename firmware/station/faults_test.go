@@ -223,16 +223,20 @@ func TestABadFileAtRunTimeChangesNothing(t *testing.T) {
 		}
 		w.hangUp()
 		w.faulty("site file", append(c.zh, "site.yaml", "仍按原配置运行"), append(c.en, "site.yaml", "stays in force"))
-		if r := w.reading("gas.ch4"); r.Quality != point.Good {
-			t.Errorf("%s: gas.ch4 is %v", c.name, r.Quality)
-		}
+		// Another reading since then; a busy machine may be late with one of them.
+		since := w.reading("gas.ch4").At
+		w.until(c.name+": gas.ch4 is read on", func() bool {
+			r := w.reading("gas.ch4")
+			return r.Quality == point.Good && r.At.After(since)
+		})
 		w.edit()
 		w.hangUp()
 		w.mended("site file")
 	}
 	var all []api.Fault
-	if err := w.get("/faults", &all); err != nil || len(all) > 0 {
-		t.Errorf("faults are left: %v %+v", err, all)
-	}
+	w.until("no fault is left", func() bool {
+		all = nil
+		return w.get("/faults", &all) == nil && len(all) == 0
+	})
 	w.crosses()
 }
