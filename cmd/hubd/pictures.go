@@ -54,7 +54,7 @@ func (h *hub) see(f *hubfile.File, zone *time.Location, log *slog.Logger) (err e
 	if cert != nil {
 		p.whip = tls.NewListener(p.whip, cert)
 	}
-	if p.media, err = whep.New(whep.Opts{Log: log, Now: clock.Mono, Start: h.guard.Starter("whep"), Listen: g.Media, Loopback: hubfile.Loopback(g.Media), Most: mediaMost}); err != nil {
+	if p.media, err = whep.New(whep.Opts{Log: log, Now: clock.Mono, Start: h.guard.Starter("whep"), Listen: g.Media, Loopback: hubfile.Loopback(g.Media), Public: g.Addresses, Most: mediaMost}); err != nil {
 		return err
 	}
 	if t := g.TURN; t != nil {

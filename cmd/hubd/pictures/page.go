@@ -49,7 +49,7 @@ func (p *Pictures) Page() http.Handler {
 	mux.HandleFunc("GET /pictures/{$}", func(w http.ResponseWriter, r *http.Request) {
 		l := langOf(r)
 		name, roles := p.o.Who(r)
-		v := pageView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: p.o.File.Name.In(l), State: p.state(l, roles), Who: name, Most: shownMost}
+		v := pageView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: p.o.File.Name.In(l), State: p.state(l, name, roles), Who: name, Most: shownMost}
 		if l == phrase.EN {
 			v.Other, v.Tag = phrase.ZH, "en"
 		}

@@ -369,6 +369,14 @@ func TestATokenIsGoodOnceForOneStreamOfOneStation(t *testing.T) {
 
 func TestABodyThatIsNoOfferIsRefused(t *testing.T) {
 	w := newWorld(t)
+	key := feedKey{upper, "dock-1"}
+	w.mu.Lock()
+	_, err := w.open(key)
+	token, _ := w.tokens.issue(key, w.o.Now())
+	w.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		kind, body string
 		want       int
@@ -376,20 +384,27 @@ func TestABodyThatIsNoOfferIsRefused(t *testing.T) {
 		"another kind": {"application/json", "{}", 415}, "no kind": {"", "x", 415}, "nothing": {"application/sdp", "", 400},
 		"endless": {"application/sdp", strings.Repeat("a", offerMost+1), 413},
 	} {
-		if r := send(w.WHIP(), "POST", "/whip/"+string(upper)+"/dock-1", c.body, "Content-Type", c.kind); r.Code != c.want {
+		if r := send(w.WHIP(), "POST", "/whip/"+key.String(), c.body, "Content-Type", c.kind, "Authorization", "Bearer "+token); r.Code != c.want {
 			t.Errorf("WHIP, %s: %d", name, r.Code)
 		}
-		if r := send(w.Page(), "POST", "/pictures/whep/"+string(upper)+"/dock-1?why=fire", c.body, "Content-Type", c.kind); r.Code != c.want {
+		if r := send(w.WHIP(), "POST", "/whip/"+key.String(), c.body, "Content-Type", c.kind); r.Code != 401 {
+			t.Errorf("WHIP without a token, %s: %d", name, r.Code)
+		}
+		if r := send(w.Page(), "POST", "/pictures/whep/"+key.String()+"?why=fire", c.body, "Content-Type", c.kind); r.Code != c.want {
 			t.Errorf("WHEP, %s: %d", name, r.Code)
 		}
 	}
 	for _, method := range []string{"GET", "PUT"} {
-		if r := send(w.WHIP(), method, "/whip/"+string(upper)+"/dock-1", ""); r.Code != 405 {
+		if r := send(w.WHIP(), method, "/whip/"+key.String(), ""); r.Code != 405 {
 			t.Errorf("%s: %d", method, r.Code)
 		}
 	}
 	if w.box.count() != 0 || len(w.o.Diary.Recent(10)) != 0 {
 		t.Error("somebody was asked for nothing")
+	}
+	// What was no offer has not used the token up.
+	if r := w.push(&letter.Push{URL: "https://hub.example:8472/whip/" + key.String(), Token: token}); r.Code != 201 {
+		t.Errorf("the offer after them: %d", r.Code)
 	}
 }
 

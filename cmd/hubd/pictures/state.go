@@ -65,7 +65,7 @@ const (
 )
 
 // look at l: what somebody with these roles is shown.
-func (p *Pictures) state(l phrase.Lang, roles []string) State {
+func (p *Pictures) state(l phrase.Lang, name string, roles []string) State {
 	now, mono := p.o.Now(), p.o.Mono()
 	out := State{Now: p.when(now), Stations: []StationState{}, Seen: []SeenState{}, Legs: []LegState{}}
 	p.mu.Lock()
@@ -78,7 +78,7 @@ func (p *Pictures) state(l phrase.Lang, roles []string) State {
 		t := p.stations[id]
 		s := StationState{ID: string(id), Name: p.name(id, l), Told: p.when(t.at), Old: now.Sub(t.at) > toldFor, Talk: p.o.Talk != nil && t.Talk && p.mayTalk(t, id, roles)}
 		for _, x := range t.Streams {
-			s.Streams = append(s.Streams, p.stream(id, x, l, roles, now, mono))
+			s.Streams = append(s.Streams, p.stream(id, x, l, name, roles, mono))
 		}
 		out.Stations = append(out.Stations, s)
 	}
@@ -105,7 +105,7 @@ func (p *Pictures) name(id letter.Station, l phrase.Lang) string {
 }
 
 // stream tells how one does. The lock is held.
-func (p *Pictures) stream(id letter.Station, x letter.StreamOf, l phrase.Lang, roles []string, now time.Time, mono time.Duration) StreamState {
+func (p *Pictures) stream(id letter.Station, x letter.StreamOf, l phrase.Lang, name string, roles []string, mono time.Duration) StreamState {
 	view := p.o.File.Pictures.ViewOf(id, x.Name)
 	v := StreamState{Name: x.Name, Title: x.Title.In(l), May: view.MaySee(roles), Mask: view.MaskFor(roles)}
 	if v.Title == "" {
@@ -132,14 +132,19 @@ func (p *Pictures) stream(id letter.Station, x letter.StreamOf, l phrase.Lang, r
 	if f == nil {
 		return v
 	}
+	var behind time.Duration
 	for w := range f.viewers {
+		// One's own way may be slower than the hub's.
+		if c, ok := w.call.(interface{ Behind() time.Duration }); ok && w.entry.Who == name {
+			behind = max(behind, c.Behind())
+		}
 		v.Who = append(v.Who, w.entry.Who+"（"+w.entry.Why+"）")
 	}
 	slices.Sort(v.Who)
 	st := f.s.State()
 	switch {
 	case f.call != nil && st.Picture.Codec != stream.None:
-		age := mono - st.Last
+		age := max(mono-st.Last, behind)
 		v.State, v.Good = phrase.M("pictures.state_coming", "width", st.Picture.Width, "height", st.Picture.Height, "codec", st.Picture.Codec.String(), "kbps", st.Bitrate/1000).In(l), true
 		v.Behind, v.Late = phrase.M("pictures.behind", "seconds", float64(age.Round(100*time.Millisecond))/float64(time.Second)).In(l), age > lateAfter
 	case len(f.viewers) == 0:
@@ -196,10 +201,10 @@ func (p *Pictures) when(t time.Time) string {
 }
 
 func (p *Pictures) giveState(w http.ResponseWriter, r *http.Request) {
-	_, roles := p.o.Who(r)
+	name, roles := p.o.Who(r)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(p.state(langOf(r), roles))
+	_ = json.NewEncoder(w).Encode(p.state(langOf(r), name, roles))
 }
 
 // giveICE gives a viewer what helps through a firewall, for the next minutes.

@@ -37,6 +37,11 @@ func (p *Pictures) WHIP() http.Handler {
 // takePush handles a station's POST.
 func (p *Pictures) takePush(w http.ResponseWriter, r *http.Request) {
 	k := feedKey{letter.Station(r.PathValue("station")), r.PathValue("stream")}
+	// Nothing is read of who brings no token.
+	if err := p.good(k, bearer(r)); err != nil {
+		p.stranger(w, r, k, err)
+		return
+	}
 	offer, status, err := offerOf(w, r)
 	if err != nil {
 		fail(w, status, err)
@@ -44,9 +49,7 @@ func (p *Pictures) takePush(w http.ResponseWriter, r *http.Request) {
 	}
 	f, g, err := p.redeem(k, bearer(r))
 	if err != nil {
-		p.o.Log.Warn("a push was refused", "from", r.RemoteAddr, "to", clip(k.String()), "why", err)
-		w.Header().Set("WWW-Authenticate", `Bearer realm="hubd"`)
-		fail(w, http.StatusUnauthorized, err)
+		p.stranger(w, r, k, err)
 		return
 	}
 	answer, err := p.publish(r.Context(), f, g, offer, r.RemoteAddr)
@@ -61,20 +64,38 @@ func (p *Pictures) takePush(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
-// redeem uses up a token. Whatever is wrong, whoever asks hears the same.
+// stranger refuses.
+func (p *Pictures) stranger(w http.ResponseWriter, r *http.Request, k feedKey, err error) {
+	p.o.Log.Debug("a push was refused", "from", r.RemoteAddr, "to", clip(k.String()), "why", err) // anybody can make it say so
+	w.Header().Set("WWW-Authenticate", `Bearer realm="hubd"`)
+	fail(w, http.StatusUnauthorized, err)
+}
+
+// good tells whether a token lets somebody begin to push. Whatever is wrong, whoever asks hears the same.
+func (p *Pictures) good(k feedKey, token string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.holds(k, token)
+}
+
+func (p *Pictures) holds(k feedKey, token string) error {
+	g := p.tokens.of(token)
+	if token == "" || g == nil || g.used || g.key != k || !p.o.Now().Before(g.until) || p.feeds[k] == nil {
+		return phrase.E("pictures.token")
+	}
+	return nil
+}
+
+// redeem uses up a token.
 func (p *Pictures) redeem(k feedKey, token string) (*feed, *grant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.holds(k, token); err != nil {
+		return nil, nil, err
+	}
 	g := p.tokens.of(token)
-	if token == "" || g == nil || g.used || g.key != k || !p.o.Now().Before(g.until) {
-		return nil, nil, phrase.E("pictures.token")
-	}
-	f := p.feeds[k]
-	if f == nil {
-		return nil, nil, phrase.E("pictures.token")
-	}
 	g.used, g.call = true, secret()
-	return f, g, nil
+	return p.feeds[k], g, nil
 }
 
 // publish lets a station's pictures in; a call that is there gives way: it is of the same station, whose

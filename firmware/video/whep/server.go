@@ -57,6 +57,9 @@ type Opts struct {
 	Loopback bool
 	// Address says which of the box's addresses are offered; nil offers all.
 	Address func(net.IP) bool
+	// Public are addresses by which the port is reached from outside besides the box's own: of
+	// whoever forwards it here (NAT). They are offered too.
+	Public []string
 	// Budget is what all viewers together may take in bit/s; nil or 0 is no bound.
 	Budget func() int
 	// Most is how many sessions there may be; 64 where it is 0.
@@ -147,6 +150,10 @@ func (s *Server) settings(tcp ice.TCPMux) webrtc.SettingEngine {
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	if s.o.Address != nil {
 		e.SetIPFilter(s.o.Address)
+	}
+	if len(s.o.Public) > 0 {
+		// It fails only beside the older way to say the same.
+		_ = e.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{External: s.o.Public, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteAppend})
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -517,4 +518,32 @@ func FuzzOffer(f *testing.F) {
 			t.Error("a session and an error")
 		}
 	})
+}
+
+func TestTheAddressOfAForwardedPortIsOfferedBesideTheBoxsOwn(t *testing.T) {
+	b := open(t, Opts{Public: []string{"203.0.113.7"}})
+	b.feed(25, 1, 100)
+	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, v, err := b.s.View(t.Context(), ViewRequest{Stream: b.st, Offer: offer.SDP, Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	port := strconv.Itoa(b.s.Port())
+	for _, want := range []string{" 203.0.113.7 " + port + " typ host", " 127.0.0.1 " + port + " typ host"} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("without %q:\n%s", want, answer)
+		}
+	}
 }
