@@ -27,6 +27,7 @@ type Wish struct {
 // Call is a session.
 type Call struct {
 	p      *Platform
+	device string
 	client *sipgo.Client
 	invite *sip.Request
 	answer *sip.Response
@@ -74,7 +75,7 @@ func (p *Platform) Invite(ctx context.Context, w Wish) (*Call, error) {
 		m.close()
 		return nil, Refused{res.StatusCode}
 	}
-	c := &Call{p: p, client: client, invite: r, answer: res, media: m, cseq: r.CSeq().SeqNo, Ended: make(chan struct{})}
+	c := &Call{p: p, device: w.Device, client: client, invite: r, answer: res, media: m, cseq: r.CSeq().SeqNo, Ended: make(chan struct{})}
 	p.mu.Lock()
 	p.calls[r.CallID().Value()] = c
 	p.mu.Unlock()

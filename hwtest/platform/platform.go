@@ -360,6 +360,9 @@ func first(re *regexp.Regexp, s string) string {
 func (p *Platform) onMessage(r *sip.Request, tx sip.ServerTransaction) {
 	id := r.From().Address.User
 	p.mu.Lock()
+	if c := p.calls[r.CallID().Value()]; c != nil { // in a session it is the channel that speaks
+		id = c.device
+	}
 	d := p.devices[id]
 	w := p.w
 	online := d != nil && time.Now().Before(d.until)
@@ -476,3 +479,13 @@ func (p *Platform) Ask(ctx context.Context, id, kind, command, of, more string) 
 }
 
 var sumNum = field("SumNum")
+
+// Source is from where a device signed in.
+func (p *Platform) Source(id string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.devices[id]; d != nil {
+		return d.source
+	}
+	return ""
+}

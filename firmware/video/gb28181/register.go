@@ -120,7 +120,7 @@ func (a *attachment) challenge(res *sip.Response) (string, error) {
 func parameter(challenge, name string) string {
 	rest := challenge
 	for {
-		i := strings.Index(strings.ToLower(rest), name)
+		i := strings.Index(sip.ASCIIToLower(rest), name) // of the same length, whatever the bytes
 		if i < 0 {
 			return ""
 		}

@@ -60,7 +60,7 @@ func utf8Of(b []byte) ([]byte, error) {
 		}
 	}
 	valid := utf8.Valid(b)
-	if valid && (!strings.HasPrefix(declared, "GB") || ascii(b)) {
+	if valid && (!strings.HasPrefix(declared, "GB") || han(b)) {
 		return b, nil
 	}
 	out, err := simplifiedchinese.GB18030.NewDecoder().Bytes(b)
@@ -73,13 +73,18 @@ func utf8Of(b []byte) ([]byte, error) {
 	return nil, errXML
 }
 
-func ascii(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
+// han says that good UTF-8 is meant so: it has characters of three bytes, or nothing
+// beyond ASCII. A few characters of GB 2312 can make good UTF-8 of two bytes each by
+// chance, hardly any of three.
+func han(b []byte) bool {
+	plain := true
+	for _, r := range string(b) {
+		if r >= 0x2E80 {
+			return true
 		}
+		plain = plain && r < utf8.RuneSelf
 	}
-	return true
+	return plain
 }
 
 // readXML reads a body as a tree. Document types are refused whole; nothing is ever
