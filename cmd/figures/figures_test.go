@@ -28,6 +28,7 @@ func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 		"links.day_bytes_calm", "links.day_bytes_storm", "links.day_messages_calm", "links.day_messages_storm",
 		"links.delivered_of_10000", "links.failover_alarm_s", "links.failover_red_s", "links.forged_accepted", "links.idle_bytes_day_satellite", "links.powercut_lost",
 		"links.recovery_backlog_s", "links.recovery_newest_s", "links.red_over_beidou_ms", "links.sounded_twice",
+		"video.powercut_lost_s", "video.powercut_unreadable",
 	}
 	var have []string
 	for _, m := range measures {

@@ -103,6 +103,8 @@ var measures = []measure{
 		most: 3 * time.Minute, mostLong: 20 * time.Minute, run: cutLinks, quiet: true},
 	{goals: []goal{{"links.idle_bytes_day_satellite", atMost, 102_400}},
 		most: 10 * time.Minute, mostLong: 30 * time.Minute, run: idleSatellite, quiet: true},
+	{goals: []goal{{"video.powercut_lost_s", atMost, 2}, {"video.powercut_unreadable", atMost, 0}},
+		most: 4 * time.Minute, mostLong: 60 * time.Minute, run: filmCuts},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},
@@ -121,6 +123,7 @@ func main() {
 	noiseIfAsked()
 	readAsPeerIfAsked()
 	openIfAsked()
+	filmIfAsked()
 	os.Exit(run(*edged, *only, *long, *keep, *seed))
 }
 

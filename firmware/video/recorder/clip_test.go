@@ -293,3 +293,21 @@ func TestAFilmEndsWhereTheCodecChanges(t *testing.T) {
 		t.Error("a film of two hours")
 	}
 }
+
+func TestAnOlderClipNeverPushesOutANewerOne(t *testing.T) {
+	w := newWorld()
+	r := recordIn(t, w, t.TempDir(), func(o *Opts) { o.Segment, o.SegmentBytes, o.ClipQuota = 2*time.Second, 40<<10, 100<<10 })
+	us := numbered(t, 1000, 25, 500, w.now.Mono)
+	r.play(us[:250])
+	now := w.Now().Mono
+	for _, c := range []string{"older", "newer"} {
+		if _, err := r.Pin(t.Context(), Alarm{Cause: c, From: now - time.Second, To: now + 20*time.Second}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.play(us[250:]) // both want more than there is room for
+	all := r.finishedClips()
+	if len(all) == 0 || all[len(all)-1].Cause != "newer" || r.State().ClipBytes > 100<<10 {
+		t.Errorf("%+v", all)
+	}
+}

@@ -38,8 +38,8 @@ const (
 //
 // Clips have a quota of their own. To make room, delivered clips go first, the oldest
 // before others; then undelivered ones that matter no more than the new one: the
-// least class first, in a class the oldest. One that matters more never goes for it;
-// then the new one is short, and its Gap says so.
+// least class first, in a class the oldest. One that matters more, or as much and is
+// newer, never goes for it; then it is short, and its Gap says so.
 func (r *Recorder) Pin(ctx context.Context, a Alarm) (Clip, error) {
 	if a.To <= a.From || a.To-a.From > longest || a.Cause == "" || len(a.Cause) > mostCause {
 		return Clip{}, phrase.E("recorder.pin_bad", "stream", r.o.Stream, "minutes", int(longest.Minutes()))
@@ -63,7 +63,7 @@ func (k *keeper) pin(a Alarm) (Clip, error) {
 		taken[c.ID] = true
 	}
 	k.r.mu.Unlock()
-	if many && !k.dropOne(a.Class, nil) {
+	if many && !k.dropOne(&clip{Clip: Clip{Class: a.Class}}) {
 		return Clip{}, phrase.E("recorder.pin_many", "stream", k.r.o.Stream, "most", mostClips)
 	}
 	id := fmt.Sprintf("%s-%013d", short(now.Boot), now.Mono.Milliseconds())
@@ -140,19 +140,24 @@ func (k *keeper) clipRoom(c *clip, s *kept) bool {
 		if fits {
 			return true
 		}
-		if !k.dropOne(c.Class, c) {
+		if !k.dropOne(c) {
 			return false
 		}
 	}
 }
 
-// dropOne removes the clip that may go first for one of a class; false where none may.
-func (k *keeper) dropOne(class int, but *clip) bool {
+// dropOne removes the clip that goes first, where it goes before c; false where none does.
+func (k *keeper) dropOne(c *clip) bool {
 	k.r.mu.Lock()
 	var first *clip
-	for _, c := range k.r.clips {
-		if c != but && !c.busy && (c.gone() || c.Class >= class) && (first == nil || c.before(first)) {
-			first = c
+	newer := false // than c: what was pinned after it
+	for _, o := range k.r.clips {
+		switch {
+		case o == c:
+			newer = true
+		case o.busy || !o.gone() && (o.Class < c.Class || o.Class == c.Class && newer):
+		case first == nil || o.before(first):
+			first = o
 		}
 	}
 	k.r.mu.Unlock()

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tocsin/firmware/clock"
 )
 
 const suffix = ".mp4"
@@ -73,6 +76,17 @@ func mend(dir string, d disk) (all []*kept, cut int, err error) {
 		faults = append(faults, syncDir(dir))
 	}
 	return all, cut, errors.Join(faults...)
+}
+
+// Mend cuts what is torn in a folder of segments that no recorder has open, as a start
+// would, and tells how many are kept and how many were cut.
+func Mend(dir string) (segments, cut int, err error) {
+	o, err := Opts{Dir: dir, Stream: "-", Clock: clock.Func(nil), Quota: 1 << 30, Go: func(string, func(context.Context) error) {}}.withDefaults()
+	if err != nil {
+		return 0, 0, err
+	}
+	all, cut, err := mend(dir, o.disk)
+	return len(all), cut, err
 }
 
 // mendFile gives nil where nothing of the file was good and it is gone.
