@@ -93,6 +93,7 @@ var arrows = map[string][]string{
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/recorder/drill":   {"firmware/video/recorder", "firmware/video/stream", "firmware/clock", "firmware/guard"},
 	"firmware/video/recorder":         {"firmware/video/stream", "firmware/clock", "firmware/phrase"},
+	"firmware/video/source/srt":       {"firmware/video/source", "firmware/video/source/ts", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},

@@ -31,7 +31,7 @@ type Pass struct {
 // Enter lets one in. Out is called, once and without the gate's lock, when the place is
 // taken by another; it must end whoever waits and must not block.
 func (g *Gate) Enter(who netip.Addr, out func()) *Pass {
-	p := &Pass{gate: g, who: neighbour(who), out: out}
+	p := &Pass{gate: g, who: Neighbour(who), out: out}
 	g.mu.Lock()
 	gone := g.displaced(p.who)
 	g.waiting = append(g.waiting, p)
@@ -97,8 +97,8 @@ func (g *Gate) remove(p *Pass) {
 	}
 }
 
-// neighbour is what counts as one address: an IPv6 host has all of its /64.
-func neighbour(a netip.Addr) netip.Prefix {
+// Neighbour is what counts as one address: an IPv6 host has all of its /64.
+func Neighbour(a netip.Addr) netip.Prefix {
 	a = a.Unmap()
 	bits := 32
 	if a.Is6() {

@@ -21,6 +21,7 @@ type Demuxer struct {
 	tracks tracks
 	video  pes
 	audio  pes
+	shown  uint64
 	lost   uint64
 	err    error
 }
@@ -32,6 +33,9 @@ func NewDemuxer(w *stream.Writer, log *slog.Logger) *Demuxer {
 
 // Lost counts pictures and packets of sound that were given up.
 func (d *Demuxer) Lost() uint64 { return d.lost }
+
+// Pictures counts those that were written.
+func (d *Demuxer) Pictures() uint64 { return d.shown }
 
 // Write takes bytes, cut anywhere. Its error is the stream's: the stream is at its end.
 func (d *Demuxer) Write(b []byte) (int, error) {
@@ -130,6 +134,7 @@ func (d *Demuxer) picture(w whole) {
 	if len(nals) == 0 || d.err != nil {
 		return
 	}
+	d.shown++
 	d.failed(d.w.Picture(d.tracks.codec, w.pts, w.dts, nals))
 }
 
