@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"image/png"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ const watchPeers = `window.peers = []; const Real = RTCPeerConnection; window.RT
 const decoded = `(async () => { let n = 0; for (const p of peers) (await p.getStats()).forEach(s => { if (s.type === "inbound-rtp" && s.kind === "video") n += s.framesDecoded; }); return n; })()`
 
 func TestChromiumShowsThePictureOnTheCountysPage(t *testing.T) {
-	w, h, d, page := picturedWorld(t, "0.0.0.0", "")
+	_, h, d, page := picturedWorld(t, "0.0.0.0", "")
 	b := chromium.New(t)
 	b.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers}, nil)
 	b.Size(1280, 900, false)
@@ -65,7 +66,6 @@ func TestChromiumShowsThePictureOnTheCountysPage(t *testing.T) {
 			}
 		}
 	}
-	_ = w
 }
 
 // frames waits until a browser has decoded so many pictures.
@@ -99,4 +99,36 @@ func colours(t *testing.T, b *chromium.Tab) {
 	}
 }
 
-func (d *drone) count() int { d.mu.Lock(); defer d.mu.Unlock(); return d.pushes }
+func TestChromiumCoversWhatTheCountyMasks(t *testing.T) {
+	_, h, _, _ := picturedWorld(t, "0.0.0.0", masked)
+	b := chromium.New(t)
+	b.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers}, nil)
+	b.Call("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("王芳:right"))}}, nil)
+	b.Size(1280, 900, false)
+	b.Open("http://" + h.console.PageAddr().String() + "/pictures/?lang=zh")
+	button := `document.querySelector('[data-key="` + string(upper) + `/square"]')`
+	b.Until(button)
+	b.JS(`document.getElementById("why").value = "广场秩序"; `+button+`.click()`, nil)
+	// The mask is there before any picture is.
+	b.Until(`document.querySelectorAll(".mask").length === 1`)
+	frames(t, b, 20)
+	shot, err := png.Decode(bytes.NewReader(b.Shot()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var box struct{ X, Y, W, H int }
+	b.JS(`(() => { const r = document.querySelector("video").getBoundingClientRect(); return { X: Math.round(r.x), Y: Math.round(r.y), W: Math.round(r.width), H: Math.round(r.height) }; })()`, &box)
+	bright := func(from, to int) (n int) {
+		for y := box.Y + 4; y < box.Y+box.H-40; y += 4 {
+			for x := from; x < to; x += 4 {
+				if r, g, bl, _ := shot.At(x, y).RGBA(); r+g+bl > 0x6000 {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if left, right := bright(box.X+4, box.X+box.W/2-4), bright(box.X+box.W/2+4, box.X+box.W-4); left > 0 || right < 100 {
+		t.Errorf("%d bright points under the mask, %d beside it", left, right)
+	}
+}

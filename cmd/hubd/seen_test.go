@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
+	"golang.org/x/crypto/bcrypt"
 
 	"tocsin/cmd/hubd/pictures"
 	"tocsin/firmware/phrase"
@@ -266,6 +268,13 @@ func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, stri
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(more, "roles:") {
+		token, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.Replace(b, []byte(`page: {listen: "127.0.0.1:0"}`), fmt.Appendf(nil, `page: {listen: "127.0.0.1:0", officers: [{name: 王芳, token: %q, roles: [chief]}, {name: Li, token: %q}]}`, token, token), 1)
+	}
 	w.file = w.write("hub.yaml", append(b, []byte(`pictures:
   listen: "127.0.0.1:0"
   tls: {certificate: hub.pem, key: hub.key}
@@ -281,7 +290,11 @@ func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, stri
 	o.Pictures = d
 	n := w.link(o)
 	run(t, n.Announce)
-	page := "http://" + h.console.PageAddr().String()
+	page := "http://"
+	if strings.Contains(more, "roles:") {
+		page += url.UserPassword("王芳", "right").String() + "@"
+	}
+	page += h.console.PageAddr().String()
 	until(t, "the station told of its pictures", func() bool { return len(state(t, page).Stations) == 1 })
 	return w, h, d, page
 }
@@ -384,15 +397,35 @@ func TestAPictureComesThroughTheRelayAlone(t *testing.T) {
 	}
 }
 
+// masked are views by which a stream is for a chief, who sees half of it.
+const masked = `  views: [{streams: [square], roles: [chief], mask: [{left: 0, top: 0, width: 0.5, height: 1}]}]` + "\n"
+
 func TestNobodyWithoutTheRoleIsShownAMaskedPicture(t *testing.T) {
 	t.Parallel()
-	w, _, d, page := picturedWorld(t, "127.0.0.1", `  views: [{streams: [square], roles: [chief], mask: [{left: 0, top: 0, width: 0.5, height: 0.5}]}]`+"\n")
-	if _, err := see(t, w, page, string(upper)+"/square", "fire", webrtc.ICETransportPolicyAll, nil); err == nil || !strings.Contains(err.Error(), "403") {
-		t.Errorf("%v", err)
+	w, h, d, page := picturedWorld(t, "127.0.0.1", masked)
+	key := string(upper) + "/square"
+	at := h.console.PageAddr().String()
+	for name, page := range map[string]string{"nobody": "http://" + at, "without the role": "http://Li:right@" + at, "a wrong token": "http://Li:wrong@" + at} {
+		want := map[bool]string{true: "403", false: "401"}[name == "without the role"]
+		if _, err := see(t, w, page, key, "fire", webrtc.ICETransportPolicyAll, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.pushes != 0 {
+	if d.count() != 0 {
 		t.Error("the station was asked")
 	}
+	s, err := see(t, w, page, key, "fire", webrtc.ICETransportPolicyAll, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.whole(t, 10)
+	st := state(t, page)
+	if x := st.Stations[0].Streams[1]; len(x.Mask) != 1 || !x.May || len(x.Who) != 1 || !strings.HasPrefix(x.Who[0], "王芳") {
+		t.Errorf("%+v", x)
+	}
+	if e := st.Seen[0]; e.Who != "王芳" || !strings.Contains(e.What, "masked") {
+		t.Errorf("%+v", e)
+	}
 }
+
+func (d *drone) count() int { d.mu.Lock(); defer d.mu.Unlock(); return d.pushes }

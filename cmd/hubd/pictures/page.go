@@ -76,6 +76,7 @@ func (p *Pictures) Page() http.Handler {
 	mux.HandleFunc("GET /pictures/voice.js", script(voiceScript))
 	mux.HandleFunc("GET /pictures/state", p.giveState)
 	mux.HandleFunc("GET /pictures/ice", p.giveICE)
+	mux.HandleFunc("GET /pictures/seen.csv", p.giveSeen)
 	mux.HandleFunc("POST /pictures/whep/{station}/{stream}", p.takeView)
 	mux.HandleFunc("DELETE /pictures/call/{id}", p.endView)
 	mux.HandleFunc("POST /pictures/talk/{station}", p.beginTalk)

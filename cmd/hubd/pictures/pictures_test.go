@@ -300,6 +300,10 @@ func TestAStationIsAskedForWhatIsSeenAndStoppedWhenNobodyLooks(t *testing.T) {
 	if len(got) != 2 || got[1].Who != "王芳" || got[1].Why != "fire" || got[1].Stream != "dock-1" || got[1].To.IsZero() || got[0].Who != "Li" || got[0].To.Sub(got[0].From) != time.Hour {
 		t.Errorf("%+v", got)
 	}
+	table := send(w.Page(), "GET", "/pictures/seen.csv", "").Body.String()
+	if n := strings.Count(table, "\n"); n != 5 || !strings.Contains(table, "王芳") || !strings.Contains(table, "2026-07-01T23:40:00Z") {
+		t.Errorf("%d lines: %s", n, table)
+	}
 	// And it is on the disk: another reads the same.
 	again := NewDiary(w.o.Diary.js)
 	w.o.Guard.Go("test", "diary", guard.Once, again.Run)
