@@ -2,9 +2,11 @@ package modbus_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,48 +164,87 @@ func TestTheBenchIsReadWrittenAndNamedInEveryMode(t *testing.T) {
 }
 
 // A late answer to the one question is never taken for the answer to another,
-// and a broken one never for good.
+// and a broken one never for good. That holds of answers up to five timeouts late: a machine that stalls for
+// so long makes later ones, and shows nothing; then all have more time.
 func TestTheBenchCannotFoolAnyModeByLateOrBrokenAnswers(t *testing.T) {
 	for _, w := range benches(t) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			u := &instrument{regs: map[uint16]uint16{}, on: map[uint16]bool{}, id: &line.Identity{Server: []byte{1, 2, 3}}}
-			for a := range uint16(100) {
-				u.regs[a] = 100 + a
-			}
-			w.attach(7, u)
-			m := w.open(120 * time.Millisecond) // what is owed is owed for six of them: longer than a busy machine stalls
-			ctx := context.Background()
-			for _, f := range []line.Fault{{Late: 180 * time.Millisecond, Every: 3}, {BadCRC: true, Every: 2}, {HalfFrame: true, Every: 2}, {WrongUnit: 9, Every: 3}, {Garbage: []byte{0, 7, 3}}} {
-				w.fault(7, f)
-				good := 0
-				for i := range 12 {
-					if until, owed := m.Owed(7); owed {
-						m.Listen(ctx, until)
-					}
-					addr := uint16(i % 4 * 10)
-					switch i % 6 {
-					case 5:
-						if a, err := m.ServerID(ctx, 7); err == nil && !a.Doubt && string(a.Data) != "\x01\x02\x03" {
-							t.Fatalf("%+v: function 17 gave % x", f, a.Data)
-						}
-						continue
-					}
-					a, err := m.Read(ctx, 7, drivers.Holding, addr, 1)
-					if err != nil || a.Doubt {
-						continue
-					}
-					good++
-					if got := uint16(a.Data[0])<<8 | uint16(a.Data[1]); got != 100+addr {
-						t.Fatalf("%+v: register %d gave %d as good", f, addr, got)
-					}
+			for timeout := 120 * time.Millisecond; ; timeout *= 2 {
+				stalled := stalls(t)
+				wrong := fool(w, timeout)
+				if wrong == "" {
+					return
 				}
-				if good == 0 && f.Garbage == nil {
-					t.Errorf("%+v: nothing was good", f)
+				if d := stalled(); d < 2*timeout || timeout > 2*time.Second {
+					t.Fatalf("%s; the longest stall was %v of a timeout of %v", wrong, d, timeout)
 				}
-				w.heal(7)
-				time.Sleep(300 * time.Millisecond)
 			}
 		})
 	}
+}
+
+// fool says what was wrong with what one way gave as good, while its unit did what it could.
+func fool(w way, timeout time.Duration) string {
+	u := &instrument{regs: map[uint16]uint16{}, on: map[uint16]bool{}, id: &line.Identity{Server: []byte{1, 2, 3}}}
+	for a := range uint16(100) {
+		u.regs[a] = 100 + a
+	}
+	w.attach(7, u)
+	m := w.open(timeout)
+	defer m.Close()
+	defer w.heal(7)
+	ctx := context.Background()
+	for _, f := range []line.Fault{{Late: timeout + timeout/2, Every: 3}, {BadCRC: true, Every: 2}, {HalfFrame: true, Every: 2}, {WrongUnit: 9, Every: 3}, {Garbage: []byte{0, 7, 3}}} {
+		w.fault(7, f)
+		good := 0
+		for i := range 12 {
+			if until, owed := m.Owed(7); owed {
+				m.Listen(ctx, until)
+			}
+			addr := uint16(i % 4 * 10)
+			switch i % 6 {
+			case 5:
+				if a, err := m.ServerID(ctx, 7); err == nil && !a.Doubt && string(a.Data) != "\x01\x02\x03" {
+					return fmt.Sprintf("%+v: function 17 gave % x", f, a.Data)
+				}
+				continue
+			}
+			a, err := m.Read(ctx, 7, drivers.Holding, addr, 1)
+			if err != nil || a.Doubt {
+				continue
+			}
+			good++
+			if got := uint16(a.Data[0])<<8 | uint16(a.Data[1]); got != 100+addr {
+				return fmt.Sprintf("%+v: register %d gave %d as good", f, addr, got)
+			}
+		}
+		if good == 0 && f.Garbage == nil {
+			return fmt.Sprintf("%+v: nothing was good", f)
+		}
+		w.heal(7)
+		time.Sleep(2*timeout + timeout/2)
+	}
+	return ""
+}
+
+// stalls watches for how long at most the machine did not let a goroutine run that wished to.
+func stalls(t *testing.T) (longest func() time.Duration) {
+	var worst atomic.Int64
+	stop := make(chan struct{})
+	go func() {
+		for last := time.Now(); ; {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			now := time.Now()
+			worst.Store(max(worst.Load(), int64(now.Sub(last)))) // nobody else stores
+			last = now
+		}
+	}()
+	end := sync.OnceFunc(func() { close(stop) })
+	t.Cleanup(end)
+	return func() time.Duration { end(); return time.Duration(worst.Load()) }
 }
