@@ -72,7 +72,7 @@ func TestWhatIsWrongAboutOneTrackDoesNotCostTheOthers(t *testing.T) {
 		"directions of both kinds":      "m=audio 0 RTP/AVP 8\r\na=recvonly\r\na=control:streamid=1\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, ok := mend([]byte(announced + sound))
+			b, ok := mend([]byte(announced+sound), true)
 			if !ok {
 				t.Fatal("not mended")
 			}
@@ -96,10 +96,10 @@ func TestWhatIsWrongAboutOneTrackDoesNotCostTheOthers(t *testing.T) {
 }
 
 func FuzzMend(f *testing.F) {
-	f.Add([]byte(announced))
-	f.Add([]byte(announced + "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		out, ok := mend(b)
+	f.Add([]byte(announced), true)
+	f.Add([]byte(announced+"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/2\r\n"), false)
+	f.Fuzz(func(t *testing.T, b []byte, pushed bool) {
+		out, ok := mend(b, pushed)
 		if !ok {
 			return
 		}

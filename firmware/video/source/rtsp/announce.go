@@ -12,12 +12,12 @@ import (
 // maxTracks bounds how many tracks an announcement may have.
 const maxTracks = 8
 
-// mend makes of what an encoder announces something that is taken. What is wrong about one
+// mend makes of what an encoder announces or a camera describes something that is taken. What is wrong about one
 // track must not cost the others: a description of sound that cannot be read makes it an
-// unknown sound, which is dropped. Directions are left out: the sender's own
+// unknown sound, which is dropped. Of a push directions are left out: the sender's own
 // (sendonly) would read as a back channel. An H.264 track without a packetization mode is
 // one of single units (mode 0), which is read as mode 1 is.
-func mend(body []byte) ([]byte, bool) {
+func mend(body []byte, pushed bool) ([]byte, bool) {
 	s, err := sdpunmarshaler.Unmarshal(body)
 	if err != nil || len(s.MediaDescriptions) == 0 || len(s.MediaDescriptions) > maxTracks {
 		return body, false
@@ -26,7 +26,9 @@ func mend(body []byte) ([]byte, bool) {
 		m.ConnectionInformation, m.Bandwidth, m.EncryptionKey, m.MediaTitle = nil, nil, nil, nil
 		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 			switch a.Key {
-			case "sendonly", "recvonly", "sendrecv", "inactive", "mid", "key-mgmt":
+			case "sendonly", "recvonly", "sendrecv", "inactive":
+				return pushed
+			case "mid", "key-mgmt":
 				return true
 			}
 			return false
@@ -40,22 +42,30 @@ func mend(body []byte) ([]byte, bool) {
 		if readable(m) {
 			continue
 		}
-		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool { return a.Key == "rtpmap" })
+		kind := "unknown"
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			if a.Key == "rtpmap" && isAAC(a.Value) {
+				kind = unreadAAC
+			}
+			return a.Key == "rtpmap"
+		})
 		for i, f := range m.MediaName.Formats {
 			if len(f) < 2 || f < "96" { // a static number that is not what it says
 				m.MediaName.Formats[i] = "127"
 			}
-			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "rtpmap", Value: m.MediaName.Formats[i] + " unknown/90000"})
+			m.Attributes = append(m.Attributes, sdp.Attribute{Key: "rtpmap", Value: m.MediaName.Formats[i] + " " + kind + "/90000"})
 		}
 		if !readable(m) {
 			return body, false
 		}
 	}
-	// Of the session nothing is needed: its own lines are as often wrong.
+	// Of the session only the URL is needed: its own lines are as often wrong.
+	s.Attributes = slices.DeleteFunc(s.Attributes, func(a sdp.Attribute) bool { return a.Key != "control" })
 	out, err := (&sdp.SessionDescription{
 		Origin:            sdp.Origin{Username: "-", NetworkType: "IN", AddressType: "IP4", UnicastAddress: "0.0.0.0"},
 		SessionName:       "-",
 		TimeDescriptions:  []sdp.TimeDescription{{}},
+		Attributes:        s.Attributes,
 		MediaDescriptions: s.MediaDescriptions,
 	}).Marshal()
 	if err != nil {
@@ -65,6 +75,14 @@ func mend(body []byte) ([]byte, bool) {
 		return body, false
 	}
 	return out, true
+}
+
+// unreadAAC stands for AAC whose description cannot be read: it is dropped in any case.
+const unreadAAC = "unread-aac"
+
+func isAAC(rtpmap string) bool {
+	s := strings.ToLower(rtpmap)
+	return strings.Contains(s, "mpeg4-generic") || strings.Contains(s, "mp4a") || strings.Contains(s, unreadAAC)
 }
 
 func all[T any](s []T, ok func(T) bool) bool {

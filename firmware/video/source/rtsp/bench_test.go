@@ -102,7 +102,7 @@ type bench struct {
 // serve runs a server for the length of the test.
 func serve(t *testing.T, change func(*Opts)) *bench {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	began := time.Now()
 	b := &bench{T: t, ctx: ctx, now: func() time.Duration { return time.Since(began) }}
 	b.desk = &desk{s: stream.New(stream.Opts{Name: "mast", Now: b.now}), key: "push-key", view: "view-key"}

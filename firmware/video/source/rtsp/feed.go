@@ -10,14 +10,14 @@ import (
 	"tocsin/firmware/video/stream"
 )
 
-// feed takes the packets of one connection's tracks and writes what they make, as long
-// as open lets it. Tracks that come by UDP come in goroutines of their own.
+// feed takes the packets of one connection's tracks and writes what they make, where
+// write lets it. Tracks that come by UDP come in goroutines of their own.
 type feed struct {
 	picture, sound *track
 
-	// open gives the writer where this feed may write; key says that a key picture is
-	// being offered. Nil is no.
-	open func(key bool) *stream.Writer
+	// write calls do with the writer if this feed is the one that writes now; key says
+	// that a key picture is offered.
+	write func(key bool, do func(*stream.Writer))
 
 	mu       sync.Mutex
 	put      pictures
@@ -25,7 +25,6 @@ type feed struct {
 	told     bool // the parameter sets of the description are with the stream
 	pictured atomic.Uint64
 	lost     atomic.Uint64
-	last     func() // a picture came
 }
 
 func newFeed(picture, sound *track) *feed {
@@ -42,32 +41,23 @@ func (f *feed) video(p *rtp.Packet) {
 }
 
 func (f *feed) done(pts int64, nals [][]byte, key bool) {
-	w := f.open(key)
-	if w == nil {
-		return
-	}
-	if !f.told && f.picture.sets != nil {
-		// Some never say their parameter sets in the stream. What it says itself comes later
-		// and has the last word.
-		nals = append(append([][]byte{}, f.picture.sets...), nals...)
-	}
-	f.told = true
-	if w.Picture(f.picture.codec, pts, pts, nals) != nil {
-		return
-	}
 	f.pictured.Add(1)
-	if f.last != nil {
-		f.last()
-	}
+	f.write(key, func(w *stream.Writer) {
+		if !f.told && f.picture.sets != nil {
+			// Some never say their parameter sets in the stream. What it says itself comes
+			// later and has the last word.
+			nals = append(append([][]byte{}, f.picture.sets...), nals...)
+		}
+		f.told = true
+		_ = w.Picture(f.picture.codec, pts, pts, nals)
+	})
 }
 
 // gone asks for a key picture where the source can be asked: what follows a picture
 // that is not whole shows its damage.
 func (f *feed) gone() {
 	f.lost.Add(1)
-	if w := f.open(false); w != nil {
-		w.Stream().AskKey()
-	}
+	f.write(false, func(w *stream.Writer) { w.Stream().AskKey() })
 }
 
 // audio takes a packet of the sound's track.
@@ -77,7 +67,6 @@ func (f *feed) audio(p *rtp.Packet) {
 	if len(p.Payload) == 0 {
 		return
 	}
-	if w := f.open(false); w != nil {
-		_ = w.Sound(f.sound.codec, f.clock.next(p.Timestamp), bytes.Clone(p.Payload))
-	}
+	pts := f.clock.next(p.Timestamp)
+	f.write(false, func(w *stream.Writer) { _ = w.Sound(f.sound.codec, pts, bytes.Clone(p.Payload)) })
 }

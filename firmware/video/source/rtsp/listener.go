@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,9 +45,9 @@ func (b *bounded) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		// Who connects and says nothing is let go: the library waits without end.
-		c.SetReadDeadline(time.Now().Add(b.timeout))
-		return &counted{Conn: c, leave: sync.OnceFunc(func() { b.leave(who) })}, nil
+		k := &counted{Conn: c, until: time.Now().Add(b.timeout), leave: sync.OnceFunc(func() { b.leave(who) })}
+		c.SetReadDeadline(k.until)
+		return k, nil
 	}
 }
 
@@ -89,11 +90,15 @@ func place(a net.Addr) netip.Addr {
 	return addr
 }
 
-// counted is a connection that gives its place back when it is closed, and that ends
-// where its first bytes are HTTP's: the library would read an unbounded header.
+// counted is a connection that gives its place back when it is closed. Who has not
+// made a whole request by the timeout is let go (the library would wait for a minute, and
+// without end for the first bytes), and at once who speaks HTTP: the library would read
+// a header of any length.
 type counted struct {
 	net.Conn
 	leave func()
+	until time.Time
+	spoke atomic.Bool
 	first []byte
 }
 
@@ -108,6 +113,13 @@ func (c *counted) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+func (c *counted) SetReadDeadline(t time.Time) error {
+	if !c.spoke.Load() && (t.IsZero() || t.After(c.until)) {
+		t = c.until
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 func (c *counted) Close() error {

@@ -16,7 +16,7 @@ type push struct {
 
 func newPush(w *stream.Writer, picture, sound *track, notes []stream.Note) *push {
 	p := &push{w: w, f: newFeed(picture, sound)}
-	p.f.open = func(bool) *stream.Writer { return w }
+	p.f.write = func(_ bool, do func(*stream.Writer)) { do(w) }
 	for _, n := range notes {
 		w.Note(n)
 	}

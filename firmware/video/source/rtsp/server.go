@@ -237,9 +237,12 @@ func refuse(code base.StatusCode, why error) *base.Response {
 
 // OnRequest mends what encoders get wrong before the library judges it.
 func (h *handler) OnRequest(sc *gortsplib.ServerConn, req *base.Request) {
+	if c, ok := sc.NetConn().(*counted); ok {
+		c.spoke.Store(true)
+	}
 	switch req.Method {
 	case base.Announce:
-		if b, ok := mend(req.Body); ok {
+		if b, ok := mend(req.Body, true); ok {
 			req.Body = b
 		}
 	case base.Record:

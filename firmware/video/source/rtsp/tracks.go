@@ -54,7 +54,10 @@ func choose(d *description.Session) (picture, sound *track, notes []stream.Note)
 				notes = append(notes, stream.AACDropped)
 				continue
 			default:
-				if m.Type == description.MediaTypeAudio {
+				switch {
+				case isAAC(f.RTPMap()):
+					notes = append(notes, stream.AACDropped)
+				case m.Type == description.MediaTypeAudio:
 					notes = append(notes, stream.Foreign)
 				}
 				continue
