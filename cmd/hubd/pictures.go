@@ -66,7 +66,7 @@ func (h *hub) see(f *hubfile.File, zone *time.Location, log *slog.Logger) (err e
 	}
 	link := pictures.Link{Conn: h.engine.Conn}
 	diary := pictures.NewDiary(h.engine.JS)
-	p.room = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Who: console.Officer,
+	p.room = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Talk: h.talkerOf(), Who: console.Officer,
 		Guard: h.guard, Log: log, Zone: zone, Now: time.Now, Mono: clock.Mono}, url)
 	h.console.Handle("/pictures/", p.room.Page())
 	h.guard.Go("pictures", "diary", guard.Restart, diary.Run)

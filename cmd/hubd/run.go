@@ -21,6 +21,7 @@ import (
 	"tocsin/cmd/hubd/issue"
 	"tocsin/cmd/hubd/logbook"
 	"tocsin/cmd/hubd/post"
+	"tocsin/cmd/hubd/talk"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
@@ -127,6 +128,7 @@ type hub struct {
 	console  *console.Console
 	gateways []gateway.Gateway
 	pictured *pictured // nil without live pictures
+	talk     *talk.Desk
 	guard    *guard.Guard
 	log      *slog.Logger
 	sick     chan error // the store has stopped
@@ -156,6 +158,9 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	}
 	h.post, h.book = post.New(h.engine, f, log), logbook.New(f)
 	if h.console, err = console.New(f, h.post, h.book, h.terminals, zone, log); err != nil {
+		return nil, err
+	}
+	if err := h.startTalk(f, log); err != nil {
 		return nil, err
 	}
 	for _, d := range f.Datagrams {

@@ -355,7 +355,7 @@ func (h *House) takes(name string, l config.Link) func(context.Context, letter.L
 
 // openNATS makes a NATS link of a site.
 func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
-	o := uplink.NATSOpts{Name: name, Station: s.as().Station, Servers: l.Servers, Take: s.h.takes(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext,
+	o := uplink.NATSOpts{Name: name, Station: s.as().Station, Servers: l.Servers, Take: s.h.takes(name, l), Talk: s.h.talkBy(name, l), Log: s.h.log, Dial: courier.Dialer(l.Device, dialIn).DialContext,
 		Now: func() (time.Time, time.Time, bool) {
 			now := s.h.clock.Now()
 			return now.Wall, s.h.clock.Floor(), now.Trust > clock.Free
@@ -383,6 +383,7 @@ func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
 	w := &natsWay{name: name, link: link, ledger: s.ledger, acks: make(chan []courier.Ack, 64)}
 	s.guard.Go("reach", "link "+name, guard.Restart, link.Run)
 	s.guard.Go("reach", "link "+name+" receipts", guard.Restart, w.receive)
+	s.guard.Go("reach", "link "+name+" talk", guard.Restart, link.TalkBack)
 	return w, nil
 }
 

@@ -31,6 +31,16 @@ type Console struct {
 	desk      net.Listener
 	// below are handlers of other rooms, behind the same sign-in.
 	below map[string]http.Handler
+	// desks are those of the desk's socket.
+	desks map[string]http.Handler
+}
+
+// HandleDesk has another room serve a pattern of the desk's socket. It is called before RunDesk.
+func (c *Console) HandleDesk(pattern string, h http.Handler) {
+	if c.desks == nil {
+		c.desks = map[string]http.Handler{}
+	}
+	c.desks[pattern] = h
 }
 
 // Handle has another room serve what lies below a path, for officers who signed in. It is called
@@ -93,6 +103,9 @@ func (c *Console) RunDesk(ctx context.Context) error {
 	mux.HandleFunc("POST /v1/alert", c.dispatch)
 	mux.HandleFunc("POST /v1/short", c.short)
 	mux.HandleFunc("GET /v1/state", c.state)
+	for pattern, h := range c.desks {
+		mux.Handle(pattern, h)
+	}
 	s := c.server(mux)
 	s.ConnContext = callerOf
 	return serve(ctx, s, c.desk)

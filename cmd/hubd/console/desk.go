@@ -179,6 +179,9 @@ func callerOf(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, callerKey{}, name)
 }
 
+// Caller names who is at the other end of the desk's socket.
+func Caller(r *http.Request) string { return caller(r.Context()) }
+
 func caller(ctx context.Context) string {
 	s, _ := ctx.Value(callerKey{}).(string)
 	return s

@@ -114,6 +114,7 @@ func rights(s letter.Station) *server.Permissions {
 			s.UpAll(),
 			s.Receipts("down"),
 			s.Told(),
+			s.TalkUp(),
 			"$JS.API.CONSUMER.INFO." + consumer,
 			"$JS.API.CONSUMER.MSG.NEXT." + consumer,
 			"$JS.ACK." + consumer + ".>",
@@ -123,6 +124,7 @@ func rights(s letter.Station) *server.Permissions {
 			Inbox(s) + ".>",
 			s.Receipts("up"),
 			s.Ask(),
+			s.TalkDown(),
 		}},
 		// It answers what the hub asked, once, and says nothing else there.
 		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: askedFor},

@@ -27,7 +27,9 @@ type File struct {
 	Warnings Warnings `yaml:"warnings"`
 	Page     Page     `yaml:"page"`
 	// Pictures is live video; nil without.
-	Pictures *Pictures          `yaml:"pictures"`
+	Pictures *Pictures `yaml:"pictures"`
+	// Talk is by what officers speak by the stations' loudspeakers.
+	Talk     Talk               `yaml:"talk"`
 	Stations map[string]Station `yaml:"stations"`
 }
 
@@ -112,6 +114,14 @@ type Warnings struct {
 	Store *trust.Store    `yaml:"-"`
 	Book  *compact.Tables `yaml:"-"`
 	CAP   *alert.Tables   `yaml:"-"`
+}
+
+// Talk says whose keys sign when an officer speaks by the page.
+type Talk struct {
+	// Keys are files of private keys that the stations trust for scope talk, and had better trust
+	// for nothing else: one, or one for each person where two must release it. None: officers
+	// speak by no page, only by hubd talk with a key at hand.
+	Keys []string `yaml:"keys"`
 }
 
 // Page is the officers' page.

@@ -256,6 +256,9 @@ func (p *prover) files() {
 	p.authority(&f.NATS.CA, "nats", "ca")
 	p.secret(&f.NATS.Seed, "nats", "seed")
 	p.secret(&f.NATS.Credentials, "nats", "credentials")
+	for i := range f.Talk.Keys {
+		p.secret(&f.Talk.Keys[i], "talk", "keys", i)
+	}
 	p.warnings()
 	keys := map[letter.KeyID]string{}
 	nkey := map[string]string{}

@@ -60,7 +60,8 @@ type Payload struct {
 	Kind   string `json:"kind,omitempty"`
 	Level  string `json:"level,omitempty"`
 	Hazard string `json:"hazard,omitempty"`
-	// Outputs and Zones say where; for stop and volume none is all.
+	// Outputs and Zones say where; for stop and volume none is all, for a
+	// talk every loudspeaker.
 	Outputs []string `json:"outputs,omitempty"`
 	Zones   []string `json:"zones,omitempty"`
 	// Seconds is how long at the longest; the box's own bound holds.

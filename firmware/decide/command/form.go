@@ -180,7 +180,7 @@ func (p *Payload) check(given func(string) bool) *Refusal {
 			})
 		}
 	}
-	if (p.Scope == Sound || p.Scope == Drill || p.Scope == Talk) && len(p.Outputs)+len(p.Zones) == 0 {
+	if (p.Scope == Sound || p.Scope == Drill) && len(p.Outputs)+len(p.Zones) == 0 {
 		return field("outputs", func(path string) *phrase.Error {
 			return phrase.E("command.missing_with", "path", path, "scope", string(p.Scope))
 		})

@@ -33,7 +33,7 @@ func TestATalkNamesWithWhomItIsSealed(t *testing.T) {
 		"a short key":          {func(p *Payload) { p.Talk.Key = "a1" }, "/payload/talk/key"},
 		"another codec":        {func(p *Payload) { p.Talk.Codec = "opus" }, "/payload/talk/codec"},
 		"frames of a second":   {func(p *Payload) { p.Talk.FrameMS = 1000 }, "/payload/talk/frame_ms"},
-		"nowhere":              {func(p *Payload) { p.Zones = nil }, "/payload/outputs"},
+		"everywhere":           {func(p *Payload) { p.Zones = nil }, ""},
 		"without an end":       {func(p *Payload) { p.Seconds = 0 }, "/payload/seconds"},
 		"with clips":           {func(p *Payload) { p.Clips = []string{"evacuate"} }, "/payload/clips"},
 		"a key of a sound":     {func(p *Payload) { p.Scope, p.Level = Sound, "prepare" }, "/payload/talk"},

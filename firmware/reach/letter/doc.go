@@ -26,6 +26,11 @@
 //	see.<pp>.<cccccc>.<station>.ask              the hub asks: push this stream, or stop; answered once
 //	see.<pp>.<cccccc>.<station>.told             the station tells which pictures it has
 //
+// A voice from the county goes there too, sealed (reach/talk), kept by nobody:
+//
+//	talk.<pp>.<cccccc>.<station>.down            a talker's order and frames
+//	talk.<pp>.<cccccc>.<station>.up              the box's answer and reports
+//
 // Who may publish and read there is the hub's own by ask, the station's own by told: the
 // account of each says so. A push names the hub's address for WHIP and a bearer's token for
 // that station and stream, good once and for five minutes (TokenFor).

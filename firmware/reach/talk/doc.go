@@ -13,7 +13,7 @@
 //
 // A session is opened by a command of scope "talk" (decide/command: a DSSE envelope,
 // with one signature for each person who releases it). Beside the fields of every
-// command it has outputs or zones, seconds (how long at the longest) and
+// command it may have outputs or zones (without, every loudspeaker), and has seconds (how long at the longest) and
 //
 //	"talk": {"key": "<64 hexadecimal digits>", "codec": "pcma", "frame_ms": 20}
 //

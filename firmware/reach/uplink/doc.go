@@ -7,6 +7,9 @@
 // be kept, or chooses between links: that is the courier's. A send on a link that is
 // down fails at once.
 //
+// A talk is carried over NATS alone, at once or not at all: a datagram link has no room for
+// fifty frames a second beside its letters.
+//
 // The hub is believed for what was kept, by TLS or the datagram's key, and for
 // nothing else: what it brings is judged by its own signature.
 //

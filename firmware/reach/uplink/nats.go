@@ -47,7 +47,10 @@ type NATSOpts struct {
 	Take func(context.Context, letter.Letter) error
 	// Pictures answers when the hub asks for pictures; nil where there are none.
 	Pictures Pictures
-	Log      *slog.Logger
+	// Talk takes what a talker at the county sends, opaque to this room; send goes back to the talker.
+	// It must not wait. Nil where nobody is to speak.
+	Talk func(b []byte, send func([]byte))
+	Log  *slog.Logger
 }
 
 // The waits: long enough for two satellite hops and repeats at 64 kbit/s.
@@ -75,6 +78,7 @@ type NATS struct {
 	lost      atomic.Uint64
 	dated     atomic.Pointer[x509.Certificate] // the hub's, where the clock spoke against it
 	said      said
+	talk      chan []byte // back to a talker
 }
 
 // Receipt says that the hub's ledger has a letter, end to end.
@@ -103,7 +107,7 @@ func NewNATS(o NATSOpts) (*NATS, error) {
 	if !o.Station.Valid() || !letter.IsLink(o.Name) || len(o.Servers) == 0 {
 		return nil, phrase.E("uplink.opts", "name", o.Name)
 	}
-	n := &NATS{o: o, hander: newHander(o.Take), receipts: make(chan Receipt, receiptsMost)}
+	n := &NATS{o: o, hander: newHander(o.Take), receipts: make(chan Receipt, receiptsMost), talk: make(chan []byte, talkWaits)}
 	if o.Dial == nil {
 		d := &net.Dialer{Timeout: dialIn, KeepAlive: 30 * time.Second, Control: impatient}
 		n.o.Dial = d.DialContext
@@ -268,6 +272,11 @@ func (n *NATS) Run(ctx context.Context) error {
 	if n.o.Pictures != nil {
 		// A station's links are one group: a request by two of them is answered once.
 		if _, err := nc.QueueSubscribe(n.o.Station.Ask(), "station", func(m *nats.Msg) { n.asked(ctx, m) }); err != nil {
+			return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
+		}
+	}
+	if n.o.Talk != nil {
+		if err := n.listen(nc); err != nil {
 			return phrase.Wrap(err, "uplink.opts", "name", n.o.Name)
 		}
 	}

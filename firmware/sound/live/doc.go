@@ -2,7 +2,8 @@
 // pieces, late, twice or not at all becomes samples at the pace of each card.
 //
 // A Voice is fed by whoever opened the frames (Put) and read by one Reader for each
-// loudspeaker. It holds a little against jitter (hold), and never more than most: what
+// loudspeaker. It holds a little against jitter (hold), and never more than most: after it ran dry it
+// holds more for a while. What
 // would sound later than that is left out. A piece that is missing is filled from what
 // was said before it and fades to silence in 60 ms. Speech is brought to the level of the clips, a
 // weak voice is raised by a bounded gain, and no sample is ever above the peak.

@@ -8,25 +8,27 @@ import (
 
 // Reader gives a voice to one loudspeaker. One goroutine uses it.
 type Reader struct {
-	v      *Voice
-	f      drivers.Format
-	at     int64 // the slot that is played next
-	begun  bool
-	waits  bool // it ran dry: it fills up again before it goes on
-	level  leveller
-	filler filler
-	conv   converter
-	in     []int16 // a slot
-	out    []float32
-	left   []float32 // of out, not given yet
-	tail   int       // samples that are still in the filter when all is over
+	v     *Voice
+	f     drivers.Format
+	at    int64 // the slot that is played next
+	begun bool
+	waits bool // it ran dry: it fills up again before it goes on
+	// hold is how many slots are held: more for a while after it ran dry.
+	hold, even int64
+	level      leveller
+	filler     filler
+	conv       converter
+	in         []int16 // a slot
+	out        []float32
+	left       []float32 // of out, not given yet
+	tail       int       // samples that are still in the filter when all is over
 }
 
 // Samples opens the voice where it is now: what was said before nobody will hear.
 func (v *Voice) Samples(f drivers.Format) *Reader {
 	f.Rate, f.Channels = min(192000, max(8000, f.Rate)), min(8, max(1, f.Channels))
 	b := v.o.Bounds
-	r := &Reader{v: v, f: f, level: newLeveller(b, slotsEach), filler: newFiller(v.o.Rate), conv: newConverter(v.o.Rate, f.Rate), in: make([]int16, v.size), waits: true}
+	r := &Reader{v: v, f: f, level: newLeveller(b, slotsEach), filler: newFiller(v.o.Rate), conv: newConverter(v.o.Rate, f.Rate), in: make([]int16, v.size), waits: true, hold: slots(b.Hold)}
 	v.mu.Lock()
 	v.wake(v.o.Now())
 	v.state.Reading = true
@@ -85,6 +87,13 @@ func (r *Reader) next() bool {
 	return true
 }
 
+// moreHeld is how many slots more are held each time that it ran dry, evenFor after how many slots
+// without that one less is.
+const (
+	moreHeld = 4
+	evenFor  = 2 * slotsEach
+)
+
 type took uint8
 
 const (
@@ -110,7 +119,7 @@ func (r *Reader) take() took {
 		}
 		return silent
 	}
-	hold, most := slots(v.o.Bounds.Hold), slots(v.o.Bounds.Most)
+	hold, most := r.hold, slots(v.o.Bounds.Most)
 	ends := v.end >= 0
 	if !r.begun {
 		if v.newest-r.at+1 > hold {
@@ -136,6 +145,9 @@ func (r *Reader) take() took {
 		v.why = Done
 		return over
 	case ahead <= 0: // dry
+		if !r.waits {
+			r.hold, r.even = min(r.hold+moreHeld, most-moreHeld), 0
+		}
 		r.waits = true
 		v.state.Concealed++
 		return missed
@@ -144,6 +156,9 @@ func (r *Reader) take() took {
 		return missed
 	}
 	r.waits = false
+	if r.even++; r.even >= evenFor && r.hold > slots(v.o.Bounds.Hold) {
+		r.hold, r.even = r.hold-1, 0
+	}
 	// A talker's clock that runs fast fills the buffer up: what nobody misses is left out.
 	if ahead > hold+10 && v.get(r.at, r.in) && !loud(r.in, v.o.Bounds.Floor) {
 		v.state.Skipped++
