@@ -2,9 +2,12 @@ package rtmp
 
 import (
 	"encoding/binary"
+	"errors"
+	"time"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/source"
+	"tocsin/firmware/video/stream"
 )
 
 // mostStreams is how many streams a connection may create; encoders create one.
@@ -118,13 +121,23 @@ func (e *session) publish(arg string) error {
 	if !e.s.admit() {
 		return e.refuse(phrase.E("rtmp.full", "most", e.s.o.Publishers))
 	}
-	w, err := e.s.o.Desk.Publish(source.Asker{Way: "rtmp", Stream: name, Key: key, Remote: e.remote})
+	asker := source.Asker{Way: "rtmp", Stream: name, Key: key, Remote: e.remote}
+	w, err := e.s.o.Desk.Publish(asker)
+	if errors.Is(err, stream.ErrTaken) {
+		if e.s.takeOver(name) {
+			w, err = e.s.o.Desk.Publish(asker)
+		} else {
+			err = phrase.E("rtmp.taken", "stream", name)
+		}
+	}
 	if err != nil {
 		e.s.dismiss()
 		return e.refuse(err)
 	}
 	e.pass.Leave()
-	e.name = name
+	e.name, e.over = name, make(chan struct{})
+	e.heard.Store(time.Now().UnixMilli())
+	e.s.begin(e)
 	e.feed = &feed{w: w, log: e.log.With("stream", name)}
 	e.chunks.most = e.s.o.Message
 	e.alive()
@@ -152,6 +165,7 @@ func (e *session) unpublish(why error) {
 	e.feed = nil
 	e.chunks.most = e.s.o.Stranger
 	e.s.dismiss()
+	e.s.cease(e)
 	e.log.Info("rtmp: publishing ended", "stream", e.name, "why", why)
 }
 

@@ -23,6 +23,7 @@ type Server struct {
 	mu         sync.Mutex
 	conns      map[net.Conn]struct{}
 	publishers int
+	live       map[string]*session // by stream
 	wait       sync.WaitGroup
 }
 
@@ -32,7 +33,7 @@ func New(o Opts) *Server {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Server{o: o, gate: source.NewGate(o.Address, o.All), conns: map[net.Conn]struct{}{}}
+	return &Server{o: o, gate: source.NewGate(o.Address, o.All), conns: map[net.Conn]struct{}{}, live: map[string]*session{}}
 }
 
 // Serve takes connections until ctx ends, then closes the listener and all of them and

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -48,7 +49,9 @@ type session struct {
 	app, url  string
 	streams   int
 	feed      *feed
-	name      string // of the stream that is published to
+	name      string        // of the stream that is published to
+	heard     atomic.Int64  // Unix ms of its last picture or sound
+	over      chan struct{} // closed when it publishes no more
 }
 
 func (e *session) run() {
@@ -199,7 +202,11 @@ func (e *session) media(m message) error {
 	return nil
 }
 
-func (e *session) alive() { e.conn.SetReadDeadline(time.Now().Add(e.s.o.Idle)) }
+func (e *session) alive() {
+	now := time.Now()
+	e.heard.Store(now.UnixMilli())
+	e.conn.SetReadDeadline(now.Add(e.s.o.Idle))
+}
 
 // tell tells the peer why its pictures are not taken.
 func (e *session) tell(err error) error {

@@ -131,16 +131,15 @@ func TestAWrongKeyIsToldAndEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestOnePublisherDoesNotDisplaceAnother(t *testing.T) {
+func TestAStreamIsFreeWhenItsPublisherHasEnded(t *testing.T) {
 	bubble(t, Limits{}, func(h *house) {
 		first := h.connect("192.0.2.1:5000").shake().live()
-		if c := code(h.connect("192.0.2.1:5001").shake().publish("live", "drone?key=geheim")); c != "NetStream.Publish.BadName" {
-			t.Fatalf("the second is answered by %q", c)
-		}
 		first.command("FCUnpublish", 6, nil, "drone")
 		first.hear("onFCUnpublish")
-		if c := code(h.connect("192.0.2.1:5002").shake().publish("live", "drone?key=geheim")); c != "NetStream.Publish.Start" {
-			t.Fatalf("after the first ended: %q", c)
+		begun := time.Now()
+		h.connect("192.0.2.1:5002").shake().live()
+		if time.Since(begun) != 0 {
+			t.Fatalf("taken after %v", time.Since(begun))
 		}
 	})
 }
@@ -348,4 +347,60 @@ func TestOnlyWhoAsksIsToldOfTheEnhancedProtocol(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A drone's link breaks and it comes back on another connection; nothing was told of the first.
+func TestADroneThatComesBackTakesItsStreamOver(t *testing.T) {
+	bubble(t, Limits{}, func(h *house) {
+		gone := h.connect("192.0.2.1:5000").shake().live()
+		gone.video(0, old(1, 7, 0, 0, avcC(4, sps, pps)))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		back := h.connect("198.51.100.1:6000").shake().live()
+		if d := time.Since(begun); d > 3*time.Second {
+			t.Fatalf("taken after %v", d)
+		}
+		w := h.watch()
+		back.video(0, old(1, 7, 0, 0, avcC(4, sps, pps)))
+		back.video(0, old(1, 7, 1, 0, lengths(4, idr)))
+		w.next()
+		if gone.hear("onStatus") != nil {
+			t.Fatal("the old one goes on")
+		}
+	})
+}
+
+func TestNobodyTakesOverFromAPublisherThatIsHeard(t *testing.T) {
+	bubble(t, Limits{}, func(h *house) {
+		first := h.connect("192.0.2.1:5000").shake().live()
+		w := h.watch()
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			first.video(0, old(1, 7, 0, 0, avcC(4, sps, pps)))
+			for i := uint32(0); ; i++ {
+				select {
+				case <-stop:
+					close(done)
+					return
+				case <-time.After(time.Second):
+					first.video(i*1000, old(1, 7, 1, 0, lengths(4, idr)))
+				}
+			}
+		}()
+		if c := code(h.connect("192.0.2.1:5001").shake().publish("live", "drone?key=geheim")); c != "NetStream.Publish.BadName" {
+			t.Fatalf("answered by %q", c)
+		}
+		// With a wrong key nobody waits or is taken over from.
+		begun := time.Now()
+		h.connect("192.0.2.1:5002").shake().publish("live", "drone?key=falsch")
+		if time.Since(begun) != 0 {
+			t.Fatalf("a wrong key was answered after %v", time.Since(begun))
+		}
+		close(stop)
+		<-done
+		w.next()
+		if h.d.s.State().From == "" {
+			t.Fatal("it was taken over from")
+		}
+	})
 }

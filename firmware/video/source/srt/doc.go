@@ -10,7 +10,7 @@
 //
 // Keys are the desk's to check (package source). Why nothing is taken is told by SRT's codes: 1400 for a
 // stream id that says nothing, 1401 for what the desk refuses, 1402 where too many knock, 1405 for who wants to
-// watch, 1010 and 1011 for a wrong and a missing or unexpected passphrase. Without a passphrase the key
+// watch, 1407 where the stream has a publisher, 1010 and 1011 for a wrong and a missing or unexpected passphrase. Without a passphrase the key
 // goes over the air in plain: set one outside of a network of one's own.
 //
 // # Bounds

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/source"
+	"tocsin/firmware/video/stream"
 )
 
 // A Server takes publishers at one port. Use Listen, then Serve.
@@ -154,7 +155,11 @@ func (s *Server) judge(r gosrt.ConnRequest, remote netip.AddrPort) *talk {
 	if err != nil {
 		s.dismiss()
 		log.Debug("srt: refused", "stream", name, "why", err)
-		reject(r, gosrt.REJX_UNAUTHORIZED)
+		if errors.Is(err, stream.ErrTaken) {
+			reject(r, gosrt.REJX_CONFLICT)
+		} else {
+			reject(r, gosrt.REJX_UNAUTHORIZED)
+		}
 		return nil
 	}
 	var c gosrt.Conn

@@ -205,7 +205,7 @@ func TestWhoMayNotIsToldWhy(t *testing.T) {
 	}
 }
 
-func TestSecondPublisherIsRefused(t *testing.T) {
+func TestASecondPublisherIsRefused(t *testing.T) {
 	d := newDesk()
 	addr, end := serve(t, Opts{Desk: d})
 	defer end()
@@ -214,9 +214,8 @@ func TestSecondPublisherIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if c, err := call(addr, "publish:drone:geheim", ""); err == nil {
-		c.Close()
-		t.Fatal("a second was taken")
+	if _, err := call(addr, "publish:drone:geheim", ""); !told(err, gosrt.REJX_CONFLICT) {
+		t.Fatalf("a second is told %v", err)
 	}
 }
 

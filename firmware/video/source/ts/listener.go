@@ -34,6 +34,9 @@ type Listener struct {
 	strangers uint64
 }
 
+// silent is how long a sender says nothing until its address may speak from another port.
+const silent = 2 * time.Second
+
 // again is how long the desk is not asked again when it refused.
 const again = time.Second
 
@@ -92,6 +95,11 @@ func (l *Listener) Serve(ctx context.Context, c *net.UDPConn) error {
 		now := time.Now()
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		data := bare(b[:n])
+		if t != nil && data != nil && t.from != from && t.from.Addr() == from.Addr() && now.Sub(t.last) > silent {
+			// The same sender at another port: it began anew, or what translates addresses did.
+			l.end(t, phrase.E("ts.anew"))
+			t = nil
+		}
 		if data == nil || !l.o.From.Contains(from.Addr()) || t != nil && t.from != from {
 			l.strangers++
 			if t != nil && now.Sub(t.last) > l.o.Idle {

@@ -162,3 +162,23 @@ func TestWhatIsNoTransportStreamIsNotTaken(t *testing.T) {
 		}
 	}
 }
+
+// A sender that begins anew has another port; it need not wait until the old one counts as gone.
+func TestASenderThatBeginsAnewIsHeardSoon(t *testing.T) {
+	d := newDesk()
+	to, end := port(t, Opts{Stream: "drone", From: netip.MustParsePrefix("127.0.0.0/8"), Desk: d, Idle: time.Hour})
+	defer end()
+	r := d.s.Reader(stream.ReaderOpts{Live: true})
+	var m muxer
+	send(t, sender(t, "127.0.0.1", to), m.key(0))
+	next(t, r)
+	again := sender(t, "127.0.0.1", to)
+	asked := func() int { d.mu.Lock(); defer d.mu.Unlock(); return len(d.asked) }
+	for begun := time.Now(); asked() < 2; time.Sleep(20 * time.Millisecond) {
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal("it is not heard")
+		}
+		send(t, again, m.key(90_000))
+	}
+	next(t, r)
+}
