@@ -311,3 +311,22 @@ func TestAnOlderClipNeverPushesOutANewerOne(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+func TestAClipOfNothingSaysSo(t *testing.T) {
+	w := newWorld()
+	r := recordIn(t, w, t.TempDir(), nil)
+	r.play(numbered(t, 50, 25, 50, w.now.Mono))
+	w.at(w.Now().Mono + time.Minute)
+	now := w.Now().Mono
+	c, err := r.Pin(t.Context(), Alarm{Cause: "x", From: now - 20*time.Second, To: now - 10*time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := r.finishedClips()
+	if len(all) != 1 || all[0].ID != c.ID || all[0].Size != 0 || all[0].Gap != 10*time.Second || all[0].SHA256 != "" {
+		t.Errorf("%+v", all)
+	}
+	if _, err := r.PlayClip(c.ID); err == nil {
+		t.Error("it can be played")
+	}
+}

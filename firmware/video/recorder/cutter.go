@@ -35,12 +35,19 @@ type cutter struct {
 	waits   bool // for a key picture
 	gap     bool // something was lost before what comes
 
+	number uint64 // of the last unit
+
 	lostPictures uint64
 	lostBytes    uint64
 }
 
 // take gives the fragments that a unit completes: at most one.
 func (c *cutter) take(u *stream.Unit) *fragment {
+	// A reader that was too slow goes on at a key picture: the numbers tell.
+	if n := u.Number(); n > 0 {
+		c.gap = c.gap || u.Key && c.number > 0 && n > c.number+1
+		c.number = n
+	}
 	if u.Codec.Picture() {
 		return c.picture(u)
 	}

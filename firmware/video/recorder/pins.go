@@ -164,8 +164,8 @@ func (k *keeper) dropOne(c *clip) bool {
 	return first != nil && k.drop(first) == nil
 }
 
-// gone says that the clip is where it belongs, or wanted by nobody.
-func (c *clip) gone() bool { return c.Delivered || c.Refused }
+// gone says that the clip is where it belongs, wanted by nobody, or shows nothing.
+func (c *clip) gone() bool { return c.Delivered || c.Refused || c.Finished && c.Size == 0 }
 
 // before says that c goes before o. Clips stand in the order in which they were made.
 func (c *clip) before(o *clip) bool {
@@ -275,16 +275,9 @@ func (r *Recorder) finishOne(ctx context.Context) bool {
 	return true
 }
 
-// finished keeps what a clip has become. One that shows nothing goes.
+// finished keeps what a clip has become. One that shows nothing is kept too, for a while:
+// it says that nothing was recorded.
 func (k *keeper) finished(c *clip, done Clip) error {
-	if done.Size == 0 {
-		k.r.mu.Lock()
-		c.Clip = done
-		c.Refused = true
-		k.r.mu.Unlock()
-		k.r.o.Pinned(done)
-		return k.drop(c)
-	}
 	if err := k.keepClip(c, done); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type Units interface {
 	Next(context.Context) (*stream.Unit, error)
 }
 
+var _ Units = (*stream.Reader)(nil)
+
 // State is what a recorder tells of itself.
 type State struct {
 	// Ready says that the ring has been read after the start.
