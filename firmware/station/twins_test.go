@@ -87,14 +87,13 @@ func TestAWarningInBothItsFormsIsOneAlarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	serial := uint8(0)
-	// condensed is what the county's hub makes of a document.
-	condensed := func(full []byte, chain compact.Chain) ([]byte, compact.Warning) {
+	// condensed is what the county's hub makes of a document at an instant.
+	condensed := func(full []byte, now time.Time, chain compact.Chain) ([]byte, compact.Warning) {
 		t.Helper()
 		a, found := alert.Parse(full, cap12)
 		if a == nil {
 			t.Fatal(found)
 		}
-		now := time.Now().UTC()
 		serial++
 		x, _, err := tables.Condense(a, compact.Issue{Issuer: 7, Region: "441882", At: now, Serial: serial, Chain: chain, Template: 2, P: 68, Q: 1})
 		if err != nil {
@@ -147,7 +146,7 @@ func TestAWarningInBothItsFormsIsOneAlarm(t *testing.T) {
 	for round, shortFirst := range []bool{true, false} {
 		at := time.Now().Truncate(time.Second)
 		full, ref := coloured(t, o.key, "Alert", 2*round, "", at)
-		brief, x := condensed(full, compact.Chain{})
+		brief, x := condensed(full, at.UTC(), compact.Chain{})
 		give := []func(){func() { air(brief) }, func() { w.warnedBy(warning{text: full}) }}
 		if !shortFirst {
 			give[0], give[1] = give[1], give[0]
@@ -170,7 +169,8 @@ func TestAWarningInBothItsFormsIsOneAlarm(t *testing.T) {
 		if got := one("still one alarm", "raised"); got != a {
 			t.Errorf("lifted by half, %s stands and not %s", got, a)
 		}
-		cancel, err := compact.Sign(compact.Warning{Type: compact.Cancel, Issuer: 7, Chain: x.Chain, Start: x.Start, Template: 2}, key, compact.DayOf(time.Now()), "441882")
+		// The day is the chain's, whether or not it is over by now.
+		cancel, err := compact.Sign(compact.Warning{Type: compact.Cancel, Issuer: 7, Chain: x.Chain, Start: x.Start, Template: 2}, key, compact.DayOf(at), "441882")
 		if err != nil {
 			t.Fatal(err)
 		}
