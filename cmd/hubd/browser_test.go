@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"image/png"
+	"net"
 	"strings"
 	"testing"
 
@@ -131,4 +133,37 @@ func TestChromiumCoversWhatTheCountyMasks(t *testing.T) {
 	if left, right := bright(box.X+4, box.X+box.W/2-4), bright(box.X+box.W/2+4, box.X+box.W-4); left > 0 || right < 100 {
 		t.Errorf("%d bright points under the mask, %d beside it", left, right)
 	}
+}
+
+// ownAddress is one of this machine that is not the loopback: browsers look for ways there alone.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but the loopback")
+	return ""
+}
+
+func TestChromiumSeesThroughTheRelayAloneAndSaysWhichLegPasses(t *testing.T) {
+	own := ownAddress(t)
+	_, _, _, page := picturedWorld(t, "0.0.0.0", fmt.Sprintf("  turn: {listen: \"%s:0\", address: %s, ports: 40000-49999}\n", own, own))
+	b := chromium.New(t)
+	b.Call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": watchPeers + `window.RTCPeerConnection = class extends window.RTCPeerConnection { constructor(c) { super({ ...c, iceTransportPolicy: "relay" }); } };`}, nil)
+	b.Open(page + "/pictures/?lang=en")
+	button := `document.querySelector('[data-key="` + string(upper) + `/dock-1"]')`
+	b.Until(button)
+	b.JS(`document.getElementById("why").value = "fire"; `+button+`.click()`, nil)
+	frames(t, b, 20)
+	var kind string
+	b.JS(`(async () => { const all = new Map(); (await peers[0].getStats()).forEach(s => all.set(s.id, s)); for (const s of all.values()) if (s.type === "candidate-pair" && s.nominated) return all.get(s.localCandidateId).candidateType; return "none"; })()`, &kind)
+	if kind != "relay" {
+		t.Errorf("the picture came by %q", kind)
+	}
+	b.JS(`document.getElementById("check").click()`, nil)
+	b.Until(`document.querySelectorAll("#mine li").length === 2 && document.querySelectorAll("#mine .good").length === 2`)
+	b.Until(`document.querySelectorAll("#legs .good").length === 2`)
 }

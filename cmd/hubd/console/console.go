@@ -79,7 +79,9 @@ func New(f *hubfile.File, o Office, b Book, terminals func() []gateway.NarrowSta
 			c.page.Close()
 			return nil, phrase.Wrap(err, "hubd.pair", "err", err)
 		}
-		c.page = tls.NewListener(c.page, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+		c.page = tls.NewListener(c.page, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+			// Nine pictures that are waited for must not hold up a voice: HTTP/1.1 has six connections.
+			NextProtos: []string{"h2", "http/1.1"}})
 	}
 	return c, nil
 }

@@ -115,12 +115,11 @@
       for (const m of x.mask || []) {
         const e = make("div", "", "mask");
         for (const k of ["left", "top", "width", "height"]) e.style[k] = m[k] * 100 + "%";
-        e.title = d.masked;
         v.screen.insertBefore(e, v.over);
       }
       v.mask = want;
     }
-    v.text.textContent = [s.name, x.title, x.state, x.rung, x.who && d.viewers + x.who.join("、")].filter(Boolean).join(" · ");
+    v.text.textContent = [s.name, x.title, x.state, x.rung, x.who && d.viewers + x.who.join("、"), x.mask && d.masked].filter(Boolean).join(" · ");
     if (v.pc && v.pc.connectionState === "connected") {
       v.over.textContent = x.behind || x.state;
       v.over.className = x.late ? "over late" : "over";

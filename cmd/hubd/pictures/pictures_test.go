@@ -616,6 +616,41 @@ func TestThePageIsSmallAndSaysWhoSeesWhat(t *testing.T) {
 	}
 }
 
+func TestAnEndThatWasNotWrittenIsShownAsNotKnown(t *testing.T) {
+	w := newWorld(t)
+	e := Entry{ID: "cut", Kind: Saw, Who: "a", Why: "fire", Station: upper, Stream: "dock-1", From: w.o.Now()}
+	if err := w.o.Diary.Begin(w.ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.state(phrase.EN, "a", nil); s.Seen[0].Odd || s.Seen[0].Until != "goes on" {
+		t.Errorf("%+v", s.Seen[0])
+	}
+	// The hub was cut off here: the next one reads what there is.
+	w.o.Diary = NewDiary(w.o.Diary.js)
+	w.o.Guard.Go("test", "diary", guard.Once, w.o.Diary.Run)
+	for limit := time.Now().Add(10 * time.Second); len(w.o.Diary.Recent(1)) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("nothing is read")
+		}
+	}
+	if s := w.state(phrase.EN, "a", nil); !s.Seen[0].Odd || !strings.Contains(s.Seen[0].Until, "not known") {
+		t.Errorf("%+v", s.Seen[0])
+	}
+}
+
+func TestNobodySeesWhatCannotBeWrittenDown(t *testing.T) {
+	w := newWorld(t)
+	if err := w.o.Diary.js.DeleteStream(w.ctx, engine.StreamSeen); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-w.see("a", string(upper)+"/dock-1", "fire"); r.Code != 503 {
+		t.Errorf("%d %s", r.Code, r.Body)
+	}
+	if w.box.count() != 0 {
+		t.Error("the station was asked")
+	}
+}
+
 func TestNoTokenReachesTheLog(t *testing.T) {
 	w := newWorld(t)
 	var log strings.Builder

@@ -70,8 +70,10 @@ func (p *Pictures) state(l phrase.Lang, name string, roles []string) State {
 	out := State{Now: p.when(now), Stations: []StationState{}, Seen: []SeenState{}, Legs: []LegState{}}
 	p.mu.Lock()
 	var ids []letter.Station
-	for id := range p.stations {
-		ids = append(ids, id)
+	for id, t := range p.stations {
+		if len(t.Streams) > 0 || t.Talk {
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
 	for _, id := range ids {

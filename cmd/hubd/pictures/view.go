@@ -81,7 +81,10 @@ func (p *Pictures) takeView(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, err)
 		return
 	}
-	answer, status, err := p.show(r.Context(), v, offer)
+	answer, status := "", http.StatusServiceUnavailable
+	if err = p.join(v, k); err == nil {
+		answer, status, err = p.show(r.Context(), v, offer)
+	}
 	if err != nil {
 		v.entry.Failed = phrase.Of(err)
 		p.over(v)
@@ -122,18 +125,25 @@ func (p *Pictures) admit(v *viewing, k feedKey) (int, error) {
 	if len(p.calls) >= viewsMost || own >= viewsEachMost {
 		return http.StatusServiceUnavailable, phrase.E("pictures.full", "most", min(viewsMost, viewsEachMost))
 	}
+	p.calls[v.entry.ID] = v
+	return 0, nil
+}
+
+// join has a viewing wait for its stream, which is asked for from now on.
+func (p *Pictures) join(v *viewing, k feedKey) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f, err := p.open(k)
 	if err != nil {
-		return http.StatusServiceUnavailable, err
+		return err
 	}
 	if !p.o.Now().Before(f.again) {
 		f.refused = nil // it is asked again
 	}
 	v.feed = f
 	f.viewers[v] = struct{}{}
-	p.calls[v.entry.ID] = v
 	p.wake()
-	return 0, nil
+	return nil
 }
 
 // show waits for the stream and answers the offer.
@@ -192,6 +202,9 @@ func (p *Pictures) leave(v *viewing) bool {
 		return false
 	}
 	delete(p.calls, v.entry.ID)
+	if v.feed == nil {
+		return true
+	}
 	delete(v.feed.viewers, v)
 	if len(v.feed.viewers) == 0 {
 		v.feed.left = p.o.Now()
