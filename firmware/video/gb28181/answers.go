@@ -7,6 +7,8 @@ import (
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+
+	"tocsin/firmware/video/gb28181/mans"
 )
 
 // beijing is the zone of every time without one in MANSCDP.
@@ -75,33 +77,33 @@ func (a *attachment) onMessage(r *sip.Request, tx sip.ServerTransaction) {
 		reply(r, tx, sip.StatusForbidden, "Not Registered")
 		return
 	}
-	m, err := readMessage(r.Body())
+	m, err := mans.Read(r.Body())
 	if err != nil {
 		reply(r, tx, sip.StatusBadRequest, "Bad MANSCDP")
 		return
 	}
-	own := m.device == a.l.p.Device
-	ch := a.l.d.channel(m.device)
+	own := m.Device == a.l.p.Device
+	ch := a.l.d.channel(m.Device)
 	if !own && ch == nil {
 		reply(r, tx, sip.StatusNotFound, "No Such Device")
 		return
 	}
 	reply(r, tx, sip.StatusOK, "OK")
 	switch {
-	case m.kind == "Query":
+	case m.Kind == "Query":
 		a.query(m, ch)
-	case m.kind == "Control":
+	case m.Kind == "Control":
 		a.control(m, ch)
-	case m.kind == "Notify" && m.command == "Broadcast":
+	case m.Kind == "Notify" && m.Command == "Broadcast":
 		// Its target is asked to open its loudspeaker. A siren's sounds by signed
 		// orders alone.
-		a.answer(m, el("Result", "ERROR"))
+		a.answer(m, mans.El("Result", "ERROR"))
 	}
 }
 
-func (a *attachment) query(m message, ch *Channel) {
+func (a *attachment) query(m mans.Message, ch *Channel) {
 	d := a.l.d
-	switch m.command {
+	switch m.Command {
 	case "Catalog":
 		a.catalog(m)
 	case "DeviceInfo":
@@ -110,7 +112,7 @@ func (a *attachment) query(m message, ch *Channel) {
 		if ch != nil {
 			name, channels = ch.Name, "1"
 		}
-		a.answer(m, el("DeviceName", name), el("Result", "OK"), el("Manufacturer", about.Maker), el("Model", about.Model), el("Firmware", about.Firmware), el("Channel", channels))
+		a.answer(m, mans.El("DeviceName", name), mans.El("Result", "OK"), mans.El("Manufacturer", about.Maker), mans.El("Model", about.Model), mans.El("Firmware", about.Firmware), mans.El("Channel", channels))
 	case "DeviceStatus":
 		encode := "OFF"
 		for _, c := range d.o.Channels {
@@ -122,52 +124,52 @@ func (a *attachment) query(m message, ch *Channel) {
 		if d.o.Records != nil {
 			record = "ON"
 		}
-		a.answer(m, el("Result", "OK"), el("Online", "ONLINE"), el("Status", "OK"), el("Encode", encode), el("Record", record), el("DeviceTime", d.o.Wall().In(beijing).Format(timeForm)))
+		a.answer(m, mans.El("Result", "OK"), mans.El("Online", "ONLINE"), mans.El("Status", "OK"), mans.El("Encode", encode), mans.El("Record", record), mans.El("DeviceTime", d.o.Wall().In(beijing).Format(timeForm)))
 	case "RecordInfo":
 		a.records(m, ch)
 	default:
-		a.answer(m, el("Result", "ERROR"))
+		a.answer(m, mans.El("Result", "ERROR"))
 	}
 }
 
 // answer sends a Response with the query's number.
-func (a *attachment) answer(m message, parts ...element) bool {
-	root := element{name: "Response", parts: append([]element{el("CmdType", m.command), el("SN", m.sn), el("DeviceID", m.device)}, parts...)}
+func (a *attachment) answer(m mans.Message, parts ...mans.Element) bool {
+	root := mans.Element{Name: "Response", Parts: append([]mans.Element{mans.El("CmdType", m.Command), mans.El("SN", m.SN), mans.El("DeviceID", m.Device)}, parts...)}
 	code, err := a.message(a.ctx, root)
 	if err != nil || code >= 300 {
-		a.l.d.log().Warn("a platform did not take an answer", "name", a.l.p.Name, "command", m.command, "code", code, "err", err)
+		a.l.d.log().Warn("a platform did not take an answer", "name", a.l.p.Name, "command", m.Command, "code", code, "err", err)
 		return false
 	}
 	return true
 }
 
 // catalog tells the channels, one in a message: two may not fit a datagram.
-func (a *attachment) catalog(m message) {
+func (a *attachment) catalog(m mans.Message) {
 	d := a.l.d
 	sum := strconv.Itoa(len(d.o.Channels))
 	if len(d.o.Channels) == 0 {
-		a.answer(m, el("SumNum", "0"), element{name: "DeviceList", attr: "0"})
+		a.answer(m, mans.El("SumNum", "0"), mans.Element{Name: "DeviceList", Num: "0"})
 	}
 	for _, c := range d.o.Channels {
 		status := "OFF"
 		if c.Stream.State().From != "" {
 			status = "ON"
 		}
-		item := element{name: "Item", parts: []element{
-			el("DeviceID", c.ID), el("Name", c.Name), el("Manufacturer", d.o.About.Maker), el("Model", d.o.About.Model),
-			el("Owner", "0"), el("CivilCode", c.ID[:6]), el("Address", d.o.About.Name), el("Parental", "0"),
-			el("ParentID", a.l.p.Device), el("SafetyWay", "0"), el("RegisterWay", "1"), el("Secrecy", "0"), el("Status", status),
+		item := mans.Element{Name: "Item", Parts: []mans.Element{
+			mans.El("DeviceID", c.ID), mans.El("Name", c.Name), mans.El("Manufacturer", d.o.About.Maker), mans.El("Model", d.o.About.Model),
+			mans.El("Owner", "0"), mans.El("CivilCode", c.ID[:6]), mans.El("Address", d.o.About.Name), mans.El("Parental", "0"),
+			mans.El("ParentID", a.l.p.Device), mans.El("SafetyWay", "0"), mans.El("RegisterWay", "1"), mans.El("Secrecy", "0"), mans.El("Status", status),
 		}}
-		if !a.answer(m, el("SumNum", sum), element{name: "DeviceList", attr: "1", parts: []element{item}}) {
+		if !a.answer(m, mans.El("SumNum", sum), mans.Element{Name: "DeviceList", Num: "1", Parts: []mans.Element{item}}) {
 			return
 		}
 	}
 }
 
-func (a *attachment) records(m message, ch *Channel) {
+func (a *attachment) records(m mans.Message, ch *Channel) {
 	d := a.l.d
-	from, err1 := time.ParseInLocation(timeForm, m.body.get("StartTime"), beijing)
-	until, err2 := time.ParseInLocation(timeForm, m.body.get("EndTime"), beijing)
+	from, err1 := time.ParseInLocation(timeForm, m.Body.Get("StartTime"), beijing)
+	until, err2 := time.ParseInLocation(timeForm, m.Body.Get("EndTime"), beijing)
 	var list []Record
 	if err1 == nil && err2 == nil && ch != nil && d.o.Records != nil && until.After(from) {
 		ctx, cancel := context.WithTimeout(a.ctx, answerWithin)
@@ -185,19 +187,19 @@ func (a *attachment) records(m message, ch *Channel) {
 	}
 	sum := strconv.Itoa(len(list))
 	if len(list) == 0 {
-		a.answer(m, el("Name", name), el("SumNum", "0"), element{name: "RecordList", attr: "0"})
+		a.answer(m, mans.El("Name", name), mans.El("SumNum", "0"), mans.Element{Name: "RecordList", Num: "0"})
 		return
 	}
 	for len(list) > 0 {
 		n := min(2, len(list)) // what a datagram holds for sure
-		var items []element
+		var items []mans.Element
 		for _, r := range list[:n] {
-			items = append(items, element{name: "Item", parts: []element{
-				el("DeviceID", m.device), el("Name", name), el("StartTime", r.From.In(beijing).Format(timeForm)), el("EndTime", r.Until.In(beijing).Format(timeForm)),
-				el("Secrecy", "0"), el("Type", "time"),
+			items = append(items, mans.Element{Name: "Item", Parts: []mans.Element{
+				mans.El("DeviceID", m.Device), mans.El("Name", name), mans.El("StartTime", r.From.In(beijing).Format(timeForm)), mans.El("EndTime", r.Until.In(beijing).Format(timeForm)),
+				mans.El("Secrecy", "0"), mans.El("Type", "time"),
 			}})
 		}
-		if !a.answer(m, el("Name", name), el("SumNum", sum), element{name: "RecordList", attr: strconv.Itoa(n), parts: items}) {
+		if !a.answer(m, mans.El("Name", name), mans.El("SumNum", sum), mans.Element{Name: "RecordList", Num: strconv.Itoa(n), Parts: items}) {
 			return
 		}
 		list = list[n:]
@@ -205,12 +207,12 @@ func (a *attachment) records(m message, ch *Channel) {
 }
 
 // control takes a command. A key picture is the one thing that may be had.
-func (a *attachment) control(m message, ch *Channel) {
+func (a *attachment) control(m mans.Message, ch *Channel) {
 	// The standard spells it IFameCmd; platforms spell it as it is meant as well.
-	key := m.body.get("IFameCmd") == "Send" || m.body.get("IFrameCmd") == "Send"
-	if m.command == "DeviceControl" && key && ch != nil {
+	key := m.Body.Get("IFameCmd") == "Send" || m.Body.Get("IFrameCmd") == "Send"
+	if m.Command == "DeviceControl" && key && ch != nil {
 		ch.Stream.AskKey()
 		return // the standard knows no answer to it
 	}
-	a.answer(m, el("Result", "ERROR"))
+	a.answer(m, mans.El("Result", "ERROR"))
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tocsin/firmware/video/gb28181/mans"
 )
 
 // A wish is what a platform asks of a record that plays (Annex B).
@@ -42,7 +44,7 @@ func readWish(b []byte) (wish, error) {
 		v = strings.TrimSpace(v)
 		switch strings.ToLower(strings.TrimSpace(k)) {
 		case "cseq":
-			if len(v) > 10 || !digits(v) {
+			if len(v) > 10 || !mans.Digits(v) {
 				return wish{}, errMANSRTSP
 			}
 			w.cseq = v

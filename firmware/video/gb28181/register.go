@@ -13,6 +13,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/video/gb28181/mans"
 )
 
 // version marks the edition of the standard that is spoken (2022).
@@ -218,8 +219,8 @@ var errForgotten = errors.New("the platform does not know us any more")
 func (a *attachment) keepalive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, min(answerWithin, max(a.l.p.Keepalive, time.Second)))
 	defer cancel()
-	code, err := a.message(ctx, element{name: "Notify", parts: []element{
-		el("CmdType", "Keepalive"), el("SN", a.l.nextSN()), el("DeviceID", a.l.p.Device), el("Status", "OK"),
+	code, err := a.message(ctx, mans.Element{Name: "Notify", Parts: []mans.Element{
+		mans.El("CmdType", "Keepalive"), mans.El("SN", a.l.nextSN()), mans.El("DeviceID", a.l.p.Device), mans.El("Status", "OK"),
 	}})
 	switch {
 	case err != nil:
@@ -233,10 +234,10 @@ func (a *attachment) keepalive(ctx context.Context) error {
 }
 
 // message sends a body of MANSCDP and waits for the answer's code.
-func (a *attachment) message(ctx context.Context, body element) (int, error) {
+func (a *attachment) message(ctx context.Context, body mans.Element) (int, error) {
 	r := a.request(sip.MESSAGE, a.l.p.ID)
 	r.AppendHeader(sip.NewHeader("Content-Type", "Application/MANSCDP+xml"))
-	r.SetBody(writeXML(a.l.p.Charset, body))
+	r.SetBody(mans.Write(a.l.p.Charset, body))
 	res, err := a.do(ctx, r)
 	if err != nil {
 		return 0, err

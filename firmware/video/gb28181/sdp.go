@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/firmware/video/gb28181/mans"
 	"tocsin/firmware/video/stream"
 )
 
@@ -119,7 +120,7 @@ func readOffer(b []byte) (offer, error) {
 				o.from, o.until = time.Unix(a, 0), time.Unix(z, 0)
 			}
 		case 'y':
-			if len(v) != 10 || !digits(v) {
+			if len(v) != 10 || !mans.Digits(v) {
 				return offer{}, fmt.Errorf("%w: y=%s", errSDP, shown(v))
 			}
 			if n, err := strconv.ParseUint(v, 10, 32); err != nil || n == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"tocsin/firmware/video/gb28181/mans"
 	"tocsin/firmware/video/gb28181/ps"
 	"tocsin/firmware/video/stream"
 )
@@ -343,8 +344,8 @@ func (s *session) bye() {
 func (s *session) over(ctx context.Context) error {
 	r := s.within(sip.MESSAGE)
 	r.AppendHeader(sip.NewHeader("Content-Type", "Application/MANSCDP+xml"))
-	r.SetBody(writeXML(s.line.p.Charset, element{name: "Notify", parts: []element{
-		el("CmdType", "MediaStatus"), el("SN", s.line.nextSN()), el("DeviceID", s.channel.ID), el("NotifyType", "121"),
+	r.SetBody(mans.Write(s.line.p.Charset, mans.Element{Name: "Notify", Parts: []mans.Element{
+		mans.El("CmdType", "MediaStatus"), mans.El("SN", s.line.nextSN()), mans.El("DeviceID", s.channel.ID), mans.El("NotifyType", "121"),
 	}}))
 	if _, err := s.a.do(ctx, r); err != nil {
 		return err

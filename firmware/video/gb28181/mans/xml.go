@@ -1,4 +1,4 @@
-package gb28181
+package mans
 
 import (
 	"bytes"
@@ -25,33 +25,34 @@ var (
 	errXMLSize = errors.New("a body of MANSCDP beyond the bounds")
 )
 
-// node is an element of a body, with the text right in it.
-type node struct {
-	name, text string
-	parts      []*node
+// Node is an element of a body, with the text right in it.
+type Node struct {
+	Name, Text string
+	Parts      []*Node
 }
 
-func (n *node) part(name string) *node {
-	for _, p := range n.parts {
-		if p.name == name {
+// Part is the first part of that name, or nil.
+func (n *Node) Part(name string) *Node {
+	for _, p := range n.Parts {
+		if p.Name == name {
 			return p
 		}
 	}
 	return nil
 }
 
-// get is the text of a part, empty where there is none.
-func (n *node) get(name string) string {
-	if p := n.part(name); p != nil {
-		return p.text
+// Get is the text of a part, empty where there is none.
+func (n *Node) Get(name string) string {
+	if p := n.Part(name); p != nil {
+		return p.Text
 	}
 	return ""
 }
 
-// utf8Of decodes a body. Annex A says GB 2312 (2022: GB 18030, which holds it); platforms
+// decode decodes a body. Annex A says GB 2312 (2022: GB 18030, which holds it); platforms
 // send UTF-8 as well and declare either falsely, so what does not fit its declaration
 // is read as the other.
-func utf8Of(b []byte) ([]byte, error) {
+func decode(b []byte) ([]byte, error) {
 	b = bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF"))
 	declared := ""
 	if head, _, ok := bytes.Cut(b[:min(len(b), 200)], []byte("?>")); ok {
@@ -87,20 +88,20 @@ func han(b []byte) bool {
 	return plain
 }
 
-// readXML reads a body as a tree. Document types are refused whole; nothing is ever
+// readTree reads a body as a tree. Document types are refused whole; nothing is ever
 // fetched or expanded.
-func readXML(b []byte) (*node, error) {
+func readTree(b []byte) (*Node, error) {
 	if len(b) > mostXML {
 		return nil, errXMLSize
 	}
-	b, err := utf8Of(b)
+	b, err := decode(b)
 	if err != nil {
 		return nil, err
 	}
 	d := xml.NewDecoder(bytes.NewReader(b))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // decoded above
-	var root *node
-	var open []*node
+	var root *Node
+	var open []*Node
 	nodes := 0
 	for {
 		t, err := d.Token()
@@ -117,7 +118,7 @@ func readXML(b []byte) (*node, error) {
 			if nodes++; nodes > mostNodes || len(open) >= mostDepth {
 				return nil, errXMLSize
 			}
-			n := &node{name: t.Name.Local}
+			n := &Node{Name: t.Name.Local}
 			if len(open) == 0 {
 				if root != nil {
 					return nil, errXML
@@ -125,61 +126,63 @@ func readXML(b []byte) (*node, error) {
 				root = n
 			} else {
 				up := open[len(open)-1]
-				up.parts = append(up.parts, n)
+				up.Parts = append(up.Parts, n)
 			}
 			open = append(open, n)
 		case xml.EndElement:
-			open[len(open)-1].text = strings.TrimSpace(open[len(open)-1].text)
+			open[len(open)-1].Text = strings.TrimSpace(open[len(open)-1].Text)
 			open = open[:len(open)-1]
 		case xml.CharData:
 			if len(open) > 0 {
 				n := open[len(open)-1]
-				if len(n.text)+len(t) > mostText {
+				if len(n.Text)+len(t) > mostText {
 					if strings.TrimSpace(string(t)) != "" {
 						return nil, errXMLSize
 					}
 					continue
 				}
-				n.text += string(t)
+				n.Text += string(t)
 			}
 		}
 	}
 }
 
-// message is what a body of MANSCDP asks or says (Annex A.2).
-type message struct {
-	kind    string // Query, Control, Notify, Response
-	command string // CmdType
-	sn      string
-	device  string
-	body    *node
+// Message is what a body of MANSCDP asks or says (Annex A.2).
+type Message struct {
+	Kind    string // Query, Control, Notify, Response
+	Command string // CmdType
+	SN      string
+	Device  string
+	Body    *Node
 }
 
-func readMessage(b []byte) (message, error) {
-	n, err := readXML(b)
+// Read reads a body. One without command, number or a code of 20 digits is none.
+func Read(b []byte) (Message, error) {
+	n, err := readTree(b)
 	if err != nil {
-		return message{}, err
+		return Message{}, err
 	}
-	m := message{kind: n.name, command: n.get("CmdType"), sn: n.get("SN"), device: n.get("DeviceID"), body: n}
-	if m.command == "" || len(m.command) > 40 || len(m.sn) > 10 || !digits(m.sn) || checkID("", m.device) != nil {
-		return message{}, errXML
+	m := Message{Kind: n.Name, Command: n.Get("CmdType"), SN: n.Get("SN"), Device: n.Get("DeviceID"), Body: n}
+	if m.Command == "" || len(m.Command) > 40 || len(m.SN) > 10 || !Digits(m.SN) || !IsCode(m.Device) {
+		return Message{}, errXML
 	}
 	return m, nil
 }
 
-// An element is written with its text or its parts.
-type element struct {
-	name  string
-	attr  string // Num of lists
-	text  string
-	parts []element
+// An Element is written with its text or its parts.
+type Element struct {
+	Name  string
+	Num   string // the attribute of lists
+	Text  string
+	Parts []Element
 }
 
-func el(name, text string) element { return element{name: name, text: text} }
+// El is an element with text.
+func El(name, text string) Element { return Element{Name: name, Text: text} }
 
-// writeXML writes a body in the charset that the platform reads: "UTF-8", or GB 2312,
+// Write writes a body in the charset that the platform reads: "UTF-8", or GB 2312,
 // which then has the characters of GB 18030.
-func writeXML(charset string, root element) []byte {
+func Write(charset string, root Element) []byte {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="` + charset + "\"?>\r\n")
 	root.write(&b)
@@ -193,18 +196,31 @@ func writeXML(charset string, root element) []byte {
 	return out
 }
 
-func (e element) write(b *bytes.Buffer) {
-	b.WriteString("<" + e.name)
-	if e.attr != "" {
-		b.WriteString(` Num="` + e.attr + `"`)
+func (e Element) write(b *bytes.Buffer) {
+	b.WriteString("<" + e.Name)
+	if e.Num != "" {
+		b.WriteString(` Num="` + e.Num + `"`)
 	}
 	b.WriteString(">")
-	if len(e.parts) > 0 {
+	if len(e.Parts) > 0 {
 		b.WriteString("\r\n")
 	}
-	for _, p := range e.parts {
+	for _, p := range e.Parts {
 		p.write(b)
 	}
-	_ = xml.EscapeText(b, []byte(strings.ToValidUTF8(e.text, "?")))
-	b.WriteString("</" + e.name + ">\r\n")
+	_ = xml.EscapeText(b, []byte(strings.ToValidUTF8(e.Text, "?")))
+	b.WriteString("</" + e.Name + ">\r\n")
+}
+
+// IsCode says that it is a code of a device, channel or platform: 20 digits.
+func IsCode(s string) bool { return len(s) == 20 && Digits(s) }
+
+// Digits says that it is of digits alone, and of one at least.
+func Digits(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
