@@ -179,6 +179,7 @@ func (c *Camera) Cut(name string) {
 	defer c.mu.Unlock()
 	for ss, what := range c.sessions {
 		if what == name {
+			delete(c.playing, ss)
 			ss.Close()
 		}
 	}

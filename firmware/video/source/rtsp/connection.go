@@ -42,8 +42,9 @@ func parse(camera, raw string) (*base.URL, error) {
 	return u, nil
 }
 
-// connect makes a session that plays; what it plays is written where Puller.write lets it.
-func (p *Puller) connect(ctx context.Context, rung int) (*connection, error) {
+// connect makes a session that plays; before is called when all is set up and nothing
+// plays yet. What it plays is written where Puller.write lets it.
+func (p *Puller) connect(ctx context.Context, rung int, before func(*connection) error) (*connection, error) {
 	u, err := parse(p.o.Name, p.o.URLs[rung])
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (p *Puller) connect(ctx context.Context, rung int) (*connection, error) {
 	}
 	stop := context.AfterFunc(ctx, c.client.Close)
 	defer stop()
-	if err := c.play(p, u); err != nil {
+	if err := c.play(p, u, before); err != nil {
 		c.client.Close()
 		return nil, p.told(c.shown, err)
 	}
@@ -81,7 +82,7 @@ func (p *Puller) connect(ctx context.Context, rung int) (*connection, error) {
 	return c, nil
 }
 
-func (c *connection) play(p *Puller, u *base.URL) error {
+func (c *connection) play(p *Puller, u *base.URL, before func(*connection) error) error {
 	d, _, err := c.client.Describe(u)
 	if err != nil {
 		return err
@@ -105,11 +106,16 @@ func (c *connection) play(p *Puller, u *base.URL) error {
 	begun := sync.OnceFunc(func() { close(c.first) })
 	c.feed.write = func(key bool, do func(*stream.Writer)) {
 		p.write(c, key, do)
-		begun()
+		if c.feed.pictured.Load() > 0 {
+			begun()
+		}
 	}
 	c.client.OnPacketRTP(picture.media, picture.format, c.feed.video)
 	if sound != nil {
 		c.client.OnPacketRTP(sound.media, sound.format, c.feed.audio)
+	}
+	if err := before(c); err != nil {
+		return err
 	}
 	_, err = c.client.Play(nil)
 	return err

@@ -10,7 +10,8 @@
 // A Server is what drones and encoders push to (ANNOUNCE, RECORD) and what a local
 // recorder or player reads from (DESCRIBE, PLAY), on one port. Who publishes needs the key
 // of the stream, who reads its view key; either is the password of the URL's user
-// (any user name; basic, and digest where the keys are known) or ?key=. Whoever cannot
+// (any user name; basic, and digest where the keys are known) or ?key=. A pusher that lost
+// its link and comes back takes its stream over from its own silent connection. Whoever cannot
 // take what is sent in time loses whole groups of pictures; nobody waits for him.
 //
 // Sound that cannot be carried (AAC) is not set up and noted; a push that announces

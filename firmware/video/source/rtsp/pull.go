@@ -204,16 +204,39 @@ func (p *Puller) pause(tries int, err error) time.Duration {
 
 // session plays until the connection ends; played says that a picture came.
 func (p *Puller) session(ctx context.Context, rung int) (played bool, err error) {
-	c, err := p.connect(ctx, rung)
+	var w *stream.Writer
+	defer func() {
+		if w != nil {
+			p.mu.Lock()
+			p.w, p.feeding, p.next = nil, nil, nil
+			p.mu.Unlock()
+			w.Close(err)
+		}
+	}()
+	// The writer is there before the camera plays: what it sends first is a key picture.
+	c, err := p.connect(ctx, rung, func(c *connection) error {
+		o, err := p.o.Open(fmt.Sprintf("rtsp %s", c.shown))
+		if err != nil {
+			return phrase.Wrap(err, "video-rtsp.taken", "camera", p.o.Name)
+		}
+		w = o
+		p.equip(w)
+		c.tell(w)
+		p.mu.Lock()
+		p.w, p.feeding, p.next, p.last = w, c, nil, p.o.Now()
+		p.mu.Unlock()
+		p.change(func(s *PullState) { s.Rung = rung })
+		return nil
+	})
 	if err != nil {
 		return false, err
 	}
 	defer func() { c.close() }()
-	w, err := p.o.Open(fmt.Sprintf("rtsp %s", c.shown))
-	if err != nil {
-		return false, phrase.Wrap(err, "video-rtsp.taken", "camera", p.o.Name)
-	}
-	c.tell(w)
+	return p.play(ctx, &c)
+}
+
+// equip gives the writer the ways to ask the camera.
+func (p *Puller) equip(w *stream.Writer) {
 	if len(p.o.URLs) > 1 {
 		w.OnRung(p.Rung)
 		if rung := p.wanted(); rung != 0 {
@@ -229,17 +252,6 @@ func (p *Puller) session(ctx context.Context, rung int) (played bool, err error)
 			})
 		})
 	}
-	p.mu.Lock()
-	p.w, p.feeding, p.next, p.last = w, c, nil, p.o.Now()
-	p.mu.Unlock()
-	p.change(func(s *PullState) { s.Rung = rung })
-	defer func() {
-		p.mu.Lock()
-		p.w, p.feeding, p.next = nil, nil, nil
-		p.mu.Unlock()
-		w.Close(err)
-	}()
-	return p.play(ctx, &c)
 }
 
 // attempt is what became of the try to reach another rung.
@@ -274,11 +286,29 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 		if want := p.wanted(); want != (*now).rung && !trying && next == nil {
 			trying, again = true, nil
 			p.o.Go("rtsp "+p.o.Name+" other stream", func(context.Context) error {
-				c, err := p.connect(ctx, want)
+				c, err := p.connect(ctx, want, func(c *connection) error {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					p.next = c
+					return nil
+				})
 				tried <- attempt{c, err}
 				return nil
 			})
 		}
+	}
+	take := func(c *connection) {
+		old := *now
+		*now, tries = c, 0
+		old.close()
+		p.mu.Lock()
+		w := p.w
+		p.mu.Unlock()
+		c.tell(w)
+		p.change(func(s *PullState) {
+			s.Rung, s.Switched, s.Since, s.Why = c.rung, s.Switched+1, p.o.Now(), phrase.Message{}
+			s.Lost += old.feed.lost.Load()
+		})
 	}
 	for {
 		var ended <-chan error
@@ -315,40 +345,36 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 			next = nil
 		case a := <-tried:
 			trying = false
+			p.mu.Lock()
+			took := a.err == nil && p.feeding == a.c
+			unwanted := !took && (a.err != nil || a.c.rung != p.wanted())
+			if unwanted {
+				p.next, p.feeding = nil, *now
+			}
+			p.mu.Unlock()
 			switch {
 			case a.err != nil:
 				failed(a.err)
-			case a.c.rung != p.wanted(): // wanted no more
+			case unwanted:
 				a.c.close()
 				tries = 0
+			case took:
+				take(a.c)
+				next = nil
 			default:
 				next = a.c
-				p.mu.Lock()
-				p.next = next
-				p.mu.Unlock()
-				if p.o.AskKey == nil {
-					break
+				if p.o.AskKey != nil {
+					p.stream().AskKey()
 				}
-				p.mu.Lock()
-				w := p.w
-				p.mu.Unlock()
-				w.Stream().AskKey()
 			}
 		case <-p.took:
-			if next == nil {
-				break // of a candidate that ended meanwhile
-			}
-			old := *now
-			*now, next, tries = next, nil, 0
-			old.close()
 			p.mu.Lock()
-			w := p.w
+			took := next != nil && p.feeding == next
 			p.mu.Unlock()
-			(*now).tell(w)
-			p.change(func(s *PullState) {
-				s.Rung, s.Switched, s.Since, s.Why = (*now).rung, s.Switched+1, p.o.Now(), phrase.Message{}
-				s.Lost += old.feed.lost.Load()
-			})
+			if took { // else it is of a candidate that is not told yet, or ended
+				take(next)
+				next = nil
+			}
 		case <-p.turn:
 			tries = 0
 			if next != nil && next.rung != p.wanted() {
@@ -372,6 +398,12 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 			return played, ctx.Err()
 		}
 	}
+}
+
+func (p *Puller) stream() *stream.Stream {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.w.Stream()
 }
 
 // write is how a connection's feed writes: the one that feeds, or the next one from

@@ -2,6 +2,8 @@ package rtsp
 
 import (
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v5"
 
@@ -10,13 +12,19 @@ import (
 
 // push is a session that publishes.
 type push struct {
-	w *stream.Writer
-	f *feed
+	w     *stream.Writer
+	f     *feed
+	heard atomic.Int64  // when its last picture or sound came, on the box's clock
+	over  chan struct{} // closed when it has given its stream back
 }
 
-func newPush(w *stream.Writer, picture, sound *track, notes []stream.Note) *push {
-	p := &push{w: w, f: newFeed(picture, sound)}
-	p.f.write = func(_ bool, do func(*stream.Writer)) { do(w) }
+func newPush(w *stream.Writer, picture, sound *track, notes []stream.Note, now func() time.Duration) *push {
+	p := &push{w: w, f: newFeed(picture, sound), over: make(chan struct{})}
+	p.heard.Store(int64(now()))
+	p.f.write = func(_ bool, do func(*stream.Writer)) {
+		p.heard.Store(int64(now()))
+		do(w)
+	}
 	for _, n := range notes {
 		w.Note(n)
 	}
@@ -40,4 +48,7 @@ func (p *push) begin(ss *gortsplib.ServerSession) bool {
 	return true
 }
 
-func (p *push) close(why error) { p.w.Close(why) }
+func (p *push) close(why error) {
+	p.w.Close(why)
+	close(p.over)
+}

@@ -41,7 +41,9 @@ type Opts struct {
 	Conns, ConnsEach, Sessions, SessionsEach int
 	// Timeout is for a first request, a write, and a pusher's next packet (10 s).
 	Timeout time.Duration
-	Log     *slog.Logger
+	// Silent is how long a pusher says nothing until its stream can be taken over (3 s).
+	Silent time.Duration
+	Log    *slog.Logger
 	// Now is the box's monotonic clock, that of stream.Unit.Arrived.
 	Now func() time.Duration
 	// Go runs what sends to one reader, under the caller's guard.
@@ -87,6 +89,9 @@ func New(o Opts) (*Server, error) {
 	def(&o.SessionsEach, 8)
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
+	}
+	if o.Silent == 0 {
+		o.Silent = 3 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -270,12 +275,12 @@ func (h *handler) OnAnnounce(c *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Res
 	if err != nil {
 		return refuse(base.StatusServiceUnavailable, err), errRefused
 	}
-	w, err := h.o.Desk.Publish(a)
+	w, err := h.server().publish(a)
 	if err != nil {
 		h.o.Log.Warn("RTSP: a push was refused", "stream", a.Stream, "from", a.Remote, "err", err)
 		return refuse(base.StatusForbidden, err), errRefused
 	}
-	p := newPush(w, picture, sound, notes)
+	p := newPush(w, picture, sound, notes, h.o.Now)
 	h.mu.Lock()
 	e.push = p
 	h.mu.Unlock()

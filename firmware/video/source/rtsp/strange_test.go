@@ -162,20 +162,45 @@ func TestAPushOfNoPictureIsRefusedWithWhy(t *testing.T) {
 	}
 }
 
-func TestASecondPusherWaitsForTheFirst(t *testing.T) {
-	b := serve(t, nil)
-	u, err := b.push(gortsplib.ProtocolTCP, "rtsp://a:push-key@"+b.addr+"/mast")
+// TestADroneThatLostItsLinkTakesItsStreamOver has a pusher that falls silent and stays
+// connected, as one does whose radio is gone.
+func TestADroneThatLostItsLinkTakesItsStreamOver(t *testing.T) {
+	b := serve(t, func(o *Opts) { o.Silent = 2 * time.Second; o.Timeout = time.Minute })
+	url := "rtsp://a:push-key@" + b.addr + "/mast"
+	u, err := b.push(gortsplib.ProtocolTCP, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.push(gortsplib.ProtocolTCP, "rtsp://a:push-key@"+b.addr+"/mast"); err == nil {
-		t.Error("both push")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_ = u.frame(i, frame264(i, 100, i%10 == 0))
+			}
+		}
+	}()
+	b.until("heard", func() bool { return b.desk.s.State().Picture.Codec != stream.None })
+	if _, err := b.push(gortsplib.ProtocolTCP, url); err == nil {
+		t.Error("one that is heard was taken over")
 	}
-	u.c.Close()
-	b.until("the place is free", func() bool {
-		u, err := b.push(gortsplib.ProtocolTCP, "rtsp://a:push-key@"+b.addr+"/mast")
-		return err == nil && u != nil
-	})
+	close(stop)
+	<-stopped
+	again, err := b.push(gortsplib.ProtocolTCP, url)
+	if err != nil {
+		t.Fatalf("a silent one was not taken over: %v", err)
+	}
+	if err := again.frame(0, frame264(77, 100, true)); err != nil {
+		t.Fatal(err)
+	}
+	r := b.desk.s.Reader(stream.ReaderOpts{})
+	defer r.Close()
+	if x, err := r.Next(b.ctx); err != nil || numberOf(x.NALs) != 77 {
+		t.Error(err)
+	}
 }
 
 // refusedAt says that a connection is closed without an answer.
@@ -260,7 +285,7 @@ func TestStrangersAreLetGo(t *testing.T) {
 
 // TestASlowReaderIsNobodysLoss has one reader who takes nothing and one who takes all.
 func TestASlowReaderIsNobodysLoss(t *testing.T) {
-	b := serve(t, nil)
+	b := serve(t, func(o *Opts) { o.Timeout = time.Minute }) // who takes nothing for so long is let go
 	w, err := b.desk.s.Open("test")
 	if err != nil {
 		t.Fatal(err)
