@@ -34,6 +34,7 @@ type clientLine struct {
 	Ack     AckCmd     `cmd:""`
 	Release ReleaseCmd `cmd:""`
 	Raise   RaiseCmd   `cmd:""`
+	Talk    TalkCmd    `cmd:""`
 	Set     SetCmd     `cmd:""`
 	Journal JournalCmd `cmd:""`
 	Links   LinksCmd   `cmd:""`

@@ -23,6 +23,7 @@ type cli struct {
 	Stop    StopCmd    `cmd:"" help:"立即静音 · Silence what sounds now"`
 	Ack     AckCmd     `cmd:"" help:"签收警报 · Take an alarm in hand"`
 	Release ReleaseCmd `cmd:"" help:"解除警报 · Give the all-clear"`
+	Talk    TalkCmd    `cmd:"" help:"用扬声器放一段录音喊话 · Speak by the loudspeakers"`
 	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
 	Set     SetCmd     `cmd:"" help:"查看或设定设备的设定值、继电器 · Show or set what people may set on devices"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`

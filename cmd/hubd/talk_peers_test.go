@@ -153,37 +153,15 @@ func (b *talkBox) wav(s []int16) string {
 	return b.w.write("voice.wav", f.Bytes())
 }
 
-// played finds how like what the loudspeaker gave last is to a voice, the best over all shifts of
-// pieces of 200 ms.
+// played tells how like what the loudspeaker gave last is to a voice.
 func (b *talkBox) played(t *testing.T, voice []int16) float64 {
 	t.Helper()
 	s, err := ear.Load(filepath.Join(b.horn, "latest.wav"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := s.Rate / 8000
-	var low []float64
-	for i := 0; i < len(s.Samples); i += step {
-		low = append(low, float64(s.Samples[i]))
-	}
-	best := 0.0
-	for lag := range 16000 {
-		sum, n := 0.0, 0
-		for p := 0; p+1600 <= len(voice) && p+lag+1600 <= len(low); p += 1600 {
-			var dot, x, y float64
-			for i := range 1600 {
-				v, h := float64(voice[p+i]), low[p+lag+i]
-				dot, x, y = dot+v*h, x+v*v, y+h*h
-			}
-			if x > 0 && y > 0 {
-				sum, n = sum+dot/math.Sqrt(x*y), n+1
-			}
-		}
-		if n > 4 {
-			best = max(best, sum/float64(n))
-		}
-	}
-	return best
+	_, c := s.Like(voice, 8000)
+	return c
 }
 
 // TestARealHubSpeaksByARealBox has the daemons carry a voice as they are built: from the desk's command

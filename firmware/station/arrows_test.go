@@ -100,7 +100,7 @@ var arrows = map[string][]string{
 	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
 	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/trust", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},
 	"cmd/hubd/hubfile":  {"configs", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/keep/config", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},
@@ -112,7 +112,7 @@ var arrows = map[string][]string{
 	"cmd/hubd/console":  {"drivers", "cmd/hubd/gateway", "cmd/hubd/hubfile", "cmd/hubd/issue", "cmd/hubd/logbook", "cmd/hubd/post", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire"},
 	"cmd/hubd/pictures": {"cmd/hubd/engine", "cmd/hubd/hubfile", "cmd/hubd/relay", "firmware/guard", "firmware/phrase", "firmware/reach/letter", "firmware/video/stream", "firmware/video/whep"},
 	"cmd/hubd/relay":    {"firmware/phrase"},
-	"cmd/hubd/talk":     {"cmd/hubd/hubfile", "firmware/decide/command", "firmware/trust", "firmware/reach/talk", "firmware/reach/letter", "firmware/sound/g711", "firmware/guard", "firmware/phrase"},
+	"cmd/hubd/talk":     {"cmd/hubd/hubfile", "firmware/decide/command", "firmware/trust", "firmware/reach/talk", "firmware/reach/letter", "firmware/sound/g711", "firmware/sound/speech", "firmware/guard", "firmware/phrase"},
 	"cmd/makeclips":     {"firmware/sound/speech"},
 	"cmd/village":       {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's

@@ -21,5 +21,7 @@ func (b *Box) Speak(id string, v []byte) (api.Talk, error) {
 
 // EndTalk remembers that it ended.
 func (b *Box) EndTalk(id string) (api.Talk, error) {
-	return b.talk(id, "ended"), b.act(Act{What: "end-talk", ID: id})
+	t := b.talk(id, "ended")
+	t.PlayedMS, t.Sounded, t.Why = 300, []string{"horn"}, &api.Text{Code: "station.talk_done", ZH: "讲完了", EN: "the talker let go"}
+	return t, b.act(Act{What: "end-talk", ID: id})
 }
