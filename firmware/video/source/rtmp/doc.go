@@ -12,7 +12,8 @@
 //
 // Keys are the desk's to check (package source). A wrong one, an unknown stream or one that
 // has a publisher is answered by NetStream.Publish.BadName with the reason in words, and the
-// connection ends.
+// connection ends. A publisher that was silent for 3 s is taken over from by who comes with the
+// same key: a drone that lost its link is back before its old connection is known to be dead.
 //
 // # What it takes
 //

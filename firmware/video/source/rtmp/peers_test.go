@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type shore struct {
 	d    *desk
 	addr string
 	came chan []*stream.Unit
+	got  atomic.Int64 // units
 	end  func() []*stream.Unit
 }
 
@@ -55,6 +57,7 @@ func newShore(t *testing.T) *shore {
 				return
 			}
 			us = append(us, u)
+			s.got.Add(1)
 		}
 	}()
 	s.end = func() []*stream.Unit {
@@ -228,7 +231,9 @@ func TestPeerGomediaPublishesH265ByCode12(t *testing.T) {
 		}
 		if isSlice(stream.H265, nal) {
 			at += 40
-			time.Sleep(5 * time.Millisecond) // a reader that is a whole group behind loses it
+			for begun := time.Now(); s.got.Load() < int64(at/40)-5 && time.Since(begun) < 20*time.Second; {
+				time.Sleep(time.Millisecond) // a reader that is a whole group behind loses it
+			}
 		}
 		return true
 	})

@@ -75,7 +75,7 @@ func (s *Server) take(c net.Conn) {
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
 	s.wait.Add(1)
-	s.o.Go("rtmp "+c.RemoteAddr().String(), func(ctx context.Context) error {
+	s.o.Go("rtmp connection", func(ctx context.Context) error {
 		defer s.wait.Done()
 		defer s.forget(c)
 		stop := context.AfterFunc(ctx, func() { c.Close() })

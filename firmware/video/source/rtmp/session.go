@@ -56,7 +56,10 @@ type session struct {
 
 func (e *session) run() {
 	e.knock()
-	defer func() { e.pass.Leave() }() // whichever pass it has by then
+	defer func() {
+		e.unpublish(errAbrupt) // where it was not done in order
+		e.pass.Leave()         // whichever pass it has by then
+	}()
 	err := handshake(e.r, deadlined{e})
 	if err == nil {
 		e.chunks = newChunkReader(e.r, e.s.o.Stranger)
@@ -172,6 +175,7 @@ func (e *session) control(m message) error {
 
 var (
 	errControl = errors.New("protocol control message is broken")
+	errAbrupt  = errors.New("the connection's goroutine failed")
 	errOrder   = errors.New("command that has no place here")
 )
 

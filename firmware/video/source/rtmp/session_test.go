@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -403,4 +404,25 @@ func TestNobodyTakesOverFromAPublisherThatIsHeard(t *testing.T) {
 			t.Fatal("it was taken over from")
 		}
 	})
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { panic("a fault of ours") }
+
+// What goes wrong in a connection must not hold its stream for ever.
+func TestAFaultOfOursGivesTheStreamBack(t *testing.T) {
+	d := newDesk()
+	s := New(Opts{Desk: d, Log: slog.New(slog.DiscardHandler)})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("nothing went wrong")
+			}
+		}()
+		s.attend(&deafConn{Reader: io.MultiReader(bytes.NewReader(begin()), failing{})})
+	}()
+	if s.publishers != 0 || s.gate.Waiting() != 0 || len(s.live) != 0 || d.s.State().From != "" {
+		t.Fatal("it is still held")
+	}
 }

@@ -19,7 +19,7 @@ type Opts struct {
 	Latency time.Duration
 	// Desk says who may publish.
 	Desk source.Desk
-	// Go starts a goroutine under the caller's guard.
+	// Go starts a connection's goroutine under the caller's guard, once: it ends with the connection.
 	Go  func(name string, run func(context.Context) error)
 	Log *slog.Logger
 	Limits

@@ -64,7 +64,7 @@ func TestPeersPublishBothCodecs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk()
-			addr, end := serve(t, Opts{Desk: d, Passphrase: c.passphrase})
+			addr, end := serve(t, Opts{Desk: d, Passphrase: c.passphrase, Latency: 1500 * time.Millisecond})
 			r := d.s.Reader(stream.ReaderOpts{Live: true})
 			came := make(chan []*stream.Unit, 1)
 			go func() {
@@ -79,7 +79,7 @@ func TestPeersPublishBothCodecs(t *testing.T) {
 				}
 			}()
 			file := filepath.Join(t.TempDir(), "clip.ts")
-			must(t, "ffmpeg", slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-f", "lavfi", "-i", "sine", "-t", "3", "-pix_fmt", "yuv420p"}, c.coder, []string{file})...)
+			must(t, "ffmpeg", slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-f", "lavfi", "-i", "sine", "-t", "5", "-pix_fmt", "yuv420p"}, c.coder, []string{file})...)
 			raw := file + map[stream.Codec]string{stream.H264: ".h264", stream.H265: ".hevc"}[c.codec]
 			must(t, "ffmpeg", "-v", "error", "-i", file, "-an", "-c", "copy", raw)
 			_, port, _ := net.SplitHostPort(addr)
@@ -108,8 +108,8 @@ func TestPeersPublishBothCodecs(t *testing.T) {
 				got = append(got, slicesOf(c.codec, u.NALs)...)
 			}
 			// A caller that ends takes what is under way with it: SRT has no last word.
-			n := len(want) - 25
-			if len(want) < 75 || len(got) < n || len(got) > len(want) {
+			n := len(want) - 60 // 2.4 s, with a latency of 1.5 s
+			if len(want) < 125 || len(got) < n || len(got) > len(want) {
 				t.Fatalf("%d slices came of %d", len(got), len(want))
 			}
 			for i := range n {

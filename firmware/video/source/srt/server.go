@@ -71,10 +71,12 @@ func (s *Server) Serve(ctx context.Context) error {
 			continue
 		}
 		s.wait.Add(1)
-		s.o.Go("srt "+remote.String(), func(ctx context.Context) error {
+		s.o.Go("srt connection", func(ctx context.Context) error {
 			defer s.wait.Done()
-			t := s.judge(r, remote)
-			s.leave(remote.Addr())
+			t := func() *talk {
+				defer s.leave(remote.Addr())
+				return s.judge(r, remote)
+			}()
 			if t != nil {
 				t.run(ctx)
 			}

@@ -18,6 +18,8 @@ import (
 // look is how often a connection is looked at.
 const look = time.Second
 
+var errAbrupt = errors.New("the connection's goroutine failed")
+
 // A talk is a publisher's connection.
 type talk struct {
 	s   *Server
@@ -36,14 +38,16 @@ func (t *talk) run(ctx context.Context) {
 	t.last.Store(time.Now().UnixMilli())
 	stop := context.AfterFunc(ctx, func() { t.c.Close() })
 	t.watch()
-	err := t.read(d)
-	t.over.Store(true)
-	stop()
-	t.c.Close()
+	why := errAbrupt
+	defer func() {
+		t.over.Store(true)
+		stop()
+		t.c.Close()
+		t.w.Close(why)
+		t.s.dismiss()
+	}()
+	why = t.why(t.read(d))
 	d.Flush()
-	why := t.why(err)
-	t.w.Close(why)
-	t.s.dismiss()
 	t.log.Info("srt: publishing ended", "why", why, "lost", d.Lost())
 }
 

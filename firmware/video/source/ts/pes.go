@@ -7,7 +7,6 @@ const pesSize = 4 << 20
 
 // pes puts one PID's PES packets together (2.4.3.6).
 type pes struct {
-	pid     uint16
 	counter byte
 	begun   bool // the counter is known
 	b       []byte
