@@ -227,7 +227,7 @@ func (r *Relay) pays(id string, n int) bool {
 // either.
 type quiet struct{ log *slog.Logger }
 
-func (q quiet) NewLogger(string) logging.LeveledLogger { return line{q.log} }
+func (q quiet) NewLogger(string) logging.LeveledLogger { return line(q) }
 
 type line struct{ log *slog.Logger }
 
