@@ -2,8 +2,8 @@
 // power cut at any instant leaves readable to within two seconds of the cut.
 //
 // The ring is a folder of segments, each a playable fragmented MP4 (ISO/IEC 14496-12
-// 8.8): ftyp, moov and a label (whose it is, since when); then fragments of a second
-// (moof, mdat and a seal). Label, seal and end are free boxes, which players skip. A
+// 8.8): ftyp, moov and a label (whose it is, since when); then fragments of up to
+// 600 ms (moof, mdat and a seal). Label, seal and end are free boxes, which players skip. A
 // seal holds the length and the CRC-32C of its fragment, when that was by the box's
 // monotonic clock, and UTC where the clock was trusted. A fragment is built in memory,
 // written once and flushed at once. There is no index that could be wrong: after a cut

@@ -58,23 +58,25 @@ func (k *keeper) run(ctx context.Context) error {
 
 func (k *keeper) drain() {
 	for {
-		f := k.r.pop()
-		if f == nil {
+		fs := k.r.pop()
+		if len(fs) == 0 {
 			return
 		}
-		k.keep(f)
-		k.r.popped(f)
+		k.keep(fs)
+		k.r.popped(fs)
 	}
 }
 
-// keep writes a fragment, or counts it as lost.
-func (k *keeper) keep(f *fragment) {
+// keep writes fragments, or counts them as lost.
+func (k *keeper) keep(fs []*fragment) {
 	now := k.r.now()
-	err := k.write(f, now)
+	err := k.write(fs, now)
 	took := k.r.now().Mono - now.Mono
 	k.r.mu.Lock()
 	if err != nil {
-		k.r.lost(f)
+		for _, f := range fs {
+			k.r.lost(f)
+		}
 		k.gap = true
 	}
 	k.r.state.Slowest = max(k.r.state.Slowest, took)
@@ -140,8 +142,9 @@ func (k *keeper) tell(m phrase.Message) {
 	}
 }
 
-// write puts a fragment into the segment that is open, or into a new one.
-func (k *keeper) write(f *fragment, now clock.Stamp) error {
+// write puts fragments into the segment that is open, or into a new one.
+func (k *keeper) write(fs []*fragment, now clock.Stamp) error {
+	f := fs[0]
 	if now.Mono < k.retryAt {
 		return errWaits
 	}
@@ -162,14 +165,10 @@ func (k *keeper) write(f *fragment, now clock.Stamp) error {
 		return errWaits
 	}
 	k.note(now)
-	s := seal{trust: now.Trust}
-	if now.Trust > clock.Free {
-		s.wall = now.Wall.Add(f.from - now.Mono)
-	}
 	if k.seg == nil {
-		return k.open(f, s, now)
+		return k.open(fs, now)
 	}
-	return k.add(f, s)
+	return k.add(fs, now)
 }
 
 // full says that the open segment must end before f.
@@ -191,17 +190,19 @@ func (k *keeper) full(f *fragment, now clock.Stamp) bool {
 	return old >= 2*k.r.o.Segment || size > 2*k.r.o.SegmentBytes
 }
 
-func (k *keeper) open(f *fragment, s seal, now clock.Stamp) error {
-	need := max(k.expected(), int64(f.room())+mostHeadUsual)
+func (k *keeper) open(fs []*fragment, now clock.Stamp) error {
+	f := fs[0]
+	room := int64(rooms(fs)) + mostHeadUsual
+	need := max(k.expected(), room)
 	if err := k.makeRoom(need); err != nil {
 		return err
 	}
 	k.order++
-	l := label{stream: k.r.o.Stream, boot: now.Boot, order: k.order, from: f.from, wall: s.wall, trust: s.trust, follows: !f.key}
-	x, buf, err := create(k.r.ring(), k.r.o.disk, l, f, s, need, k.buf)
+	l := label{stream: k.r.o.Stream, boot: now.Boot, order: k.order, from: f.from, wall: hour(now, f.from), trust: now.Trust, follows: !f.key}
+	x, buf, err := create(k.r.ring(), k.r.o.disk, l, fs, now, need, k.buf)
 	k.buf = spare(buf)
 	if errors.Is(err, syscall.ENOSPC) && k.freeOldest() {
-		x, buf, err = create(k.r.ring(), k.r.o.disk, l, f, s, int64(f.room())+mostHeadUsual, k.buf)
+		x, buf, err = create(k.r.ring(), k.r.o.disk, l, fs, now, room, k.buf)
 		k.buf = spare(buf)
 	}
 	if err != nil {
@@ -215,13 +216,13 @@ func (k *keeper) open(f *fragment, s seal, now clock.Stamp) error {
 	return nil
 }
 
-func (k *keeper) add(f *fragment, s seal) error {
-	if err := k.makeRoom(int64(f.room())); err != nil {
+func (k *keeper) add(fs []*fragment, now clock.Stamp) error {
+	if err := k.makeRoom(int64(rooms(fs))); err != nil {
 		return err
 	}
-	b, err := k.seg.add(f, s, k.buf)
+	b, err := k.seg.add(fs, now, k.buf)
 	if errors.Is(err, syscall.ENOSPC) && k.freeOldest() {
-		b, err = k.seg.add(f, s, k.buf)
+		b, err = k.seg.add(fs, now, k.buf)
 	}
 	k.buf = spare(b)
 	if err != nil {
@@ -229,7 +230,7 @@ func (k *keeper) add(f *fragment, s seal) error {
 	}
 	k.gap = false
 	k.r.mu.Lock()
-	k.seg.added(f, len(b))
+	k.seg.added(fs, len(b))
 	k.r.mu.Unlock()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,24 +152,30 @@ func (r *Recorder) offer(f *fragment) bool {
 	return true
 }
 
-// pop gives the next fragment to write.
-func (r *Recorder) pop() *fragment {
+// pop gives what to write next: a fragment, and those that wait behind it and go on in
+// the same segment, so that a slow disk flushes once for all of them.
+func (r *Recorder) pop() (fs []*fragment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return nil
+	n, size := 0, 0
+	for n < len(r.queue) {
+		f := r.queue[n]
+		if n > 0 && (f.gap || f.key && !r.queue[0].key || f.format != r.queue[0].format || f.from-r.queue[0].from > r.o.Segment/4 || size+f.room() > r.o.FragmentBytes) {
+			break
+		}
+		n, size = n+1, size+f.room()
 	}
-	f := r.queue[0]
-	r.queue[0] = nil
-	r.queue = r.queue[1:]
-	return f
+	fs = slices.Clone(r.queue[:n])
+	clear(r.queue[:n])
+	r.queue = r.queue[n:]
+	return fs
 }
 
-// popped says that a fragment has left memory.
-func (r *Recorder) popped(f *fragment) {
+// popped says that fragments have left memory.
+func (r *Recorder) popped(fs []*fragment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting -= f.room()
+	r.waiting -= rooms(fs)
 }
 
 // lost counts a fragment that could not be kept; r.mu is held.

@@ -127,7 +127,7 @@ func TestSoundGoesWithThePictures(t *testing.T) {
 
 func TestTruncationAtEveryByteLeavesAReadablePrefix(t *testing.T) {
 	w := newWorld()
-	r := recordIn(t, w, t.TempDir(), nil)
+	r := recordIn(t, w, t.TempDir(), func(o *Opts) { o.Fragment = time.Second })
 	r.play(numbered(t, 75, 25, 40, w.now.Mono))
 	r.stop()
 	whole := readFile(t, segments(t, r.dir)[0])
@@ -297,7 +297,7 @@ func TestAFullOrDeadDiskLosesPicturesTellsItAndRecovers(t *testing.T) {
 			var told []string
 			r := recordIn(t, w, t.TempDir(), func(o *Opts) {
 				s.use(o)
-				o.Reserve = 0.05
+				o.Reserve, o.Fragment = 0.05, time.Second
 				o.Fault = func(m phrase.Message) { told = append(told, m.Code) }
 			})
 			us := numbered(t, 5000, 25, 200, w.now.Mono)
@@ -342,7 +342,7 @@ func TestAFullOrDeadDiskLosesPicturesTellsItAndRecovers(t *testing.T) {
 
 func TestASlowDiskHoldsUpNobodyAndMemoryIsBounded(t *testing.T) {
 	w, s := newWorld(), &sick{free: 1 << 30}
-	r := recordIn(t, w, t.TempDir(), func(o *Opts) { s.use(o); o.Buffer = 300_000 })
+	r := recordIn(t, w, t.TempDir(), func(o *Opts) { s.use(o); o.Buffer, o.Fragment = 300_000, time.Second })
 	us := numbered(t, 2000, 25, 2000, w.now.Mono)
 	r.play(us[:100])
 	gate := make(chan struct{})
@@ -490,7 +490,7 @@ func TestAStartGoesOnWhereTheLastOneEnded(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	spans := r.Spans()
-	if len(spans) != 2 || spans[0].Boot != "aaaa1111-0000" || spans[0].To-spans[0].From != 3*time.Second || spans[1].Boot != "bbbb2222" {
+	if len(spans) != 2 || spans[0].Boot != "aaaa1111-0000" || spans[0].To-spans[0].From != 3600*time.Millisecond || spans[1].Boot != "bbbb2222" {
 		t.Errorf("%+v", spans)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "ring", "notes.txt")); err != nil {

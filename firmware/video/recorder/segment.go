@@ -4,8 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tocsin/firmware/clock"
 )
 
 // segment is the one that is being written. The disk's goroutine owns it.
@@ -17,14 +21,15 @@ type segment struct {
 	number uint32
 }
 
-// create makes a segment with its head and its first fragment in one write, flushed
+// create makes a segment with its head and its first fragments in one write, flushed
 // with its name.
-func create(dir string, d disk, l label, f *fragment, s seal, room int64, buf []byte) (*segment, []byte, error) {
+func create(dir string, d disk, l label, fs []*fragment, now clock.Stamp, room int64, buf []byte) (*segment, []byte, error) {
+	f := fs[0]
 	k := &kept{name: segmentName(l), label: l}
 	b := append(buf[:0], f.format.head()...)
 	b, k.sum = l.appendTo(b)
 	k.head = int64(len(b))
-	b = f.marshal(b, 0, k.sum, s)
+	b = marshal(b, fs, 0, k.sum, now)
 	file, err := os.OpenFile(filepath.Join(dir, k.name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return nil, b, err
@@ -43,13 +48,14 @@ func create(dir string, d disk, l label, f *fragment, s seal, room int64, buf []
 		file.Close()
 		return nil, b, errors.Join(err, os.Remove(filepath.Join(dir, k.name)))
 	}
-	k.size, k.from, k.to, x.number = int64(len(b)), f.from, f.to, 1
+	k.from = f.from
+	x.added(fs, len(b))
 	return x, b, nil
 }
 
-// add writes a fragment and flushes it.
-func (x *segment) add(f *fragment, s seal, buf []byte) ([]byte, error) {
-	b := f.marshal(buf[:0], x.number, x.kept.sum, s)
+// add writes fragments and flushes them.
+func (x *segment) add(fs []*fragment, now clock.Stamp, buf []byte) ([]byte, error) {
+	b := marshal(buf[:0], fs, x.number, x.kept.sum, now)
 	err := x.disk.write(x.f, b, x.kept.size)
 	if err == nil {
 		err = x.disk.sync(x.f)
@@ -58,10 +64,37 @@ func (x *segment) add(f *fragment, s seal, buf []byte) ([]byte, error) {
 }
 
 // added counts what add has written, once it is durable.
-func (x *segment) added(f *fragment, n int) {
-	x.number++
+func (x *segment) added(fs []*fragment, n int) {
+	x.number += uint32(len(fs))
 	x.kept.size += int64(n)
-	x.kept.to = max(x.kept.to, f.to)
+	for _, f := range fs {
+		x.kept.to = max(x.kept.to, f.to)
+	}
+}
+
+// marshal appends fragments, each under its seal.
+func marshal(b []byte, fs []*fragment, number uint32, labelSum uint32, now clock.Stamp) []byte {
+	b = slices.Grow(b, rooms(fs))
+	for i, f := range fs {
+		b = f.marshal(b, number+uint32(i), labelSum, seal{trust: now.Trust, wall: hour(now, f.from)})
+	}
+	return b
+}
+
+// rooms is how many bytes marshal needs.
+func rooms(fs []*fragment) (n int) {
+	for _, f := range fs {
+		n += f.room()
+	}
+	return n
+}
+
+// hour is an instant of this boot in UTC; zero where nothing is trusted.
+func hour(now clock.Stamp, mono time.Duration) time.Time {
+	if now.Trust == clock.Free {
+		return time.Time{}
+	}
+	return now.Wall.Add(mono - now.Mono)
 }
 
 // close ends the segment in order and gives back what was allocated and not used.

@@ -76,11 +76,16 @@ func EveryByte(ctx context.Context, dir string) (cuts, bad int, err error) {
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		return 0, 0, err
 	}
-	// Fragments are a second each, by how they are made; where one ends is told by its seal.
-	var ends []int
+	// Where a fragment ends, and how many pictures the file has by then.
+	var ends, counts []int
 	for i := 0; i+12 <= len(whole); i += int(max(8, binary.BigEndian.Uint32(whole[i:]))) {
 		if string(whole[i+8:i+12]) == "TcSl" {
-			ends = append(ends, i+int(binary.BigEndian.Uint32(whole[i:])))
+			end := i + int(binary.BigEndian.Uint32(whole[i:]))
+			have, _, err := pictures(whole[:end], 0)
+			if err != nil {
+				return 0, 0, err
+			}
+			ends, counts = append(ends, end), append(counts, have)
 		}
 	}
 	path := filepath.Join(at, filepath.Base(files[0]))
@@ -96,9 +101,9 @@ func EveryByte(ctx context.Context, dir string) (cuts, bad int, err error) {
 			return cuts, bad, err
 		}
 		want := 0
-		for _, e := range ends {
+		for i, e := range ends {
 			if e <= n {
-				want += group / 2
+				want = counts[i]
 			}
 		}
 		cuts++
