@@ -410,7 +410,7 @@ func TestPicturesGoToThePlatformByEveryWay(t *testing.T) {
 						t.Errorf("BYE: %d %v", code, err)
 					}
 					pictures, sounds := b.decoded(m, codec)
-					if pictures < 35 || sounds < 35 {
+					if pictures < 30 || sounds < 30 {
 						t.Errorf("%d pictures and %d packets of sound of 80 units", pictures, sounds)
 					}
 					for len(b.d.Status().Platforms[0].Sessions) > 0 && b.ctx.Err() == nil {

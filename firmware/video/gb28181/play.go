@@ -55,8 +55,7 @@ func (s *session) play(ctx context.Context) error {
 		if fast && !(u.Key && u.Codec.Picture()) {
 			continue
 		}
-		at := time.Duration(u.Decode * int64(time.Second) / u.Codec.Rate())
-		moved, err := s.await(ctx, &p, pl, at)
+		moved, err := s.await(ctx, &p, pl, at(u))
 		if err != nil {
 			return err
 		}

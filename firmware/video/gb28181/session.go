@@ -25,6 +25,8 @@ const (
 	discard       = 9                     // the port of who connects itself (RFC 4145 4.1)
 	spread        = 20 * time.Millisecond // over which a big picture's datagrams go
 	burst         = 16                    // datagrams at once
+	catchUp       = 4                     // times as fast as it was a kept group goes out
+	longestHold   = 100 * time.Millisecond
 )
 
 var (
@@ -193,9 +195,13 @@ func (s *session) live(ctx context.Context) error {
 	if ask {
 		st.AskKey()
 	}
+	p := pacer{scale: catchUp}
 	for {
 		u, err := r.Next(ctx)
 		if err != nil {
+			return err
+		}
+		if err := s.hold(ctx, &p, u); err != nil {
 			return err
 		}
 		if u.Key && u.Codec.Picture() {
@@ -217,6 +223,31 @@ func (s *session) live(ctx context.Context) error {
 			r.Seek()
 		}
 	}
+}
+
+// hold spreads the kept group: it goes out faster than it was, but not in one burst that
+// a socket's buffer does not hold. What comes live is never held.
+func (s *session) hold(ctx context.Context, p *pacer, u *stream.Unit) error {
+	if s.udp == nil {
+		return nil
+	}
+	if u.Gap {
+		p.begun = false
+	}
+	wait := p.due(s.line.d.o.Now(), at(u))
+	if wait > longestHold { // its times jumped, or the reader lost a group
+		p.begun = false
+		return nil
+	}
+	if wait <= 0 {
+		return nil
+	}
+	return s.line.d.o.Pause(ctx, wait)
+}
+
+// at is a unit's time of decoding since its stream began.
+func at(u *stream.Unit) time.Duration {
+	return time.Duration(u.Decode * int64(time.Second) / u.Codec.Rate())
 }
 
 // measure keeps what the session takes, over a second or more.

@@ -191,6 +191,10 @@ func (c *camera) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errLeft) {
+			c.tell(phrase.M("gb28181_in.left", "stream", c.c.Stream))
+			continue
+		}
 		var e *phrase.Error
 		if !errors.As(err, &e) {
 			e = phrase.Wrap(err, "gb28181_in.ended", "stream", c.c.Stream, "why", fmt.Sprint(err))
