@@ -221,7 +221,8 @@ func (c *chunkReader) body(s *chunkStream) (message, bool, error) {
 		step := min(n, 64<<10)
 		at := len(s.body)
 		if cap(s.body) < at+step {
-			grown := make([]byte, at, min(s.length, max(2*cap(s.body), at+step)))
+			// To begin with, room for what most messages are; of a stranger, little.
+			grown := make([]byte, at, min(s.length, max(2*cap(s.body), at+step, c.most/64)))
 			copy(grown, s.body)
 			s.body = grown
 		}

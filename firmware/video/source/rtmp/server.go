@@ -90,6 +90,7 @@ func (s *Server) attend(c net.Conn) {
 	e := &session{
 		s: s, conn: c, remote: remote(c), log: s.o.Log.With("remote", c.RemoteAddr().String()),
 		r: bufio.NewReaderSize(c, 8<<10), chunkOut: firstChunk,
+		window: window, // some encoders stop where nothing is acknowledged, and never say after how much
 	}
 	e.run()
 }

@@ -262,6 +262,19 @@ func TestAStrangersMessageIsBounded(t *testing.T) {
 	})
 }
 
+func TestBytesReadAreAcknowledgedToWhoNeverAsked(t *testing.T) {
+	bubble(t, Limits{}, func(h *house) {
+		e := h.connect("192.0.2.1:5000").shake().live()
+		e.video(0, append([]byte{0x57, 0}, make([]byte, window)...))
+		for m := range e.got {
+			if m.kind == kindAck {
+				return
+			}
+		}
+		t.Fatal("nothing is acknowledged")
+	})
+}
+
 func TestBytesReadAreAcknowledged(t *testing.T) {
 	bubble(t, Limits{}, func(h *house) {
 		e := h.connect("192.0.2.1:5000").shake().live()

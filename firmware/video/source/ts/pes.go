@@ -5,6 +5,9 @@ import "bytes"
 // pesSize is the most of a picture: the best key picture in 4K is below 2 MiB.
 const pesSize = 4 << 20
 
+// keepSize is how much room is kept for the next one.
+const keepSize = 512 << 10
+
 // pes puts one PID's PES packets together (2.4.3.6).
 type pes struct {
 	counter byte
@@ -42,7 +45,7 @@ func (s *pes) add(p *packet, give func(whole), lost func()) {
 	if p.starts {
 		s.end(give, lost)
 		s.early = false
-		s.b, s.open, s.lost = append(make([]byte, 0, 2048), p.payload...), true, false
+		s.b, s.open, s.lost = append(s.b[:0], p.payload...), true, false
 	} else {
 		if !s.open {
 			if s.early {
@@ -59,7 +62,7 @@ func (s *pes) add(p *packet, give func(whole), lost func()) {
 		}
 		s.b = append(s.b, p.payload...)
 	}
-	if n := s.told(); n > 0 && len(s.b) >= n {
+	if n := told(s.b); n > 0 && len(s.b) >= n {
 		s.b = s.b[:n]
 		s.end(give, lost)
 	} else if n == 0 && p.padded && !s.noHint {
@@ -68,12 +71,12 @@ func (s *pes) add(p *packet, give func(whole), lost func()) {
 	}
 }
 
-// told is how long the packet says that it is; 0 where it does not (2.4.3.7).
-func (s *pes) told() int {
-	if len(s.b) < 6 || s.b[4]|s.b[5] == 0 {
+// told is how long a PES packet says that it is; 0 where it does not (2.4.3.7).
+func told(b []byte) int {
+	if len(b) < 6 || b[4]|b[5] == 0 {
 		return 0
 	}
-	return 6 + int(s.b[4])<<8 + int(s.b[5])
+	return 6 + int(b[4])<<8 + int(b[5])
 }
 
 // end gives what is there.
@@ -82,8 +85,11 @@ func (s *pes) end(give func(whole), lost func()) {
 		return
 	}
 	b := s.b
-	s.b, s.open = nil, false
-	if s.lost || len(b) < s.told() {
+	s.open = false
+	if s.b = s.b[:0]; cap(s.b) > keepSize {
+		s.b = nil
+	}
+	if s.lost || len(b) < told(b) {
 		lost()
 		return
 	}
@@ -100,7 +106,7 @@ func (s *pes) parse(b []byte) (w whole, ok bool) {
 	if len(b) <= head {
 		return w, false
 	}
-	w.data = b[head:]
+	w.data = bytes.Clone(b[head:]) // as long as it is, since readers keep it
 	times := b[9:head]
 	switch f := b[7] >> 6; {
 	case f == 2 && len(times) >= 5:
