@@ -95,7 +95,7 @@ func TestTheHubAsksAStationForPicturesOverItsOwnLink(t *testing.T) {
 	// Whoever took a station's keys hears and says nothing of another's pictures.
 	denied := make(chan string, 32)
 	nc := rawConn(t, w, w.natsOpts(upper, h.engine.Addr().String()), denied)
-	for _, subject := range []string{lower.Told(), lower.Ask(), upper.Ask()} {
+	for _, subject := range []string{lower.Told(), lower.Ask(), upper.Ask(), lower.TalkUp(), lower.TalkDown(), upper.TalkDown()} {
 		if err := nc.Publish(subject, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestTheHubAsksAStationForPicturesOverItsOwnLink(t *testing.T) {
 			t.Errorf("%s: %s", subject, got)
 		}
 	}
-	for _, subject := range []string{lower.Ask(), lower.Told(), letter.ToldAll} {
+	for _, subject := range []string{lower.Ask(), lower.Told(), letter.ToldAll, lower.TalkDown(), lower.TalkUp(), upper.TalkUp()} {
 		if _, err := nc.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ type Numbers struct {
 func (n *Numbers) Next(now time.Time) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.last = max(n.last+1, uint64(now.Unix()))
+	n.last = max(n.last+1, uint64(max(0, now.Unix())))
 	return n.last
 }
 
