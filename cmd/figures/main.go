@@ -105,6 +105,8 @@ var measures = []measure{
 		most: 10 * time.Minute, mostLong: 30 * time.Minute, run: idleSatellite, quiet: true},
 	{goals: []goal{{"video.powercut_lost_s", atMost, 2}, {"video.powercut_unreadable", atMost, 0}},
 		most: 4 * time.Minute, mostLong: 60 * time.Minute, run: filmCuts},
+	{goals: []goal{{"video.talk_delay_ms_p99", atMost, 400}},
+		most: 3 * time.Minute, mostLong: 10 * time.Minute, run: talkDelays},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},

@@ -19,7 +19,7 @@ var parserRooms = []string{
 	"drivers", "drivers/serial", "drivers/modbus", "drivers/text", "drivers/nmea", "drivers/sdi12", "drivers/gpio", "drivers/i2c", "drivers/onewire",
 	"drivers/pulse", "drivers/audio", "drivers/beidou", "drivers/meshtastic", "drivers/sbd", "drivers/modem", "firmware/sense/profile", "firmware/sense/line", "firmware/sense/scan", "firmware/sense/setpoint",
 	"firmware/serve/proxy", "firmware/keep/config", "firmware/keep/history",
-	"firmware/reach/wire", "firmware/reach/account", "firmware/reach/narrow", "firmware/reach/letter", "firmware/reach/uplink", "cmd/hubd/hubfile",
+	"firmware/reach/wire", "firmware/reach/account", "firmware/reach/narrow", "firmware/reach/letter", "firmware/reach/talk", "firmware/reach/uplink", "cmd/hubd/hubfile",
 }
 
 // bytesOf are the types by which bytes come in; lines count at exported doors.
@@ -99,6 +99,7 @@ var noParser = map[string]string{
 	"firmware/reach/letter.(Station).Receipts":    "what we send",
 	"firmware/reach/uplink.(*Datagrams).read":     "moves bytes to Key.Open, which reach/letter fuzzes",
 	"firmware/reach/uplink.(*Datagrams).Send":     "what we send",
+	"firmware/reach/uplink.(*NATS).answerTalker":  "what we send",
 	"firmware/reach/uplink.(dialer).Dial":         "an address of the site",
 	"firmware/reach/uplink.(*NATS).Send":          "what we send",
 	"firmware/reach/uplink.(*NATS).Ask":           "what we send; what comes goes through readReceipt",
