@@ -527,6 +527,52 @@ func TestASessionEndsWithItsStreamAndIsSaidToHave(t *testing.T) {
 	}
 }
 
+func TestSeveralPlatformsAreServedByThemselves(t *testing.T) {
+	const secondID = "34020000002000000002"
+	second, err := platform.Start("127.0.0.1", platform.Ways{ID: secondID, Realm: realm, Passwords: map[string]string{deviceID: "other"}, Algorithm: "SHA-256"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, stream.H264, nil, func(o *Opts) {
+		p := o.Platforms[0]
+		p.Name, p.ID, p.Port, p.Password, p.Transport = "市平台", secondID, second.Port(), "other", "tcp"
+		o.Platforms = append(o.Platforms, p)
+	})
+	t.Cleanup(second.Close)
+	b.await("signed in", 1)
+	if err := second.Await(b.ctx, "signed in", 1); err != nil {
+		t.Fatal(err)
+	}
+	stop := b.feed(stream.H264)
+	defer stop()
+	one, err := b.p.Invite(b.ctx, platform.Wish{Device: deviceID, Channel: channelID, SSRC: "0200000001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := second.Invite(b.ctx, platform.Wish{Device: deviceID, Channel: channelID, Way: "passive", SSRC: "0200000002"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*platform.Call{one, two} {
+		m, err := c.AwaitUnits(b.ctx, 40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.decoded(m, stream.H264)
+	}
+	if code, err := one.Bye(b.ctx); err != nil || code != 200 {
+		t.Fatal(code, err)
+	}
+	n := two.Media().Units
+	if _, err := two.AwaitUnits(b.ctx, n+40); err != nil {
+		t.Errorf("the second ended with the first: %v", err)
+	}
+	st := b.d.Status()
+	if len(st.Platforms) != 2 || len(st.Platforms[1].Sessions) != 1 || st.Platforms[1].Sessions[0].Way != "tcp-active" {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestConfigurationsThatCannotBe(t *testing.T) {
 	good := Platform{Name: "p", ID: platformID, Host: "10.0.0.1", Device: deviceID}
 	for code, change := range map[string]func(*Opts){

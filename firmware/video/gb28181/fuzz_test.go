@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
 
 	"tocsin/firmware/video/gb28181/mans"
 	"tocsin/firmware/video/stream"
@@ -50,6 +53,45 @@ func FuzzChallenge(f *testing.F) {
 		}
 		if v := parameter(s, strings.ToLower(name)); len(v) > len(s) {
 			t.Fatal(v)
+		}
+	})
+}
+
+// FuzzSIP holds sipgo's parser and what we do with a request before its handler against
+// whatever a platform's address may send: sipgo's goroutines have no guard of ours.
+func FuzzSIP(f *testing.F) {
+	for _, m := range []string{"INVITE", "MESSAGE", "BYE", "ACK", "INFO", "CANCEL"} {
+		f.Add([]byte(strings.ReplaceAll(strings.ReplaceAll(request(m, platformID, goodOffer), "\n", "\r\n"), "SOURCE", "127.0.0.1:5060")))
+	}
+	f.Add([]byte("SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 1.1.1.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nWWW-Authenticate: Digest realm=\"3402000000\",nonce=\"1\"\r\nContent-Length: 0\r\n\r\n"))
+	p := sip.NewParser(func(p *sip.Parser) { p.MaxMessageLength = mostSIP })
+	a := &attachment{l: &line{p: &Platform{ID: platformID, Realm: realm}}, sessions: map[string]*session{}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := p.NewSIPStream()
+		_ = s.ParseSIPStream(b, func(sip.Message) {})
+		s.Close()
+		m, err := p.ParseSIP(b)
+		if err != nil {
+			return
+		}
+		switch m := m.(type) {
+		case *sip.Request:
+			m.SetSource("127.0.0.1:5060")
+			_ = m.Destination()
+			if m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil || m.Via() == nil {
+				return
+			}
+			_ = sip.NewResponseFromRequest(m, 200, "OK", nil).String()
+			if a.find(m) != nil {
+				t.Fatal("a session out of nothing")
+			}
+			if m.Contact() != nil {
+				from := m.To().AsFrom()
+				_ = from.String()
+			}
+		case *sip.Response:
+			_, _ = a.challenge(m)
+			_ = granted(m, time.Hour)
 		}
 	})
 }
