@@ -81,6 +81,9 @@ func FuzzTags(f *testing.F) {
 		if len(d.rec.sets) > recordSets {
 			t.Fatalf("%d parameter sets", len(d.rec.sets))
 		}
+		if coded(body) != bytes.Contains(body, startCode) {
+			t.Fatal("a start code is overlooked, or seen where none is")
+		}
 		if v, err := readVideo(body); err == nil && v.part == partFrames {
 			nals, _ := split(v.data, 4)
 			n := 0

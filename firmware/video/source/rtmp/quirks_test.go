@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -196,4 +197,31 @@ func TestABrokenMessageDoesNotEndTheStream(t *testing.T) {
 		for !w.next().Key {
 		}
 	})
+}
+
+// Start codes where lengths belong (srs, issue 184), and within one length (RootEncoder, issue 2086).
+func TestStartCodesInsteadOfLengthsAreUnderstood(t *testing.T) {
+	code := func(nals ...[]byte) (b []byte) {
+		for _, n := range nals {
+			b = append(append(b, 0, 0, 0, 1), n...)
+		}
+		return b
+	}
+	for name, body := range map[string][]byte{
+		"start codes":              code(sei, idr),
+		"short start codes":        slices.Concat([]byte{0, 0, 1}, sei, []byte{0, 0, 1}, idr, []byte{0, 0}),
+		"start codes in a length":  lengths(4, slices.Concat(sei, code(idr))),
+		"one before, in a length":  lengths(4, code(sei, idr)),
+		"lengths, as they ought":   lengths(4, sei, idr),
+		"a length that looks so":   lengths(4, sei, append(slices.Clone(idr), bytes.Repeat([]byte{7}, 290-len(idr))...)), // 00 00 01 22
+		"padding of length 0 also": slices.Concat(lengths(4, sei), []byte{0, 0, 0, 0}, lengths(4, idr)),
+	} {
+		nals, err := split(body, 4)
+		if err != nil || len(nals) != 2 || !bytes.Equal(nals[0], sei) || !bytes.HasPrefix(nals[1], idr) {
+			t.Errorf("%s: %x, %v", name, nals, err)
+		}
+	}
+	if nals, err := split([]byte{0, 0, 0, 9, 1, 2, 3}, 4); err != errNALs || len(nals) != 0 {
+		t.Errorf("broken lengths: %x, %v", nals, err)
+	}
 }

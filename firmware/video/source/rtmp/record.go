@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bytes"
 	"errors"
 
 	"tocsin/firmware/video/stream"
@@ -87,27 +88,79 @@ func (r *record) take(b []byte, n int) ([]byte, error) {
 	return b, nil
 }
 
+var startCode = []byte{0, 0, 1}
+
 // split cuts what is behind lengths of so many bytes into NAL units, which stay parts of b.
+//
+// Some encoders put start codes (annex B) where lengths belong (srs, issue 184), or several NAL units with start
+// codes between them behind one length (RootEncoder, issue 2086). Within a NAL unit there is never a
+// start code (H.264, H.265: 7.4.1), so that the second is told without doubt. For the first lengths are tried
+// before, since a length can look like a start code (srs, issue 1405).
 func split(b []byte, size int) ([][]byte, error) {
 	var nals [][]byte
-	for len(b) > 0 {
-		if len(b) < size {
+	for rest := b; len(rest) > 0; {
+		n, ok := length(rest, size)
+		if !ok {
+			if nals := annexB(b); nals != nil {
+				return nals, nil
+			}
 			return nals, errNALs
 		}
-		n := uint64(0)
-		for _, c := range b[:size] {
-			n = n<<8 | uint64(c)
+		nal := rest[size : size+n : size+n]
+		rest = rest[size+n:]
+		if coded(nal) {
+			nals = append(nals, between(nal)...)
+		} else if n > 0 {
+			nals = append(nals, nal)
 		}
-		b = b[size:]
-		if n > uint64(len(b)) {
-			return nals, errNALs
-		}
-		if n > 0 {
-			nals = append(nals, b[:n:n])
-		}
-		b = b[n:]
 	}
 	return nals, nil
+}
+
+// length reads a length; false where there is none or less behind it.
+func length(b []byte, size int) (int, bool) {
+	if len(b) < size {
+		return 0, false
+	}
+	n := uint64(0)
+	for _, c := range b[:size] {
+		n = n<<8 | uint64(c)
+	}
+	return int(n), n <= uint64(len(b)-size)
+}
+
+// coded says that there is a start code in b. It looks for the rarest of its bytes, which is many times faster.
+func coded(b []byte) bool {
+	for at := 2; at < len(b); at++ {
+		i := bytes.IndexByte(b[at:], 1)
+		if i < 0 {
+			return false
+		}
+		if at += i; b[at-1] == 0 && b[at-2] == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// annexB gives the NAL units of what begins with a start code; nil where it does not.
+func annexB(b []byte) [][]byte {
+	if !bytes.HasPrefix(b, startCode) && !bytes.HasPrefix(b, []byte{0, 0, 0, 1}) {
+		return nil
+	}
+	return between(b)
+}
+
+// between gives what is between start codes, before the first too.
+func between(b []byte) (nals [][]byte) {
+	for more := true; more; {
+		var n []byte
+		n, b, more = bytes.Cut(b, startCode)
+		if n = bytes.TrimRight(n, "\x00"); len(n) > 0 {
+			nals = append(nals, n[:len(n):len(n)])
+		}
+	}
+	return nals
 }
 
 // setOf says that a NAL unit is a parameter set (H.264 table 7-1; H.265 table 7-1).
