@@ -15,13 +15,14 @@ import (
 
 // Span is a time of which something is kept.
 type Span struct {
-	Boot     string
-	From, To time.Duration
+	Boot string        `json:"boot"`
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
 	// Began is From in UTC, zero where nobody knows; Trust says how far it may be
 	// believed.
-	Began time.Time
-	Trust clock.Trust
-	Bytes int64
+	Began time.Time   `json:"began,omitzero"`
+	Trust clock.Trust `json:"trust"`
+	Bytes int64       `json:"bytes"`
 }
 
 // near is how far segments may lie apart and still be one span.
@@ -89,7 +90,7 @@ type Film struct {
 
 // Part is a stretch of a film: at Shown it shows what was seen at From.
 type Part struct {
-	Boot     string
+	Boot     string `json:"boot"`
 	Shown    time.Duration
 	From, To time.Duration
 	Began    time.Time

@@ -628,7 +628,8 @@ func TestASourceThatGoesSilentLeavesNothingInMemory(t *testing.T) {
 	r := recordIn(t, w, t.TempDir(), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- r.Run(ctx, &tape{w: w, units: numbered(t, 12, 25, 50, w.now.Mono), hold: true}) }()
+	us := numbered(t, 12, 25, 50, w.Now().Mono)
+	go func() { done <- r.Run(ctx, &tape{w: w, units: us, hold: true}) }()
 	w.at(w.Now().Mono + 5*time.Second)
 	for len(r.Spans()) == 0 { // the fragment is given although nothing comes after it
 		select {
