@@ -115,18 +115,25 @@ func New(o Opts) (*Relay, error) {
 }
 
 func (r *Relay) listen() (err error) {
-	// Who names no family gets the listener's (RFC 8656, 7.2): it is the relayed address's.
-	if r.udp, err = net.ListenPacket("udp"+r.family(), r.o.Listen); err != nil {
-		return phrase.Wrap(err, "relay.listen", "leg", LegUDP, "listen", r.o.Listen)
-	}
-	at := r.o.Listen
-	if _, port, err := net.SplitHostPort(at); err == nil && port == "0" { // both legs have one number
-		host, _, _ := net.SplitHostPort(at)
-		_, port, _ = net.SplitHostPort(r.udp.LocalAddr().String())
-		at = net.JoinHostPort(host, port)
-	}
-	if r.tcp, err = net.Listen("tcp"+r.family(), at); err != nil {
-		return phrase.Wrap(err, "relay.listen", "leg", LegTCP, "listen", at)
+	// Both legs have one number; a free one for UDP may be taken for TCP.
+	host, port, _ := net.SplitHostPort(r.o.Listen)
+	for tries := 0; ; tries++ {
+		// Who names no family gets the listener's (RFC 8656, 7.2): it is the relayed address's.
+		if r.udp, err = net.ListenPacket("udp"+r.family(), r.o.Listen); err != nil {
+			return phrase.Wrap(err, "relay.listen", "leg", LegUDP, "listen", r.o.Listen)
+		}
+		at := r.o.Listen
+		if port == "0" {
+			_, free, _ := net.SplitHostPort(r.udp.LocalAddr().String())
+			at = net.JoinHostPort(host, free)
+		}
+		if r.tcp, err = net.Listen("tcp"+r.family(), at); err == nil {
+			break
+		}
+		if port != "0" || tries == triesMost {
+			return phrase.Wrap(err, "relay.listen", "leg", LegTCP, "listen", at)
+		}
+		r.udp.Close()
 	}
 	if r.o.TLS == "" || r.o.Certificate == nil {
 		return nil
