@@ -162,7 +162,22 @@ type world struct {
 	ctx    context.Context
 }
 
-func (w *world) pass(d time.Duration) { w.at.Add(int64(d)); w.look(w.ctx) }
+// pass lets time go by, once every station that was asked has answered.
+func (w *world) pass(d time.Duration) {
+	for asking := true; asking; {
+		w.mu.Lock()
+		asking = false
+		for _, f := range w.feeds {
+			asking = asking || f.asking
+		}
+		w.mu.Unlock()
+		if asking {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	w.at.Add(int64(d))
+	w.look(w.ctx)
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
