@@ -31,6 +31,7 @@ func talkDelays(b *bench) error {
 	)
 	n, per := b.n(30, 200), 60 // so many words an order
 	var all []float64
+	unheard := 0
 	for len(all) < n {
 		var t struct {
 			ID, State string
@@ -61,8 +62,18 @@ func talkDelays(b *bench) error {
 			ctx, cancel := context.WithDeadline(b.ctx, spoken.Add(each))
 			heard, err := v.ear.WaitAbove(ctx, spoken, audible)
 			cancel()
+			if err != nil && b.ctx.Err() == nil {
+				// A box that gets no processor leaves out what would sound too late.
+				if unheard++; unheard > n/4 {
+					var how json.RawMessage
+					_ = x.get("/talk/"+t.ID, &how)
+					return fmt.Errorf("%d words were not heard: %s", unheard, how)
+				}
+				all = append(all, ms(each))
+				continue
+			}
 			if err != nil {
-				return fmt.Errorf("word %d was not heard: %w", w, err)
+				return err
 			}
 			all = append(all, ms(heard.Sub(spoken)))
 		}
@@ -76,7 +87,7 @@ func talkDelays(b *bench) error {
 			return err
 		}
 	}
-	b.tellWhy("video.talk_delay_ms_p99", p99(all), len(all), fmt.Sprintf("half of them within %.0f ms; 20 ms are the microphone's own, 120 are held against jitter, the card holds 100", rank(all, 0.5)))
+	b.tellWhy("video.talk_delay_ms_p99", p99(all), len(all), fmt.Sprintf("half of them within %.0f ms, %d not at all; 20 ms are the microphone's own, 120 are held against jitter, the card holds 100", rank(all, 0.5), unheard))
 	return nil
 }
 
