@@ -64,7 +64,8 @@ func (p Piece) size() int64 { return p.Head + p.To - p.From }
 type clip struct {
 	Clip
 	links map[string]*kept
-	busy  bool // being read to its end
+	busy  bool // being read to its end, or written down
+	loose bool // with links that are not flushed
 }
 
 // covers says that a clip wants something of a segment.

@@ -191,7 +191,12 @@ func TestClipsGoDeliveredFirstThenLeastThenOldest(t *testing.T) {
 		c := r.clips[0]
 		now := c.Clip
 		now.Delivered = true
-		r.keeper.keepClip(c, now)
+		if err := r.keepClip(now); err != nil {
+			t.Error(err)
+		}
+		r.mu.Lock()
+		c.Clip = now
+		r.mu.Unlock()
 	})
 	n := len(dropped)
 	for i := 12; i < 15; i++ {

@@ -112,7 +112,7 @@ func (r *Recorder) erase(ctx context.Context, clips bool, hit func(boot string, 
 		for _, c := range gone {
 			err = errors.Join(err, k.drop(c))
 		}
-		err = errors.Join(err, syncDir(r.ring()))
+		err = errors.Join(err, syncDir(r.ring()), syncDir(r.kept()))
 	})
 	return errors.Join(e, err)
 }

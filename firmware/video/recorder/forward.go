@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -105,7 +106,7 @@ func (f *forwarder) step(ctx context.Context) (pause time.Duration) {
 		return 0
 	case errors.Is(err, ErrRefused):
 		c.Refused = true
-		err = f.mark(ctx, c)
+		err = f.mark(c)
 		if err == nil {
 			f.clip = ""
 			return 0
@@ -148,7 +149,7 @@ func (f *forwarder) send(ctx context.Context, c Clip) error {
 		if held.Bytes >= c.Size && held.SHA256 == c.SHA256 {
 			f.clip = ""
 			c.Delivered = true
-			return f.mark(ctx, c)
+			return f.mark(c)
 		}
 		if f.clip != c.ID {
 			f.again = 0
@@ -174,21 +175,25 @@ func (f *forwarder) send(ctx context.Context, c Clip) error {
 }
 
 // mark keeps what became of a clip.
-func (f *forwarder) mark(ctx context.Context, is Clip) (err error) {
-	e := f.r.do(ctx, func() {
-		f.r.mu.Lock()
-		var c *clip
-		for _, x := range f.r.clips {
-			if x.ID == is.ID {
-				c = x
-			}
-		}
-		f.r.mu.Unlock()
-		if c != nil {
-			err = f.r.keeper.keepClip(c, is)
-		}
-	})
-	return errors.Join(e, err)
+func (f *forwarder) mark(is Clip) error {
+	r := f.r
+	r.mu.Lock()
+	i := slices.IndexFunc(r.clips, func(c *clip) bool { return c.ID == is.ID })
+	if i < 0 {
+		r.mu.Unlock()
+		return nil // it had to go meanwhile
+	}
+	c := r.clips[i]
+	c.busy = true
+	r.mu.Unlock()
+	err := r.keepClip(is)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.busy = false
+	if err == nil {
+		c.Clip = is
+	}
+	return err
 }
 
 // paced reads no faster than the budget of the moment.

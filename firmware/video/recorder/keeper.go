@@ -14,7 +14,9 @@ import (
 	"tocsin/firmware/phrase"
 )
 
-// keeper is the goroutine that owns the files: it alone writes, links and removes them.
+// keeper is the goroutine that owns the segments: it alone writes, links and removes
+// them. What a clip's list says is written beside it, so that pictures wait for no flush
+// but their own.
 type keeper struct {
 	r     *Recorder
 	seg   *segment

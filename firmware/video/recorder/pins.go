@@ -49,7 +49,15 @@ func (r *Recorder) Pin(ctx context.Context, a Alarm) (Clip, error) {
 	if e := r.do(ctx, func() { c, err = r.keeper.pin(a) }); e != nil {
 		return Clip{}, phrase.Wrap(e, "recorder.pin_late", "stream", r.o.Stream)
 	}
-	return c, err
+	if err != nil {
+		return Clip{}, err
+	}
+	// Flushed beside the pictures, so that they do not wait for it.
+	dir := filepath.Join(r.kept(), c.ID)
+	if err := errors.Join(syncDir(filepath.Join(dir, pinFile)), syncDir(dir), syncDir(r.kept())); err != nil {
+		return Clip{}, phrase.Wrap(err, "recorder.pin_failed", "stream", r.o.Stream)
+	}
+	return c, nil
 }
 
 func (k *keeper) pin(a Alarm) (Clip, error) {
@@ -78,10 +86,7 @@ func (k *keeper) pin(a Alarm) (Clip, error) {
 		b, err = json.Marshal(c.Clip)
 	}
 	if err == nil {
-		err = k.replace(filepath.Join(dir, pinFile), b)
-	}
-	if err == nil {
-		err = syncDir(k.r.kept())
+		err = os.WriteFile(filepath.Join(dir, pinFile), b, 0o640)
 	}
 	if err != nil {
 		return Clip{}, phrase.Wrap(errors.Join(err, os.RemoveAll(dir)), "recorder.pin_failed", "stream", k.r.o.Stream)
@@ -95,7 +100,9 @@ func (k *keeper) pin(a Alarm) (Clip, error) {
 
 func (k *keeper) dir(c *clip) string { return filepath.Join(k.r.kept(), c.ID) }
 
-// link gives every clip that is not finished its links to what the ring has of it.
+// link gives every clip that is not finished its links to what the ring has of it. The
+// clips' goroutine flushes them; until then a start makes them anew, while the ring
+// still has its newest segments.
 func (k *keeper) link() {
 	k.r.mu.Lock()
 	segs, clips := slices.Clone(k.r.segs), slices.Clone(k.r.clips)
@@ -115,14 +122,20 @@ func (k *keeper) link() {
 				continue
 			}
 			k.r.mu.Lock()
-			c.links[s.name], k.r.held[s.name], added = s, s, true
+			c.links[s.name], k.r.held[s.name], c.loose, added = s, s, true, true
 			k.r.mu.Unlock()
 		}
 		if added {
-			if err := syncDir(k.dir(c)); err != nil {
-				k.r.o.Log.Warn("recorder: links could not be made durable", "clip", c.ID, "err", err)
-			}
+			k.r.ripened()
 		}
+	}
+}
+
+// ripened wakes the goroutine of the clips.
+func (r *Recorder) ripened() {
+	select {
+	case r.ripe <- struct{}{}:
+	default:
 	}
 }
 
@@ -180,11 +193,7 @@ func (c *clip) before(o *clip) bool {
 
 // drop removes a clip with its links.
 func (k *keeper) drop(c *clip) error {
-	err := os.RemoveAll(k.dir(c))
-	if err == nil {
-		err = syncDir(k.r.kept())
-	}
-	if err != nil {
+	if err := os.RemoveAll(k.dir(c)); err != nil {
 		k.r.o.Log.Warn("recorder: a clip cannot be removed", "clip", c.ID, "err", err)
 		return err
 	}
@@ -216,10 +225,7 @@ func (k *keeper) ripen(now clock.Stamp) {
 	defer k.r.mu.Unlock()
 	for _, c := range k.r.clips {
 		if c.ripe(now, k.r.o.Fragment) {
-			select {
-			case k.r.ripe <- struct{}{}:
-			default:
-			}
+			k.r.ripened()
 			return
 		}
 	}
@@ -238,12 +244,31 @@ func (r *Recorder) finishClips(ctx context.Context) error {
 			return nil
 		case <-r.ripe:
 		}
-		for r.finishOne(ctx) {
+		r.tighten()
+		for r.finishOne() {
 		}
 	}
 }
 
-func (r *Recorder) finishOne(ctx context.Context) bool {
+// tighten makes new links durable.
+func (r *Recorder) tighten() {
+	r.mu.Lock()
+	var dirs []string
+	for _, c := range r.clips {
+		if c.loose {
+			c.loose = false
+			dirs = append(dirs, filepath.Join(r.kept(), c.ID))
+		}
+	}
+	r.mu.Unlock()
+	for _, d := range dirs {
+		if err := syncDir(d); err != nil && !errors.Is(err, os.ErrNotExist) {
+			r.o.Log.Warn("recorder: links could not be made durable", "clip", d, "err", err)
+		}
+	}
+}
+
+func (r *Recorder) finishOne() bool {
 	now := r.now()
 	r.mu.Lock()
 	i := slices.IndexFunc(r.clips, func(c *clip) bool { return c.ripe(now, r.o.Fragment) })
@@ -260,42 +285,31 @@ func (r *Recorder) finishOne(ctx context.Context) bool {
 	}
 	r.mu.Unlock()
 	done, err := is.finish(filepath.Join(r.kept(), is.ID), links)
-	failed := r.do(ctx, func() {
-		r.mu.Lock()
-		c.busy = false
-		r.mu.Unlock()
-		if err == nil {
-			err = r.keeper.finished(c, done)
-		}
-	})
-	if err != nil || failed != nil {
-		r.o.Log.Warn("recorder: a clip could not be finished and is tried again", "clip", is.ID, "err", errors.Join(err, failed))
+	if err == nil {
+		err = r.keepClip(done)
+	}
+	r.mu.Lock()
+	c.busy = false
+	if err == nil {
+		c.Clip = done
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.o.Log.Warn("recorder: a clip could not be finished and is tried again", "clip", is.ID, "err", err)
 		return false
 	}
+	// One that shows nothing is kept too, for a while: it says that nothing was recorded.
+	r.o.Pinned(r.dated(done))
 	return true
 }
 
-// finished keeps what a clip has become. One that shows nothing is kept too, for a while:
-// it says that nothing was recorded.
-func (k *keeper) finished(c *clip, done Clip) error {
-	if err := k.keepClip(c, done); err != nil {
+// keepClip writes what a clip has become. Its clip is busy meanwhile.
+func (r *Recorder) keepClip(now Clip) error {
+	b, err := json.Marshal(now)
+	if err != nil {
 		return err
 	}
-	k.r.o.Pinned(k.r.dated(done))
-	return nil
-}
-
-func (k *keeper) keepClip(c *clip, now Clip) error {
-	b, err := json.Marshal(now)
-	if err == nil {
-		err = k.replace(filepath.Join(k.dir(c), clipFile), b)
-	}
-	if err == nil {
-		k.r.mu.Lock()
-		c.Clip = now
-		k.r.mu.Unlock()
-	}
-	return err
+	return r.replace(filepath.Join(r.kept(), now.ID, clipFile), b)
 }
 
 // dated adds the hour, where it is known.

@@ -97,12 +97,13 @@ func hour(now clock.Stamp, mono time.Duration) time.Time {
 	return now.Wall.Add(mono - now.Mono)
 }
 
-// close ends the segment in order and gives back what was allocated and not used.
+// close ends the segment in order and gives back what was allocated and not used. It
+// waits for no flush: where a cut takes the end, the segment is read from its head.
 func (x *segment) close() (size int64, err error) {
 	b := ending{x.number, x.kept.from, x.kept.to}.appendTo(nil, x.kept.sum)
 	size = x.kept.size + int64(len(b))
 	if err = x.disk.write(x.f, b, x.kept.size); err == nil {
-		err = errors.Join(x.f.Truncate(size), x.disk.sync(x.f))
+		err = x.f.Truncate(size)
 	}
 	return size, errors.Join(err, x.f.Close())
 }

@@ -82,7 +82,7 @@ func (k *keeper) note(now clock.Stamp) {
 	b, err := json.Marshal(k.r.times)
 	k.r.mu.Unlock()
 	if err == nil {
-		err = k.replace(filepath.Join(k.r.o.Dir, timesFile), b)
+		err = k.r.replace(filepath.Join(k.r.o.Dir, timesFile), b)
 	}
 	if err != nil {
 		k.r.o.Log.Warn("recorder: the boot's time could not be kept", "err", err)
@@ -90,12 +90,12 @@ func (k *keeper) note(now clock.Stamp) {
 }
 
 // replace writes a small file so that a cut leaves the old or the new one.
-func (k *keeper) replace(path string, b []byte) error {
+func (r *Recorder) replace(path string, b []byte) error {
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(k.r.o.disk.write(f, b, 0), f.Sync(), f.Close())
+	err = errors.Join(r.o.disk.write(f, b, 0), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(path+".new", path)
 	}
