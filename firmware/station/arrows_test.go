@@ -86,6 +86,7 @@ var arrows = map[string][]string{
 	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/video/whep":             {"firmware/video/stream", "firmware/video/ladder", "firmware/phrase"},
+	"firmware/video/ladder":           {"firmware/phrase"},
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/onvif":     {"firmware/phrase"},
@@ -100,7 +101,7 @@ var arrows = map[string][]string{
 	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/video", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
 	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/trust", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},
 	"cmd/hubd/hubfile":  {"configs", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/keep/config", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},

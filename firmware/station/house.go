@@ -50,6 +50,8 @@ type Opts struct {
 	Notify func(state string)
 	// Watchdog is the period that the service manager wants to be fed in; 0 none.
 	Watchdog time.Duration
+	// Self is the program that runs as video's child; "" is this one.
+	Self string
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 
@@ -64,6 +66,7 @@ type House struct {
 	dog     *guard.Watchdog
 	clock   *clock.System
 	times   *times
+	video   *pictures
 	journal *journal.Journal
 	history keeper
 	started time.Time

@@ -376,6 +376,9 @@ func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
 		return nil, err
 	}
 	o.Token = string(token)
+	if s.h.seen().bp.Doc.Site.Video != nil {
+		o.Pictures = s.h.video
+	}
 	link, err := uplink.NewNATS(o)
 	if err != nil {
 		return nil, err

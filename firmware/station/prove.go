@@ -177,6 +177,7 @@ func (p *prover) all() {
 	p.proveTime()
 	p.provePlatforms()
 	p.proveBeacons()
+	p.proveVideo()
 	p.crossed()
 	p.proveHistory()
 	p.proveProxies()

@@ -75,6 +75,7 @@ func (h *House) reload(ctx context.Context) {
 	started, stopped := h.startLines(ctx, bp.Lines)
 	h.setpoints.Plan(bp.setpoints())
 	h.startProxies(ctx, bp.Doc.Site.Proxies)
+	h.video.renew(bp.Doc.Site.Video)
 	if err := keepLastGood(h.o.Data, bp.Doc); err != nil {
 		h.log.Warn("the site file was not put away as the last good one", "err", err)
 	}

@@ -77,6 +77,8 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard = guard.New(path, o.Log, h.roomFailed)
 	h.startClock()
 	h.times = newTimes(h, bp.Time)
+	h.video = newPictures(h)
+	h.video.renew(bp.Doc.Site.Video)
 	h.begun = h.clock.Now()
 
 	var err error
@@ -134,6 +136,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startLinks(deciding, bp)
 	h.startSetpoints(path)
 	h.guard.Go("station", "arming", guard.Once, h.arm)
+	h.guard.Go("video", "child", guard.Restart, h.video.run)
 	h.guard.Go("clock", "sources", guard.Restart, h.times.run)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)

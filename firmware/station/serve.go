@@ -31,7 +31,7 @@ func (h *House) serve(ctx context.Context) error {
 		return err
 	}
 	srv, err := api.New(h, api.Opts{
-		Guard: h.guard, Log: h.log, Token: token, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Version: Version,
+		Guard: h.guard, Log: h.log, Token: token, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
 		Report: func(thing string, why phrase.Message) {
 			if why.IsZero() {
 				h.clearFault(thing)

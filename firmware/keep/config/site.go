@@ -35,6 +35,8 @@ type Site struct {
 	Time Time `yaml:"time"`
 	// Beacons are warnings between stations, without the county.
 	Beacons Beacons `yaml:"beacons"`
+	// Video is live pictures; nil: this site has none.
+	Video *Video `yaml:"video"`
 }
 
 // Place says what and where the site is.

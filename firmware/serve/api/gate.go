@@ -74,8 +74,17 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if g.Role.Allows(access.Operator) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}
+	if r.URL.Path == videoPrefix || strings.HasPrefix(r.URL.Path, videoPrefix+"/") {
+		return LargestSDP
+	}
 	return s.o.Limits.Body
 }
+
+// videoPrefix is where live pictures are asked for; an offer is LargestSDP bytes at most.
+const (
+	videoPrefix = prefix + "/video"
+	LargestSDP  = 64 << 10
+)
 
 // hostAllowed holds the Host header to what the box is really called, so that a
 // name somewhere in the world that is pointed at the box's address (DNS

@@ -39,6 +39,9 @@ type Opts struct {
 	// Pages answers whatever is not of the API on the network listener, such as
 	// serve/page. It gets only requests that have passed the gate; see GrantOf.
 	Pages http.Handler
+	// Video is what lies below /api/v1/video: SDP and pictures, no JSON that could be
+	// described here. It asks GrantOf where more than a viewer is needed.
+	Video http.Handler
 	// Report is told what is wrong with a listener, and the zero Message when
 	// it is well again. It must not block.
 	Report func(thing string, why phrase.Message)
@@ -128,6 +131,10 @@ func New(box Box, o Opts) (*Server, error) {
 		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 			writeProblem(w, problem(http.StatusNotFound, phrase.M("serve.no_path")))
 		})
+	}
+	if o.Video != nil {
+		mux.Handle(videoPrefix, s.viewersOnly(o.Video))
+		mux.Handle(videoPrefix+"/", s.viewersOnly(o.Video))
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, phrase.M("serve.no_path")))

@@ -52,6 +52,7 @@ type Stream struct {
 	epoch   time.Duration
 	pic     line // the pictures' time, from publisher to publisher
 	snd     line
+	still   Still
 }
 
 // New makes a stream that nobody publishes yet.

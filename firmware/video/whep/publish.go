@@ -59,6 +59,11 @@ func (s *Server) Publish(ctx context.Context, offer, who string, open func() (*s
 		default: // one picture and one sound: more are not for us
 		}
 	})
+	v.pc.OnDataChannel(func(d *webrtc.DataChannel) {
+		if d.Label() == stillsChannel {
+			v.stillsOf(d)
+		}
+	})
 	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", nil, phrase.Wrap(ErrOffer, "whep.offer", "detail", err.Error())
 	}
@@ -282,4 +287,23 @@ func (r *reorder) put(p *rtp.Packet, now time.Duration) []*rtp.Packet {
 		}
 	}
 	return r.out
+}
+
+// stillsOf puts stills together: parts of 16 KiB, of which the last is shorter.
+func (v *Session) stillsOf(d *webrtc.DataChannel) {
+	var b []byte
+	d.OnMessage(func(m webrtc.DataChannelMessage) {
+		if len(m.Data) >= 2 && m.Data[0] == 0xff && m.Data[1] == 0xd8 {
+			b = b[:0]
+		}
+		if len(b)+len(m.Data) > 1<<20 {
+			b = nil
+			return
+		}
+		b = append(b, m.Data...)
+		if len(m.Data) < stillPart {
+			v.stream.Show(append([]byte(nil), b...))
+			b = nil
+		}
+	})
 }

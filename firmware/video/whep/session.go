@@ -45,16 +45,19 @@ type State struct {
 	Loss     float64
 	RTT      time.Duration
 	Bitrate  int
+	// Sent and Acked are bit/s of the last second, padding with them, and Estimate is what
+	// congestion control believes; of a push alone.
+	Sent, Acked, Estimate int
 }
 
-// governor says what of a stream a link bears.
-type governor interface {
-	// let says whether a unit goes out now.
-	let(u *stream.Unit) bool
-	// rate is the pace in bit/s; 0 is no bound.
-	rate() int
-	// acked hears what the other end reported.
-	feedback(loss float64, rtt time.Duration)
+// A Governor says what of a stream a link bears.
+type Governor interface {
+	// Let says whether a picture goes out.
+	Let(u *stream.Unit) bool
+	// Rate is the pace in bit/s; 0 is no bound.
+	Rate() int
+	// Probe is bit/s that shall leave now, filled by padding; 0 is no probe.
+	Probe() int
 }
 
 // Session is one peer connection.
@@ -67,7 +70,9 @@ type Session struct {
 	wants  int
 	pc     *webrtc.PeerConnection
 	tracks []*track
-	gov    governor
+	gov    Governor
+	est    func() int // what congestion control believes, bit/s
+	stills *webrtc.DataChannel
 	began  time.Duration
 	done   chan struct{}
 	end    context.CancelCauseFunc
@@ -78,14 +83,23 @@ type Session struct {
 	mu   sync.Mutex
 	st   State
 	cork *cork
-	to   netip.AddrPort
-	rate meter
+	rate meter // what pictures took
+	out  meter // what left, padding with it
+	ack  meter // what arrived, as the other end says
 }
 
 // meter is bytes over the last second.
 type meter struct {
-	at         time.Duration
-	now, whole int
+	at           time.Duration
+	now, whole   int
+	total, taken int // ever; of it, what since has told
+}
+
+// since is what was added since it was asked last.
+func (m *meter) since(time.Duration) int {
+	n := m.total - m.taken
+	m.taken = m.total
+	return n
 }
 
 func (m *meter) add(now time.Duration, n int) {
@@ -94,14 +108,27 @@ func (m *meter) add(now time.Duration, n int) {
 		m.at, m.now = now, 0
 	}
 	m.now += n
+	m.total += n
+}
+
+// read is the last whole second's, or what there is of this one where it is more.
+func (m *meter) read(now time.Duration) int {
+	if now-m.at > 2*time.Second {
+		return int(int64(m.now) * int64(time.Second) / int64(now-m.at))
+	}
+	return max(m.whole, m.now)
 }
 
 // State is the session now.
 func (v *Session) State() State {
 	v.mu.Lock()
 	st := v.st
-	st.Bitrate = v.rate.whole * 8
+	now := v.s.o.Now()
+	st.Bitrate, st.Sent, st.Acked = v.rate.read(now)*8, v.out.read(now)*8, v.ack.read(now)*8
 	v.mu.Unlock()
+	if v.est != nil {
+		st.Estimate = v.est()
+	}
 	st.ID, st.Kind, st.Stream, st.Name, st.Since = v.id, v.kind, v.stream.Name(), v.name, v.began
 	for _, t := range v.tracks {
 		t.mu.Lock()
@@ -265,7 +292,7 @@ func (v *Session) send(ctx context.Context) error {
 		if u.Reordered && !u.Droppable && v.kind == View {
 			return phrase.E("whep.reordered")
 		}
-		if u.Reordered || v.gov != nil && !v.gov.let(u) {
+		if u.Reordered || v.gov != nil && !v.gov.Let(u) {
 			v.mu.Lock()
 			v.st.LeftOut++
 			v.mu.Unlock()
@@ -298,6 +325,7 @@ func (v *Session) send(ctx context.Context) error {
 		now = v.s.o.Now()
 		v.mu.Lock()
 		v.rate.add(now, u.Size())
+		v.out.add(now, u.Size())
 		if u.Codec.Picture() {
 			v.st.Pictures++
 			v.st.Behind = now - u.Arrived
@@ -327,7 +355,7 @@ func (v *Session) pace(u *stream.Unit, late time.Duration, packets int) int {
 		rate = max(catchUp*v.stream.State().Bitrate, leastFast) / 8
 	}
 	if v.gov != nil {
-		if b := v.gov.rate() / 8; b > 0 && (rate == 0 || b < rate) {
+		if b := v.gov.Rate() / 8; b > 0 && (rate == 0 || b < rate) {
 			rate = b
 		}
 	}
@@ -373,6 +401,8 @@ func (v *Session) hear(sender *webrtc.RTPSender, t *track) {
 				v.stream.AskKey()
 			case *rtcp.ReceiverReport:
 				v.reports(now, p.Reports, t)
+			case *rtcp.TransportLayerCC:
+				v.arrived(now, p, t)
 			}
 		}
 	}
@@ -396,8 +426,5 @@ func (v *Session) reports(now time.Duration, rs []rtcp.ReceptionReport, t *track
 			v.st.RTT = rtt
 		}
 		v.mu.Unlock()
-		if v.gov != nil {
-			v.gov.feedback(loss, rtt)
-		}
 	}
 }

@@ -1,0 +1,609 @@
+package station
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/uplink"
+	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/video"
+	"tocsin/firmware/video/ladder"
+	"tocsin/firmware/video/recorder"
+	"tocsin/firmware/video/stream"
+)
+
+const (
+	videoLook   = time.Second
+	videoAsk    = 5 * time.Second
+	videoNice   = 5
+	videoFiles  = 1024
+	videoAgain  = 500 * time.Millisecond
+	videoAgains = 10 * time.Second
+	videoSteady = 30 * time.Second
+)
+
+// pictures is this box's side of live pictures: it keeps the child that relays them,
+// gives it its plan, and passes on what the page and the county ask. The alarm path
+// knows nothing of it.
+type pictures struct {
+	h      *House
+	client *http.Client
+	proxy  *httputil.ReverseProxy
+	state  atomic.Pointer[video.State]
+
+	mu     sync.Mutex
+	site   *config.Video
+	socket string
+	ends   context.CancelFunc // of the child that runs
+	pinned map[string]bool    // alarms of which clips were asked for
+	faults map[string]bool
+}
+
+func newPictures(h *House) *pictures {
+	p := &pictures{h: h, pinned: map[string]bool{}, faults: map[string]bool{}}
+	tr := &http.Transport{MaxIdleConnsPerHost: 4, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		p.mu.Lock()
+		at := p.socket
+		p.mu.Unlock()
+		if at == "" {
+			return nil, phrase.E("station.video_away")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", at)
+	}}
+	p.client = &http.Client{Transport: tr}
+	p.proxy = &httputil.ReverseProxy{
+		Transport: tr, ErrorLog: nil,
+		Rewrite: func(*httputil.ProxyRequest) {},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			h.log.Warn("the video process did not answer", "err", err)
+			refusePicture(w, http.StatusServiceUnavailable, phrase.E("station.video_away"))
+		},
+	}
+	return p
+}
+
+// run keeps the child until ctx ends; renew ends it where its plan changed.
+func (p *pictures) run(ctx context.Context) error {
+	wait := videoAgain
+	for ctx.Err() == nil {
+		p.mu.Lock()
+		site := p.site
+		p.mu.Unlock()
+		once, end := context.WithCancel(ctx)
+		p.mu.Lock()
+		p.ends = end
+		p.mu.Unlock()
+		if site == nil {
+			p.state.Store(nil)
+			<-once.Done()
+			continue
+		}
+		began := time.Now()
+		err := p.child(once, site)
+		changed := once.Err() != nil
+		end()
+		p.state.Store(nil)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if changed {
+			wait = videoAgain
+			continue
+		}
+		if time.Since(began) > videoSteady {
+			wait = videoAgain
+		}
+		p.h.setFault("video", phrase.M("station.video_down", "err", err))
+		select {
+		case <-ctx.Done():
+		case <-once.Done():
+		case <-time.After(wait):
+		}
+		wait = min(wait*2, videoAgains)
+	}
+	return nil
+}
+
+// renew takes a site's file over; what has not changed goes on.
+func (p *pictures) renew(site *config.Video) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if reflect.DeepEqual(site, p.site) {
+		return
+	}
+	p.site = site
+	if p.ends != nil {
+		p.ends()
+	}
+}
+
+// plan is what the child is given.
+func (p *pictures) plan(site *config.Video) (video.Plan, error) {
+	bp := p.h.seen().bp
+	rules, err := fs.ReadFile(bp.FS, ladder.RulesName)
+	if err != nil {
+		return video.Plan{}, err
+	}
+	out := video.Plan{Listen: orElse(site.Listen, videoListen), RTSP: site.RTSP, RTMP: site.RTMP, SRT: site.SRT, Viewers: site.Viewers, Rules: string(rules), Floor: p.h.clock.Floor(), Trust: p.h.clock.Now().Trust, Loopback: loopbackOnly(site.Listen)}
+	if out.Viewers == 0 {
+		out.Viewers = videoViewers
+	}
+	if f, err := exec.LookPath("ffmpeg"); err == nil {
+		out.FFmpeg = f
+	}
+	secret := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		b, err := readToken(beside(bp.Doc.File, name))
+		if err != nil {
+			p.h.setFault("video "+name, phrase.M("station.video_secret", "file", name, "err", err))
+			return ""
+		}
+		p.h.clearFault("video " + name)
+		return string(b)
+	}
+	for _, name := range slices.Sorted(maps.Keys(site.Streams)) {
+		c := site.Streams[name]
+		s := video.Source{Name: name, Key: secret(c.Key), View: secret(c.View), UDP: c.UDP, ONVIF: c.ONVIF, User: c.User, Password: secret(c.Password), TS: c.Port, Record: site.Record != nil && !c.Unrecorded}
+		s.From, _ = netip.ParsePrefix(c.From)
+		for _, a := range []string{c.Pull, c.Low} {
+			if u, err := url.Parse(a); a != "" && err == nil {
+				if c.User != "" {
+					u.User = url.UserPassword(c.User, s.Password)
+				}
+				s.Pull = append(s.Pull, u.String())
+			}
+		}
+		out.Streams = append(out.Streams, s)
+	}
+	if r := site.Record; r != nil {
+		out.Record = &video.Record{Dir: filepath.Join(p.h.o.Data, "video"), Quota: r.Quota.Bytes(), ClipQuota: r.Clips.Bytes(), Age: r.Keep.Duration(), ClipAge: r.KeepClips.Duration()}
+		if out.Record.Quota == 0 {
+			out.Record.Quota = videoQuota
+		}
+		if out.Record.ClipQuota == 0 {
+			out.Record.ClipQuota = videoClips
+		}
+	}
+	return out, nil
+}
+
+func loopbackOnly(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
+
+// child runs one life of the video process.
+func (p *pictures) child(ctx context.Context, site *config.Video) error {
+	plan, err := p.plan(site)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "edged-video-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	at := filepath.Join(dir, "socket")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	sock, err := l.File()
+	if err != nil {
+		return err
+	}
+	defer sock.Close()
+	b, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if p.h.o.Self != "" {
+		self = p.h.o.Self
+	}
+	cmd := exec.Command(self, "video")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TZ=" + os.Getenv("TZ")}
+	cmd.Dir = "/"
+	cmd.ExtraFiles = []*os.File{sock, read}
+	tail := &tailOf{}
+	cmd.Stderr = tail
+	p.h.guard.GoIn(ctx, "video", "plan", guard.Once, func(context.Context) error {
+		_, err := write.Write(b) // a pipe holds 64 KiB, a plan may be longer
+		return errors.Join(err, write.Close())
+	})
+	p.mu.Lock()
+	p.socket = at
+	p.mu.Unlock()
+	watch, end := context.WithCancel(ctx)
+	defer end()
+	p.h.guard.GoIn(watch, "video", "watch", guard.Restart, p.watch)
+	memory := site.Memory.Bytes()
+	if memory == 0 {
+		memory = videoMemory
+	}
+	err = p.h.guard.Child(ctx, "video", "relay", cmd, guard.Caps{Memory: memory, Files: videoFiles, Nice: videoNice})
+	p.mu.Lock()
+	p.socket = ""
+	p.mu.Unlock()
+	if last := tail.last(); err != nil && last != "" {
+		err = fmt.Errorf("%w: %s", err, last)
+	}
+	if err == nil {
+		err = errors.New("it ended by itself")
+	}
+	return err
+}
+
+// tailOf keeps the last words of the child.
+type tailOf struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tailOf) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, b...)
+	if n := len(t.b) - 2000; n > 0 {
+		t.b = t.b[n:]
+	}
+	return len(b), nil
+}
+
+func (t *tailOf) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(string(t.b)), "\n")
+	return lines[len(lines)-1]
+}
+
+// watch asks the child how it is, tells it what the links bear and what is to be
+// pinned, until ctx ends.
+func (p *pictures) watch(ctx context.Context) error {
+	t := time.NewTicker(videoLook)
+	defer t.Stop()
+	up := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		var s video.State
+		if err := p.ask(ctx, http.MethodGet, "/state", nil, &s); err != nil {
+			continue
+		}
+		if !up {
+			up = true
+			p.h.clearFault("video")
+		}
+		p.state.Store(&s)
+		p.told(s)
+		p.pin(ctx)
+		var done []recorder.Clip
+		if p.ask(ctx, http.MethodGet, "/finished", nil, &done) == nil {
+			for _, c := range done {
+				p.h.record("video.clip", phrase.M("station.video_clip", "clip", c.ID, "stream", c.Stream, "size", c.Size, "gap", c.Gap.Round(time.Second), "sha256", c.SHA256),
+					map[string]any{"cause": c.Cause, "stream": c.Stream, "clip": c.ID, "sha256": c.SHA256, "bytes": c.Size})
+			}
+		}
+	}
+}
+
+// told makes the child's faults the box's.
+func (p *pictures) told(s video.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for thing := range p.faults {
+		if _, still := s.Faults[thing]; !still {
+			delete(p.faults, thing)
+			p.h.clearFault("video " + thing)
+		}
+	}
+	for thing, why := range s.Faults {
+		p.faults[thing] = true
+		p.h.setFault("video "+thing, why)
+	}
+}
+
+// pin asks for clips of what was seen around an alarm that stands and is new.
+func (p *pictures) pin(ctx context.Context) {
+	p.mu.Lock()
+	site := p.site
+	p.mu.Unlock()
+	if site == nil || site.Record == nil {
+		return
+	}
+	before, after := site.Record.Before.Duration(), site.Record.After.Duration()
+	if before == 0 {
+		before = videoBefore
+	}
+	if after == 0 {
+		after = videoAfter
+	}
+	standing := map[string]bool{}
+	for _, a := range p.h.Alarms() {
+		if a.State == "released" {
+			continue
+		}
+		standing[a.ID] = true
+		p.mu.Lock()
+		known := p.pinned[a.ID]
+		p.mu.Unlock()
+		if known {
+			continue
+		}
+		if err := p.ask(ctx, http.MethodPost, "/pin", video.Pin{Cause: a.ID, Before: before, After: after}, nil); err == nil {
+			p.mu.Lock()
+			p.pinned[a.ID] = true
+			p.mu.Unlock()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.pinned, func(id string, _ bool) bool { return !standing[id] })
+}
+
+// ask is one question to the child.
+func (p *pictures) ask(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, videoAsk)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://video"+path, body)
+	if err != nil {
+		return err
+	}
+	res, err := p.client.Do(r)
+	if err != nil {
+		return phrase.Wrap(err, "station.video_away")
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	if err != nil {
+		return phrase.Wrap(err, "station.video_away")
+	}
+	if res.StatusCode >= 400 {
+		var no struct{ Message phrase.Message }
+		if json.Unmarshal(b, &no) == nil && !no.Message.IsZero() {
+			return &phrase.Error{Message: no.Message}
+		}
+		return phrase.E("station.video_away")
+	}
+	if out == nil || len(b) == 0 {
+		return nil
+	}
+	return json.Unmarshal(b, out)
+}
+
+// Push, Stop and Catalogue are what the county asks for over its link.
+func (p *pictures) Push(ctx context.Context, q letter.Push) error {
+	c, ok := p.camera(q.Stream)
+	if !ok {
+		return phrase.E("video.unknown", "stream", q.Stream)
+	}
+	if c.Here {
+		return phrase.E("station.video_here", "stream", q.Stream)
+	}
+	in := video.Push{URL: q.URL, Token: q.Token}
+	for _, s := range q.ICE {
+		in.ICE = append(in.ICE, webrtc.ICEServer{URLs: s.URLs, Username: s.User, Credential: s.Password})
+	}
+	bp := p.h.seen().bp
+	if l, ok := bp.Doc.Site.Links[q.Link]; ok && l.CA != "" {
+		if ca, err := readCA(beside(bp.Doc.File, l.CA)); err == nil {
+			in.CA = string(ca)
+		}
+	}
+	if err := p.ask(ctx, http.MethodPost, "/push/"+url.PathEscape(q.Stream), in, nil); err != nil {
+		return err
+	}
+	p.h.record("video.sent", phrase.M("station.video_sent", "stream", q.Stream, "link", q.Link), map[string]any{"stream": q.Stream, "link": q.Link})
+	return nil
+}
+
+func (p *pictures) Stop(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), videoAsk)
+	defer cancel()
+	if _, ok := p.camera(name); !ok {
+		return nil
+	}
+	if err := p.ask(ctx, http.MethodDelete, "/push/"+url.PathEscape(name), nil, nil); err != nil {
+		return err
+	}
+	p.h.record("video.ended", phrase.M("station.video_ended", "stream", name), map[string]any{"stream": name})
+	return nil
+}
+
+func (p *pictures) camera(name string) (config.Camera, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.site == nil {
+		return config.Camera{}, false
+	}
+	c, ok := p.site.Streams[name]
+	return c, ok
+}
+
+func (p *pictures) Catalogue() letter.Catalogue {
+	c := letter.Catalogue{Streams: []letter.StreamOf{}}
+	s := p.state.Load()
+	if s == nil {
+		return c
+	}
+	for _, v := range s.Streams {
+		cam, ok := p.camera(v.Name)
+		if !ok || cam.Here {
+			continue
+		}
+		o := letter.StreamOf{Name: v.Name, Title: cam.Name, State: letter.StreamLost, Codec: v.Codec, Width: v.Width, Height: v.Height, Kbps: (v.Bitrate/1000 + 50) / 100 * 100, Sound: v.Sound != ""}
+		if v.From != "" {
+			o.State = letter.StreamLive
+		}
+		if v.Push != nil {
+			o.Rung, o.Reason = v.Push.Rung, v.Push.Reason
+		}
+		for _, n := range v.Notes {
+			if n == stream.Referenced || n == stream.Reordered || n == stream.NoKey || n == stream.AACDropped {
+				o.Note = video.Said(n)
+				break
+			}
+		}
+		c.Streams = append(c.Streams, o)
+	}
+	return c
+}
+
+var _ uplink.Pictures = (*pictures)(nil)
+
+// ServeHTTP is what lies below /api/v1/video: who may call was seen to be a viewer.
+func (p *pictures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := strings.TrimPrefix(r.URL.Path, videoAPI)
+	part := strings.Split(strings.Trim(path, "/"), "/")
+	pass := func(to string) {
+		r.URL.Scheme, r.URL.Host, r.URL.Path, r.URL.RawPath = "http", "video", to, ""
+		r.Header.Del("Cookie")
+		p.proxy.ServeHTTP(w, r)
+	}
+	grant := api.GrantOf(r.Context())
+	switch {
+	case path == "" || path == "/":
+		p.list(w)
+	case len(part) == 2 && part[0] == "sessions":
+		pass("/session/" + part[1])
+	case len(part) == 2 && part[1] == "whep" && r.Method == http.MethodPost:
+		who := orElse(r.URL.Query().Get("who"), grant.Addr)
+		p.h.record("video.seen", phrase.M("station.video_seen", "who", who, "stream", part[0]), map[string]any{"stream": part[0], "who": who, "from": grant.Addr})
+		r.URL.RawQuery = url.Values{"who": {who}}.Encode()
+		pass("/view/" + part[0])
+	case len(part) == 2 && part[1] == "whip" && r.Method == http.MethodPost:
+		key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		r.Header.Del("Authorization")
+		r.Header.Set("Tocsin-Key", strings.TrimSpace(key))
+		r.Header.Set("Tocsin-Remote", remoteOf(grant.Addr))
+		pass("/publish/" + part[0])
+	case len(part) == 2 && part[1] == "still" && r.Method == http.MethodGet:
+		pass("/still/" + part[0])
+	case len(part) == 2 && slices.Contains([]string{"spans", "clips", "film"}, part[1]) && r.Method == http.MethodGet:
+		if !grant.Role.Allows(access.Operator) {
+			refusePicture(w, http.StatusForbidden, phrase.E("serve.forbidden"))
+			return
+		}
+		pass("/" + part[1] + "/" + part[0])
+	case len(part) == 3 && part[1] == "clips" && r.Method == http.MethodGet:
+		if !grant.Role.Allows(access.Operator) {
+			refusePicture(w, http.StatusForbidden, phrase.E("serve.forbidden"))
+			return
+		}
+		pass("/clip/" + part[0] + "/" + part[2])
+	default:
+		refusePicture(w, http.StatusNotFound, phrase.E("serve.no_path"))
+	}
+}
+
+// remoteOf is a caller's address as the desk of keys knows it.
+func remoteOf(addr string) string {
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		return ""
+	}
+	return netip.AddrPortFrom(a, 0).String()
+}
+
+const videoAPI = "/api/v1/video"
+
+// picture is one stream as the page is told of it.
+type picture struct {
+	video.StreamState
+	Title  phrase.Text   `json:"title"`
+	Texts  []phrase.Text `json:"notes_text"`
+	Reason *phrase.Text  `json:"reason_text,omitempty"`
+	WhyNot *phrase.Text  `json:"why_text,omitempty"`
+}
+
+func (p *pictures) list(w http.ResponseWriter) {
+	out := struct {
+		Running bool           `json:"running"`
+		Streams []picture      `json:"streams"`
+		Viewers []video.Viewer `json:"viewers"`
+	}{Streams: []picture{}, Viewers: []video.Viewer{}}
+	if s := p.state.Load(); s != nil {
+		out.Running, out.Viewers = true, s.Viewers
+		for _, v := range s.Streams {
+			c, _ := p.camera(v.Name)
+			o := picture{StreamState: v, Title: c.Name, Texts: []phrase.Text{}}
+			if o.Title.ZH == "" {
+				o.Title = phrase.Text{ZH: v.Name, EN: v.Name}
+			}
+			for _, n := range v.Notes {
+				o.Texts = append(o.Texts, saidBoth(video.Said(n)))
+			}
+			if v.Push != nil {
+				t := saidBoth(v.Push.Reason)
+				o.Reason = &t
+			}
+			if v.Why != nil {
+				t := saidBoth(*v.Why)
+				o.WhyNot = &t
+			}
+			out.Streams = append(out.Streams, o)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(out)
+}
+
+func saidBoth(m phrase.Message) phrase.Text {
+	return phrase.Text{ZH: m.In(phrase.ZH), EN: m.In(phrase.EN)}
+}
+
+func refusePicture(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, phrase.In(err, phrase.ZH)+"\n"+phrase.In(err, phrase.EN)+"\n")
+}

@@ -1,0 +1,25 @@
+// Package ladder decides how much of a stream a link can bear. It holds no goroutine and
+// no clock, sends nothing and decodes nothing: the link and the source are described to
+// Step, and Step says what goes out.
+//
+// The rungs, best first: the main stream; the source's own lower one; without the pictures
+// that no other needs; key pictures only, or every k-th; stills of 640×360; of 320×180 or
+// 160×90; words; nothing. Below Lower a source that has a lower rung is asked for it.
+//
+// The budget is the least of what the courier allows, a share of the estimate of congestion
+// control, and a multiple of what really arrived: the estimate grows without bound while
+// little is sent. What arrived without any sign of congestion is borne, whatever the
+// estimate says: it does not grow while nothing is sent.
+//
+// Down at once. Up only after a probe: padding up to what the better rung needs, at most
+// twice what is borne now, held for a second. A probe or a step that failed makes the next
+// wait 10 s, then 20 s, up to 160 s.
+//
+// Where a link bears it, nobody waits for a new picture longer than Rules.Fresh.Gap: a rung is
+// taken only where the wait for its next picture and the time that this picture takes fit in there.
+// The promise is kept on links that do not hold seconds of what was sent before: no sender takes that back.
+// Where the link bears less, stills come seldom, the big ones again: what cannot be fresh shall show much.
+//
+// Sources: draft-ietf-rmcat-gcc-02 section 5 (estimate, application-limited senders),
+// RFC 8836 (what a sender in real time owes others on the link).
+package ladder

@@ -1,0 +1,63 @@
+package video
+
+import (
+	"net/netip"
+	"time"
+
+	"tocsin/firmware/clock"
+)
+
+// Plan is what the child is given: its streams, their credentials and its ports,
+// nothing else of the box.
+type Plan struct {
+	// Listen is WebRTC's port (UDP and TCP); RTSP, RTMP and SRT are off where empty.
+	Listen string `json:"listen"`
+	RTSP   string `json:"rtsp,omitempty"`
+	RTMP   string `json:"rtmp,omitempty"`
+	SRT    string `json:"srt,omitempty"`
+	// Loopback offers 127.0.0.1 to viewers too.
+	Loopback bool     `json:"loopback,omitempty"`
+	Streams  []Source `json:"streams"`
+	// Viewers is how many may watch at once.
+	Viewers int `json:"viewers,omitempty"`
+	// FFmpeg makes stills where a camera has none; empty where the box has none.
+	FFmpeg string `json:"ffmpeg,omitempty"`
+	// Record is nil where nothing is kept.
+	Record *Record `json:"record,omitempty"`
+	// Floor and Trust are the box's clock as it was when the child began.
+	Floor time.Time   `json:"floor"`
+	Trust clock.Trust `json:"trust"`
+	// Rules are those of video.yaml, as text.
+	Rules string `json:"rules"`
+}
+
+// Source is one stream.
+type Source struct {
+	Name string `json:"name"`
+	// Key lets somebody publish it, View read it by RTSP.
+	Key  string `json:"key,omitempty"`
+	View string `json:"view,omitempty"`
+	// Pull are RTSP addresses that are asked, the best first.
+	Pull []string `json:"pull,omitempty"`
+	// UDP has them sent by UDP.
+	UDP bool `json:"udp,omitempty"`
+	// ONVIF is the address of the camera's device service.
+	ONVIF string `json:"onvif,omitempty"`
+	// User and Password are the camera's.
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	// TS is the UDP port of an MPEG transport stream, From who may send it.
+	TS   string       `json:"ts,omitempty"`
+	From netip.Prefix `json:"from,omitzero"`
+	// Record keeps it.
+	Record bool `json:"record,omitempty"`
+}
+
+// Record says what is kept, where.
+type Record struct {
+	Dir       string        `json:"dir"`
+	Quota     int64         `json:"quota"` // bytes, of all streams together
+	ClipQuota int64         `json:"clip_quota"`
+	Age       time.Duration `json:"age,omitempty"`
+	ClipAge   time.Duration `json:"clip_age,omitempty"`
+}

@@ -1,0 +1,245 @@
+package video
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/video/ladder"
+	"tocsin/firmware/video/stream"
+	"tocsin/firmware/video/whep"
+)
+
+// Push asks for one stream to be sent to the county.
+type Push struct {
+	URL   string             `json:"url"`
+	Token string             `json:"token"`
+	ICE   []webrtc.ICEServer `json:"ice,omitempty"`
+	// CA is the PEM of who vouches for the county's address; empty is the system's.
+	CA string `json:"ca,omitempty"`
+}
+
+// Turns of the ladder.
+const (
+	turn     = 100 * time.Millisecond
+	stillMay = 4 * time.Second // for making one
+)
+
+// push is one stream on its way to the county.
+type push struct {
+	r       *Relay
+	e       *entry
+	session *whep.Session
+	ladder  *ladder.Ladder
+	end     context.CancelFunc
+
+	mu   sync.Mutex
+	gate ladder.Gate
+	now  ladder.Decision
+	keys meanKey
+	made time.Duration // when the last still went
+	busy bool
+	// What the source's rungs take, when they were last there, and how big stills are, in bytes.
+	main, lower         int
+	still, thumb, small int
+}
+
+// meanKey is how big key pictures are, and how the rest is.
+type meanKey struct {
+	bytes  int
+	at     time.Duration
+	every  time.Duration
+	rest   int // bytes of droppable pictures in this second
+	second time.Duration
+	drop   int // bit/s of droppable pictures, the second before
+}
+
+// Let, Rate and Probe are the governor's: what the ladder decided last holds.
+func (p *push) Let(u *stream.Unit) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !u.Codec.Picture() {
+		return p.now.Rung.Video()
+	}
+	k := &p.keys
+	if u.Arrived-k.second >= time.Second {
+		k.second, k.drop, k.rest = u.Arrived, k.rest*8, 0
+	}
+	switch {
+	case u.Key:
+		if k.at > 0 {
+			k.every = u.Arrived - k.at
+		}
+		k.bytes, k.at = u.Size(), u.Arrived
+	case u.Droppable:
+		k.rest += u.Size()
+	}
+	return p.gate.Pass(u.Key, u.Droppable, u.Gap)
+}
+
+func (p *push) Rate() int  { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rate }
+func (p *push) Probe() int { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Probe }
+
+func (p *push) decision() ladder.Decision { p.mu.Lock(); defer p.mu.Unlock(); return p.now }
+
+// run turns the ladder until the session ends.
+func (p *push) run(ctx context.Context) {
+	t := time.NewTicker(turn)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.session.Close()
+			return
+		case <-p.session.Done():
+			return
+		case <-t.C:
+		}
+		p.turn(ctx)
+	}
+}
+
+func (p *push) turn(ctx context.Context) {
+	now := p.r.mono()
+	st, ss := p.e.stream.State(), p.session.State()
+	p.mu.Lock()
+	if st.Bitrate > 0 {
+		if st.Rung == 0 {
+			p.main = st.Bitrate
+		} else {
+			p.lower = st.Bitrate
+		}
+	}
+	k := p.keys
+	supply := ladder.Supply{Main: p.main, Lower: p.lower, KeyBytes: k.bytes, KeyEvery: k.every, HasLower: st.Rungs > 1, HasDroppable: k.drop > 0,
+		CanStill: p.r.canStill(p.e), LiveStill: p.e.camera != nil, StillBytes: p.still, ThumbBytes: p.thumb, SmallBytes: p.small}
+	p.mu.Unlock()
+	link := ladder.Link{Budget: p.r.budget.get(), Estimate: ss.Estimate, Sent: ss.Sent, Acked: ss.Acked, Loss: ss.Loss, RTT: ss.RTT, Up: ss.Connected}
+	if k.drop > 0 {
+		supply.Thinned = max(st.Bitrate-k.drop, 1)
+	}
+	d := p.ladder.Step(now, link, supply)
+	p.mu.Lock()
+	before := p.now.Rung
+	p.now = d
+	p.gate.Set(d)
+	due := d.StillEvery > 0 && now-p.made >= d.StillEvery && !p.busy
+	if due {
+		p.busy, p.made = true, now
+	}
+	p.mu.Unlock()
+	if d.Rung != before {
+		p.r.log.Info("the link's ladder", "stream", p.e.plan.Name, "rung", int(d.Rung), "budget", d.Budget, "reason", d.Reason.In(phrase.EN))
+		p.rungs(before, d.Rung)
+	}
+	if due {
+		p.r.start("still "+p.e.plan.Name, func(context.Context) error { p.sendStill(ctx, d); return nil })
+	}
+}
+
+// rungs asks the source for its lower rung below the main one, and for its best again.
+func (p *push) rungs(before, now ladder.Rung) {
+	if (before == ladder.Main) != (now == ladder.Main) {
+		rung := 1
+		if now == ladder.Main {
+			rung = 0
+		}
+		p.e.stream.AskRung(rung)
+	}
+	if !before.Video() && now.Video() {
+		p.e.stream.AskKey()
+	}
+}
+
+// sendStill makes one and sends it.
+func (p *push) sendStill(ctx context.Context, d ladder.Decision) {
+	ctx, cancel := context.WithTimeout(ctx, stillMay)
+	defer cancel()
+	jpeg, err := p.r.makeStill(ctx, p.e, d.Width, d.Height)
+	p.mu.Lock()
+	p.busy = false
+	if err == nil {
+		switch {
+		case d.Width >= 640:
+			p.still = len(jpeg)
+		case d.Width >= 320:
+			p.thumb = len(jpeg)
+		default:
+			p.small = len(jpeg)
+		}
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.r.log.Debug("no still", "stream", p.e.plan.Name, "err", err)
+		return
+	}
+	p.session.SendStill(jpeg)
+}
+
+// Push begins to send a stream to the county, in place of an older push of it.
+func (r *Relay) Push(ctx context.Context, name string, q Push) error {
+	e := r.streams[name]
+	if e == nil {
+		return phrase.E("video.unknown", "stream", name)
+	}
+	client, err := clientOf(q.CA)
+	if err != nil {
+		return err
+	}
+	r.Stop(name)
+	p := &push{r: r, e: e, ladder: ladder.New(ladder.Opts{Rules: r.rules})}
+	p.now = p.ladder.Step(r.mono(), ladder.Link{Up: true, Budget: r.budget.get()}, ladder.Supply{Main: e.stream.State().Bitrate})
+	p.gate.Set(p.now)
+	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: q.ICE, Client: client, Gov: p}); err != nil {
+		return err
+	}
+	var run context.Context
+	run, p.end = context.WithCancel(context.Background())
+	r.mu.Lock()
+	r.pushes[name] = p
+	r.mu.Unlock()
+	r.start("push "+name, func(outer context.Context) error {
+		stop := context.AfterFunc(outer, p.end)
+		defer stop()
+		defer p.end()
+		p.run(run)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.pushes[name] == p {
+			delete(r.pushes, name)
+		}
+		return nil
+	})
+	return nil
+}
+
+// Stop ends a push; nothing where there is none.
+func (r *Relay) Stop(name string) {
+	r.mu.Lock()
+	p := r.pushes[name]
+	delete(r.pushes, name)
+	r.mu.Unlock()
+	if p != nil {
+		p.end()
+		<-p.session.Done()
+	}
+}
+
+var _ whep.Governor = (*push)(nil)
+
+func clientOf(ca string) (*http.Client, error) {
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	if ca != "" {
+		pool, err := poolOf(ca)
+		if err != nil {
+			return nil, err
+		}
+		tr.TLSClientConfig = pool
+	}
+	tr.DisableKeepAlives = true
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
