@@ -489,3 +489,12 @@ func (p *Platform) Source(id string) string {
 	}
 	return ""
 }
+
+// Cut closes a device's TCP connection, as routers do.
+func (p *Platform) Cut(id string) error {
+	c, err := p.ua.TransportLayer().GetConnection("tcp", p.Source(id))
+	if err != nil || c == nil {
+		return fmt.Errorf("no connection of %s: %v", id, err)
+	}
+	return c.Close()
+}

@@ -274,6 +274,22 @@ func TestAPlatformThatForgotTheBoxHasItBackAtOnce(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatBrokeIsMadeAnewAndSignedInAgain(t *testing.T) {
+	b := newBench(t, stream.H264, nil, func(o *Opts) { o.Platforms[0].Transport = "tcp"; soon(o) })
+	b.await("keepalive", 1)
+	before := b.p.Source(deviceID)
+	if err := b.p.Cut(deviceID); err != nil {
+		t.Fatal(err)
+	}
+	b.await("signed in", 2)
+	if after := b.p.Source(deviceID); after == before {
+		t.Errorf("still known at %s", after)
+	}
+	if _, err := b.p.Ask(b.ctx, deviceID, "Query", "Catalog", deviceID, ""); err != nil {
+		t.Errorf("it is not asked by the new connection: %v", err)
+	}
+}
+
 func TestTheCatalogIsToldWholeAndReadable(t *testing.T) {
 	for charset, name := range map[string]string{"GB2312": "\xba\xd3\xbf\xda\xb1\xb1&lt;\xb0\xb6&gt;", "UTF-8": "河口北&lt;岸&gt;"} {
 		t.Run(charset, func(t *testing.T) {

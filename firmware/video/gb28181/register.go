@@ -40,6 +40,11 @@ func (a *attachment) do(ctx context.Context, r *sip.Request) (*sip.Response, err
 	if err == nil {
 		a.l.heard()
 	}
+	// Over TCP the platform asks by the connection that signed in. Where that broke,
+	// this request went by another, and only signing in again makes it known.
+	if via := r.Via(); err == nil && a.l.p.Transport == "tcp" && r.Method != sip.REGISTER && via != nil && via.Port != a.contact.Port {
+		return res, errForgotten
+	}
 	return res, err
 }
 
