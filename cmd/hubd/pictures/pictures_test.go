@@ -653,6 +653,26 @@ func TestAnEndThatWasNotWrittenIsShownAsNotKnown(t *testing.T) {
 	}
 }
 
+func TestWhoLeavesBeforeThePictureIsWrittenDownAsThat(t *testing.T) {
+	w := newWorld(t)
+	ctx, leave := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "POST", "/pictures/whep/"+string(upper)+"/dock-1?why=fire", strings.NewReader("offer"))
+	r.Header.Set("Content-Type", "application/sdp")
+	done := make(chan struct{})
+	go func() { defer close(done); w.Page().ServeHTTP(httptest.NewRecorder(), r) }()
+	w.kicked()
+	w.box.nth(t, 1)
+	leave()
+	<-done
+	if e := w.o.Diary.Recent(1)[0]; e.Failed.Code != "pictures.left" || e.To.IsZero() {
+		t.Errorf("%+v", e)
+	}
+	w.pass(time.Minute)
+	if a := w.box.nth(t, 2); a.Stop != "dock-1" {
+		t.Errorf("%+v", a)
+	}
+}
+
 func TestNobodySeesWhatCannotBeWrittenDown(t *testing.T) {
 	w := newWorld(t)
 	if err := w.o.Diary.js.DeleteStream(w.ctx, engine.StreamSeen); err != nil {

@@ -188,6 +188,8 @@ func (p *Pictures) arrived(ctx context.Context, v *viewing) error {
 		return nil
 	case errors.Is(err, io.EOF):
 		return phrase.E("pictures.ended")
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		return phrase.E("pictures.left")
 	case errors.Is(err, context.Canceled):
 		return phrase.Wrap(context.Cause(ctx), "pictures.refused")
 	}
