@@ -43,6 +43,9 @@ type Scope struct {
 	Longest point.Span `yaml:"longest"`
 	// Live is how long one order may let a person speak; 0: the source may not.
 	Live point.Span `yaml:"live"`
+	// LiveRate is Rate of these alone: who holds a button to speak does so often, and must use up
+	// nothing of what a level may need. None: as Rate says, counted for themselves.
+	LiveRate Rate `yaml:"live_rate"`
 	// Rest is the least pause of a standing level's duty cycle.
 	Rest point.Span `yaml:"rest"`
 	Rate Rate       `yaml:"rate"`
@@ -199,6 +202,9 @@ func (s Scope) validate(src Source) error {
 	}
 	if d := s.Live.Duration(); d < 0 || d > s.Longest.Duration() {
 		return phrase.E("sound.bounds_live_long", "place", place, "live", s.Live.String(), "most", s.Longest.String())
+	}
+	if r := s.LiveRate; r != (Rate{}) && (r.Orders < 1 || r.Orders > mostOrders || r.Within.Duration() <= 0 || r.Within.Duration() > mostWithin) {
+		return phrase.E("sound.bounds_rate", "place", place+".live_rate")
 	}
 	if d := s.Longest.Duration(); d <= 0 || d > mostLongest {
 		return phrase.E("sound.bounds_longest", "place", place, "longest", s.Longest.String(), "most", point.Span(mostLongest).String())

@@ -69,6 +69,7 @@ type Desk struct {
 type counter struct {
 	source Source
 	level  point.Level
+	live   bool
 }
 
 type standing struct {
@@ -291,7 +292,10 @@ func (d *Desk) cut(a *Ask) bool {
 
 // pace holds a source to its rate. It gives how long to wait where it refuses.
 func (d *Desk) pace(a Ask, now time.Duration) (time.Duration, *phrase.Error) {
-	rate := d.bounds.Sources[a.Source].Rate
+	rate, live := d.bounds.Sources[a.Source].Rate, a.Content.Live != ""
+	if r := d.bounds.Sources[a.Source].LiveRate; live && r.Orders > 0 {
+		rate = r
+	}
 	within := rate.Within.Duration()
 	var t *turn
 	key := standing{a.Source, a.Cause, a.Level}
@@ -308,7 +312,7 @@ func (d *Desk) pace(a Ask, now time.Duration) (time.Duration, *phrase.Error) {
 		t.due, t.last = due+step, now
 		return 0, nil
 	}
-	c := counter{a.Source, a.Level}
+	c := counter{a.Source, a.Level, live}
 	made := slices.DeleteFunc(d.made[c], func(at time.Duration) bool { return now-at >= within })
 	d.made[c] = made
 	if len(made) >= rate.Orders {

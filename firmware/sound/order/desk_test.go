@@ -470,3 +470,34 @@ func TestAPersonSpeaksOnlyWhereTheBoundsLetItAndNoLonger(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoSpeaksOftenUsesUpNothingOfALevel(t *testing.T) {
+	b := bounds(t)
+	b.Live = Live{Hold: point.Span(100 * time.Millisecond), Most: point.Span(400 * time.Millisecond), Quiet: point.Span(10 * time.Second), Lost: point.Span(3 * time.Second),
+		RMS: -16, Peak: -3, Gain: 18, Floor: -45}
+	c := b.Sources[Command]
+	c.Live, c.LiveRate = point.Span(time.Minute), Rate{Orders: 7, Within: point.Span(time.Hour)}
+	b.Sources[Command] = c
+	if err := b.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	d := NewDesk(b, &hand{now: time.Second}, nil)
+	a := good()
+	a.Source, a.Who = Command, Who{Name: "county"}
+	voice := a
+	voice.Content = Content{Live: "s"}
+	for n := range 8 {
+		_, err := d.Make(voice)
+		if _, later := RetryAfter(err); (err == nil) != (n < 7) || err != nil && !later {
+			t.Errorf("talk %d: %v", n+1, err)
+		}
+	}
+	if _, err := d.Make(a); err != nil {
+		t.Errorf("the level is held up by talks: %v", err)
+	}
+	c.LiveRate.Within = 0
+	b.Sources[Command] = c
+	if b.Validate() == nil {
+		t.Error("a rate without a time is proved")
+	}
+}
