@@ -95,6 +95,7 @@ var arrows = map[string][]string{
 	"firmware/video/gb28181/mans":     {},
 	"firmware/video/source/gb28181":   {"firmware/video/gb28181/mans", "firmware/video/gb28181/ps", "firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
+	"firmware/video/recorder/shelf":   {"firmware/video/recorder"},
 	"firmware/video/recorder/drill":   {"firmware/video/recorder", "firmware/video/stream", "firmware/clock", "firmware/guard"},
 	"firmware/video/recorder":         {"firmware/video/stream", "firmware/clock", "firmware/phrase"},
 	"firmware/video/source/srt":       {"firmware/video/source", "firmware/video/source/ts", "firmware/video/stream", "firmware/phrase"},

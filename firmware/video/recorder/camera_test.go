@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 
 	"tocsin/firmware/clock"
@@ -267,9 +268,11 @@ func readBack(b []byte) (i fmp4.Init, all []shot, err error) {
 			for _, s := range tr.Samples {
 				x := shot{track: tr.ID, decode: at, shown: at + int64(s.PTSOffset), duration: int64(s.Duration), key: !s.IsNonSyncSample, payload: s.Payload}
 				if tr.ID == pictureTrack {
-					if x.nals, err = s.GetH264(); err != nil {
+					var au h264.AVCC
+					if err := au.Unmarshal(s.Payload); err != nil {
 						return i, nil, err
 					}
+					x.nals = au
 				}
 				all = append(all, x)
 				at += int64(s.Duration)

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// HTTPSink sends clips to a server:
+// HTTPSink sends clips to a server (package shelf is one):
 //
 //	HEAD base/id        how much it has: Upload-Offset; Repr-Digest once it has all
 //	PUT  base/id.json   what the clip is, where it has nothing yet

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 
 	"tocsin/firmware/guard"
@@ -238,8 +239,8 @@ func pictures(b []byte, id uint32) (n int, own []uint32, err error) {
 	for _, p := range ps {
 		for _, t := range p.Tracks {
 			for _, s := range t.Samples {
-				nals, err := s.GetH264()
-				if err != nil {
+				var nals h264.AVCC
+				if err := nals.Unmarshal(s.Payload); err != nil {
 					return 0, nil, err
 				}
 				if len(nals) != 1 || len(nals[0]) < mark {
