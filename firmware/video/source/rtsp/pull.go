@@ -67,8 +67,9 @@ type Puller struct {
 	mu      sync.Mutex // held while a picture is written: the order of feeds is the stream's
 	w       *stream.Writer
 	feeding *connection
-	next    *connection // may take over with its next key picture
-	last    time.Duration
+	next    *connection   // may take over with its next key picture
+	last    time.Duration // when the last picture went in
+	count   uint64        // pictures of feeding until then
 
 	state sync.Mutex
 	st    PullState
@@ -223,7 +224,7 @@ func (p *Puller) session(ctx context.Context, rung int) (played bool, err error)
 		p.equip(w)
 		c.tell(w)
 		p.mu.Lock()
-		p.w, p.feeding, p.next, p.last = w, c, nil, p.o.Now()
+		p.w, p.feeding, p.next, p.last, p.count = w, c, nil, p.o.Now(), 0
 		p.mu.Unlock()
 		p.change(func(s *PullState) { s.Rung = rung })
 		return nil
@@ -265,6 +266,7 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 	var next *connection
 	tried := make(chan attempt, 1)
 	trying, tries := false, 0
+	var since time.Duration // next is had
 	again := make(<-chan time.Time)
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
@@ -330,6 +332,20 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 		if silent > p.o.Silence {
 			return played, phrase.E("video-rtsp.silent", "camera", p.o.Name, "url", (*now).shown, "seconds", int(silent/time.Second))
 		}
+		if next != nil && p.o.Now()-since > 2*p.o.Silence {
+			p.mu.Lock()
+			took := p.feeding == next
+			if !took {
+				p.next = nil
+			}
+			p.mu.Unlock()
+			if !took {
+				next.close()
+				failed(phrase.E("video-rtsp.no_key", "camera", p.o.Name, "url", next.shown))
+				next = nil
+				continue
+			}
+		}
 		select {
 		case err := <-(*now).ended:
 			return played, p.told((*now).shown, err)
@@ -362,7 +378,7 @@ func (p *Puller) play(ctx context.Context, now **connection) (played bool, err e
 				take(a.c)
 				next = nil
 			default:
-				next = a.c
+				next, since = a.c, p.o.Now()
 				if p.o.AskKey != nil {
 					p.stream().AskKey()
 				}
@@ -415,11 +431,14 @@ func (p *Puller) write(c *connection, key bool, do func(*stream.Writer)) {
 		return
 	}
 	if c == p.next && key {
-		p.feeding, p.next = c, nil
+		p.feeding, p.next, p.count = c, nil, 0
 		ring(p.took)
 	}
 	if c == p.feeding {
-		p.last = p.o.Now()
+		// Sound alone is no picture: a camera that sends but that is silent to us.
+		if n := c.feed.pictured.Load(); n != p.count {
+			p.count, p.last = n, p.o.Now()
+		}
 		do(p.w)
 	}
 }

@@ -199,6 +199,32 @@ func TestWhatIsWrongIsSaidWithItsMend(t *testing.T) {
 	}
 }
 
+func TestSoundAloneIsNoPicture(t *testing.T) {
+	w := pull(t, camera.Opts{Sound: "pcma"}, func(o *PullOpts) { o.Silence = 300 * time.Millisecond; o.URLs = o.URLs[:1] })
+	seq := uint16(0)
+	w.until("told as silent", func() bool {
+		seq++
+		_ = w.cam.Hear("main", seq, uint32(seq)*160, []byte{1, 2, 3})
+		return w.p.State().Why.Code == "video-rtsp.silent"
+	})
+}
+
+func TestALowerStreamWithoutAKeyPictureIsGivenUp(t *testing.T) {
+	w := pull(t, camera.Opts{}, func(o *PullOpts) { o.Silence = 2 * time.Second; o.First, o.Last = time.Hour, time.Hour })
+	w.until("playing", func() bool { return w.cam.Watching("main") == 1 })
+	w.send("main", true)
+	w.s.AskRung(1)
+	w.until("given up", func() bool {
+		w.send("main", false)
+		_ = w.cam.Send("sub", uint32(w.frames["main"])*3600, frame264(1, 100, false))
+		return w.p.State().Why.Code == "video-rtsp.no_key"
+	})
+	w.until("let go", func() bool { return w.cam.Watching("sub") == 0 })
+	if st := w.p.State(); w.cam.Watching("main") != 1 || st.Rung != 0 || st.Switched != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestACameraThatRefusesThePasswordIsLeftAlone(t *testing.T) {
 	var mu sync.Mutex
 	var pauses []time.Duration
