@@ -387,6 +387,9 @@ func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
 	s.guard.Go("reach", "link "+name, guard.Restart, link.Run)
 	s.guard.Go("reach", "link "+name+" receipts", guard.Restart, w.receive)
 	s.guard.Go("reach", "link "+name+" talk", guard.Restart, link.TalkBack)
+	if o.Pictures != nil {
+		s.guard.Go("reach", "link "+name+" pictures", guard.Restart, link.Announce)
+	}
 	return w, nil
 }
 

@@ -471,7 +471,8 @@ func (p *pictures) camera(name string) (config.Camera, bool) {
 }
 
 func (p *pictures) Catalogue() letter.Catalogue {
-	c := letter.Catalogue{Streams: []letter.StreamOf{}}
+	// Who may speak is the signed order's to say; without a key the box answers none.
+	c := letter.Catalogue{Streams: []letter.StreamOf{}, Talk: p.h.identity.Load() != nil}
 	s := p.state.Load()
 	if s == nil {
 		return c

@@ -60,7 +60,7 @@ func (p *Pictures) Page() http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Permissions-Policy", "microphone=(self), camera=()")
 		_, _ = w.Write(b.Bytes())
@@ -77,6 +77,7 @@ func (p *Pictures) Page() http.Handler {
 	mux.HandleFunc("GET /pictures/state", p.giveState)
 	mux.HandleFunc("GET /pictures/ice", p.giveICE)
 	mux.HandleFunc("GET /pictures/seen.csv", p.giveSeen)
+	mux.HandleFunc("GET /pictures/still/{station}/{stream}", p.giveStill)
 	mux.HandleFunc("POST /pictures/whep/{station}/{stream}", p.takeView)
 	mux.HandleFunc("DELETE /pictures/call/{id}", p.endView)
 	mux.HandleFunc("POST /pictures/talk/{station}", p.beginTalk)

@@ -119,6 +119,12 @@
       }
       v.mask = want;
     }
+    // Where the link bears no video, stills lie over it, under the mask.
+    if (x.still && x.still !== v.shown) {
+      if (!v.still) { v.still = make("img", "", "still"); v.still.alt = x.state; v.video.after(v.still); }
+      v.still.src = "/pictures/still/" + v.key + "?n=" + (v.shown = x.still);
+    }
+    if (!x.still && v.still) { v.still.remove(); v.still = null; v.shown = 0; }
     v.text.textContent = [s.name, x.title, x.state, x.rung, x.who && d.viewers + x.who.join("、"), x.mask && d.masked].filter(Boolean).join(" · ");
     if (v.pc && v.pc.connectionState === "connected") {
       v.over.textContent = x.behind || x.state;

@@ -673,6 +673,40 @@ func TestWhoLeavesBeforeThePictureIsWrittenDownAsThat(t *testing.T) {
 	}
 }
 
+func TestStillsAreForWhoLooksAndTakeThePlaceOfPictures(t *testing.T) {
+	w := newWorld(t)
+	key := string(upper) + "/dock-1"
+	w.shown("a", key)
+	look := func(who string) *httptest.ResponseRecorder {
+		return send(w.Page(), "GET", "/pictures/still/"+key, "", "X-Who", who)
+	}
+	if r := look("a"); r.Code != 404 {
+		t.Errorf("there is none: %d", r.Code)
+	}
+	w.pass(time.Second)
+	jpeg := "\xff\xd8\xff\xd9"
+	w.mu.Lock()
+	err := w.feeds[feedKey{upper, "dock-1"}].s.Show([]byte(jpeg))
+	w.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := look("a"); r.Code != 200 || r.Body.String() != jpeg || r.Header().Get("Content-Type") != "image/jpeg" {
+		t.Errorf("%d %q", r.Code, r.Body)
+	}
+	if r := look("b"); r.Code != 404 {
+		t.Errorf("somebody of whom nothing is written down: %d", r.Code)
+	}
+	if x := w.state(phrase.EN, "a", nil).Stations[0].Streams[0]; x.Still != 1 || !x.Late || !strings.Contains(x.State, "stills") {
+		t.Errorf("%+v", x)
+	}
+	w.pass(time.Second)
+	w.phones.picture(t, 180000)
+	if x := w.state(phrase.EN, "a", nil).Stations[0].Streams[0]; x.Still != 0 || !strings.Contains(x.State, "H.264") {
+		t.Errorf("pictures came again: %+v", x)
+	}
+}
+
 func TestNobodySeesWhatCannotBeWrittenDown(t *testing.T) {
 	w := newWorld(t)
 	if err := w.o.Diary.js.DeleteStream(w.ctx, engine.StreamSeen); err != nil {

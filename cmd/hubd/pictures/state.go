@@ -42,6 +42,7 @@ type StreamState struct {
 	Rung   string         `json:"rung,omitempty"`
 	Behind string         `json:"behind,omitempty"`
 	Late   bool           `json:"late,omitempty"`
+	Still  uint64         `json:"still,omitempty"` // the number of a still that is newer than the pictures
 	Who    []string       `json:"who,omitempty"`
 	Mask   []hubfile.Part `json:"mask,omitempty"`
 }
@@ -144,11 +145,16 @@ func (p *Pictures) stream(id letter.Station, x letter.StreamOf, l phrase.Lang, n
 	}
 	slices.Sort(v.Who)
 	st := f.s.State()
+	still := f.s.Still()
 	switch {
+	case still.Number > 0 && f.call != nil && still.At > st.Last:
+		v.State, v.Good, v.Still = phrase.M("pictures.state_stills").In(l), true, still.Number
+		age := mono - still.At
+		v.Behind, v.Late = behindText(age, l), true
 	case f.call != nil && st.Picture.Codec != stream.None:
 		age := max(mono-st.Last, behind)
 		v.State, v.Good = phrase.M("pictures.state_coming", "width", st.Picture.Width, "height", st.Picture.Height, "codec", st.Picture.Codec.String(), "kbps", st.Bitrate/1000).In(l), true
-		v.Behind, v.Late = phrase.M("pictures.behind", "seconds", float64(age.Round(100*time.Millisecond))/float64(time.Second)).In(l), age > lateAfter
+		v.Behind, v.Late = behindText(age, l), age > lateAfter
 	case len(f.viewers) == 0:
 	case f.refused != nil:
 		v.State, v.Good = phrase.M("pictures.state_refused", "why", f.refused).In(l), false
@@ -156,6 +162,33 @@ func (p *Pictures) stream(id letter.Station, x letter.StreamOf, l phrase.Lang, n
 		v.State = phrase.M("pictures.state_asked").In(l)
 	}
 	return v
+}
+
+func behindText(age time.Duration, l phrase.Lang) string {
+	return phrase.M("pictures.behind", "seconds", float64(age.Round(100*time.Millisecond))/float64(time.Second)).In(l)
+}
+
+// giveStill gives the newest still to whoever looks at the stream now: that is written down.
+func (p *Pictures) giveStill(w http.ResponseWriter, r *http.Request) {
+	k := feedKey{letter.Station(r.PathValue("station")), r.PathValue("stream")}
+	name, _ := p.o.Who(r)
+	var jpeg []byte
+	p.mu.Lock()
+	if f := p.feeds[k]; f != nil {
+		for v := range f.viewers {
+			if v.entry.Who == name && v.call != nil {
+				jpeg = f.s.Still().JPEG
+			}
+		}
+	}
+	p.mu.Unlock()
+	if jpeg == nil {
+		fail(w, http.StatusNotFound, phrase.E("pictures.no_call"))
+		return
+	}
+	w.Header().Set("Content-Type", "image/jpeg")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(jpeg)
 }
 
 func rungName(rung int) phrase.Message {
