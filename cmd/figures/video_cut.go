@@ -73,7 +73,7 @@ func (b *bench) filmLives(n int, lie bool) (lost time.Duration, bad, torn int, s
 			return lost, bad, torn, stats, fmt.Errorf("cut %d: %w", i, err)
 		}
 		if v.Lost > lost || len(v.Why) > 0 && !lie {
-			b.log("cut %d: lost %v, %d pictures in %d files, %d torn %v", i, v.Lost, v.Pictures, v.Files, v.Torn, v.Why)
+			b.log("cut %d: lost %v (the disk was at a write for %v), %d pictures in %d files, %d torn %v", i, v.Lost, v.Writing, v.Pictures, v.Files, v.Torn, v.Why)
 		}
 		lost, bad, torn = max(lost, v.Lost), bad+v.Unreadable+v.Holes+v.Broken, torn+v.Torn
 	}

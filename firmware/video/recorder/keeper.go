@@ -72,9 +72,13 @@ func (k *keeper) drain() {
 // keep writes fragments, or counts them as lost.
 func (k *keeper) keep(fs []*fragment) {
 	now := k.r.now()
+	k.r.mu.Lock()
+	k.r.writing = max(1, now.Mono)
+	k.r.mu.Unlock()
 	err := k.write(fs, now)
 	took := k.r.now().Mono - now.Mono
 	k.r.mu.Lock()
+	k.r.writing = 0
 	if err != nil {
 		for _, f := range fs {
 			k.r.lost(f)

@@ -41,8 +41,10 @@ type State struct {
 	Cut int `json:"cut"`
 	// Slowest is the longest that a fragment took to be written and flushed.
 	Slowest time.Duration `json:"slowest"`
-	// Waiting is what waits for the disk, in bytes.
-	Waiting int `json:"waiting"`
+	// Waiting is what waits for the disk, in bytes; Writing how long the disk has been at
+	// what it was given last, zero where it is done.
+	Waiting int           `json:"waiting"`
+	Writing time.Duration `json:"writing"`
 	// Fault is what is wrong with the disk.
 	Fault phrase.Message `json:"fault,omitzero"`
 }
@@ -59,6 +61,7 @@ type Recorder struct {
 	times   times
 	queue   []*fragment
 	waiting int
+	writing time.Duration // since when the disk is being written to, monotonic; 0: it is not
 
 	keeper *keeper
 	ripe   chan struct{}
@@ -201,6 +204,9 @@ func (r *Recorder) State() State {
 	s.Segments, s.Bytes = len(r.segs), r.bytes()
 	s.Clips, s.ClipBytes = len(r.clips), r.clipBytes()
 	s.Waiting = r.waiting
+	if r.writing > 0 {
+		s.Writing = max(1, r.now().Mono-r.writing)
+	}
 	return s
 }
 

@@ -27,6 +27,7 @@ import (
 // Told is what a life has said until its cut.
 type Told struct {
 	arrived [Cameras][]time.Duration // of each picture, by its number
+	writing [Cameras]time.Duration   // how long the disk was at a write, at the last picture
 	pins    [Cameras][]string
 }
 
@@ -35,9 +36,10 @@ func Listen(r io.Reader) *Told {
 	t := &Told{}
 	for s := bufio.NewScanner(r); s.Scan(); {
 		var camera, n int
-		var at int64
+		var at, writing int64
 		var id string
-		if _, err := fmt.Sscanf(s.Text(), "c %d %d %d", &camera, &n, &at); err == nil && n == len(t.arrived[camera]) {
+		if _, err := fmt.Sscanf(s.Text(), "c %d %d %d %d", &camera, &n, &at, &writing); err == nil && n == len(t.arrived[camera]) {
+			t.writing[camera] = time.Duration(writing)
 			t.arrived[camera] = append(t.arrived[camera], time.Duration(at))
 		} else if _, err := fmt.Sscanf(s.Text(), "p %d %s", &camera, &id); err == nil {
 			t.pins[camera] = append(t.pins[camera], id)
@@ -51,6 +53,8 @@ type Verdict struct {
 	// Lost is the longest time before the cut of which nothing can be seen any more, of
 	// all cameras.
 	Lost time.Duration
+	// Writing is how long the disk had been at a write then: what of Lost is the disk's.
+	Writing time.Duration
 	// Unreadable counts files that another's reader does not read to their end, or in
 	// which a picture is not what it was.
 	Unreadable int
@@ -103,7 +107,9 @@ func (j *Judge) After(ctx context.Context, id uint32, t *Told, cut time.Duration
 			}
 		}
 		if len(have) < len(arrived) {
-			v.Lost = max(v.Lost, cut-arrived[len(have)])
+			if lost := cut - arrived[len(have)]; lost > v.Lost {
+				v.Lost, v.Writing = lost, t.writing[camera]
+			}
 		}
 	}
 	// What was freed is the oldest: nothing older than it may still be there, and what is

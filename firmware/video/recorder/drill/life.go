@@ -54,7 +54,8 @@ func boot(id uint32) clock.Clock {
 }
 
 // Life records until ctx ends. It tells on out, a line each: "c camera number
-// arrival" before a picture is handed to the recorder, and "p camera id" once a clip is
+// arrival writing" before a picture is handed to the recorder (writing: how long its
+// disk has been at what it was given last), and "p camera id" once a clip is
 // promised.
 func Life(ctx context.Context, dir string, id uint32, out io.Writer) error {
 	g := guard.New(ctx, slog.New(slog.DiscardHandler), nil)
@@ -70,7 +71,7 @@ func Life(ctx context.Context, dir string, id uint32, out io.Writer) error {
 			return err
 		}
 		g.Go("drill", "camera", guard.Once, func(ctx context.Context) error {
-			return r.Run(ctx, &lens{id: id, camera: camera, say: say})
+			return r.Run(ctx, &lens{r: r, id: id, camera: camera, say: say})
 		})
 		g.Go("drill", "alarms", guard.Once, func(ctx context.Context) error { return alarms(ctx, r, camera, say) })
 	}
@@ -98,6 +99,7 @@ func alarms(ctx context.Context, r *recorder.Recorder, camera int, say func(stri
 
 // lens gives a picture each 40 ms.
 type lens struct {
+	r      *recorder.Recorder
 	id     uint32
 	camera int
 	say    func(string, ...any)
@@ -133,7 +135,7 @@ func (l *lens) Next(ctx context.Context) (*stream.Unit, error) {
 		nal[i] = byte(uint32(i) + l.n)
 	}
 	u.NALs = append(u.NALs, nal)
-	l.say("c %d %d %d\n", l.camera, l.n, u.Arrived)
+	l.say("c %d %d %d %d\n", l.camera, l.n, u.Arrived, l.r.State().Writing)
 	l.n++
 	return u, nil
 }
