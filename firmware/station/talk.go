@@ -112,6 +112,14 @@ func (bp *Blueprint) speakersOf(names []string) ([]string, error) {
 	return outs, nil
 }
 
+// mayTalk tells whether a voice from the county can be heard here: what the station's list of pictures
+// (letter.Catalogue) says by Talk. Without a key the box answers no order.
+func (h *House) mayTalk() bool {
+	bp := h.seen().bp
+	_, err := bp.speakersOf(nil)
+	return err == nil && h.identity.Load() != nil && bp.Bounds.Sources[order.Command].Live > 0
+}
+
 // open opens a talk: nothing sounds before its first piece has come, but the words that say
 // that it is a drill.
 func (t *talks) open(a talkAsk) (*talking, error) {

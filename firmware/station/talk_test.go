@@ -243,7 +243,9 @@ func TestAVoiceFromTheCountyIsHeardAndReported(t *testing.T) {
 	if n := len(recordings(t, horn)); n != 0 {
 		t.Errorf("%d soundings before anybody spoke", n)
 	}
-	// The ear listens to what the link names when the sounding begins.
+	if !w.house.Load().mayTalk() {
+		t.Error("the list of pictures would say that nobody can speak here")
+	}
 	voice := speech8k(3 * time.Second)
 	began := m.say(voice, nil)
 	m.letGo()

@@ -471,8 +471,7 @@ func (p *pictures) camera(name string) (config.Camera, bool) {
 }
 
 func (p *pictures) Catalogue() letter.Catalogue {
-	// Who may speak is the signed order's to say; without a key the box answers none.
-	c := letter.Catalogue{Streams: []letter.StreamOf{}, Talk: p.h.identity.Load() != nil}
+	c := letter.Catalogue{Streams: []letter.StreamOf{}, Talk: p.h.mayTalk()}
 	s := p.state.Load()
 	if s == nil {
 		return c
