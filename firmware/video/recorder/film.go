@@ -34,6 +34,9 @@ func (r *Recorder) Spans() (all []Span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.segs {
+		if s.label.boot == "" {
+			continue // cannot be read
+		}
 		if n := len(all); n > 0 && all[n-1].Boot == s.label.boot && s.from-all[n-1].To < near {
 			all[n-1].To = max(all[n-1].To, s.to)
 			all[n-1].Bytes += s.size

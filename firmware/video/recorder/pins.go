@@ -281,7 +281,9 @@ func (r *Recorder) finishOne() bool {
 	is := c.Clip
 	var links []source
 	for _, name := range slices.Sorted(maps.Keys(c.links)) {
-		links = append(links, source{name, c.links[name].size})
+		if c.links[name].label.boot != "" { // else it cannot be read
+			links = append(links, source{name, c.links[name].size})
+		}
 	}
 	r.mu.Unlock()
 	done, err := is.finish(filepath.Join(r.kept(), is.ID), links)

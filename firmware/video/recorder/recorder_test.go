@@ -651,3 +651,39 @@ func TestOptionsAreProved(t *testing.T) {
 		}
 	}
 }
+
+func TestABadSpotOfTheDiskCostsOneSegment(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	opts := func(o *Opts) { o.Segment = 2 * time.Second }
+	r := recordIn(t, w, dir, opts)
+	r.play(numbered(t, 150, 25, 200, w.now.Mono))
+	r.stop()
+	p := segments(t, dir)[1]
+	i, _ := os.Stat(p)
+	if err := os.Truncate(p, i.Size()-100); err != nil {
+		t.Fatal(err)
+	}
+	w.boot("bbbb2222")
+	var failed atomic.Bool
+	r = recordIn(t, w, dir, func(o *Opts) {
+		opts(o)
+		o.disk.sync = func(f *os.File) error {
+			if filepath.Base(f.Name()) == filepath.Base(p) {
+				failed.Store(true)
+				return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: syscall.EIO}
+			}
+			return f.Sync()
+		}
+	})
+	r.play(numbered(t, 50, 25, 200, w.now.Mono))
+	if s := r.State(); !failed.Load() || !s.Ready || s.LostPictures != 0 || s.Segments != 4 {
+		t.Errorf("%+v", s)
+	}
+	spans := r.Spans()
+	if len(spans) != 3 {
+		t.Errorf("%+v", spans)
+	}
+	if err := r.EraseAll(t.Context(), true); err != nil || len(segments(t, dir)) != 0 {
+		t.Error(err, segments(t, dir))
+	}
+}

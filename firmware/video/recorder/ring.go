@@ -55,13 +55,20 @@ func mend(dir string, d disk) (all []*kept, cut int, err error) {
 	changed := false
 	var faults []error
 	for _, e := range names {
-		if _, ours := orderOf(e.Name()); !ours || !e.Type().IsRegular() {
+		order, ours := orderOf(e.Name())
+		if !ours || !e.Type().IsRegular() {
 			continue
 		}
 		k, was, err := mendFile(filepath.Join(dir, e.Name()), d)
 		switch {
 		case err != nil:
-			faults = append(faults, err)
+			// A bad spot of the disk costs this segment and no other: it is shown to nobody,
+			// counted, and freed in its turn.
+			bad := &kept{name: e.Name(), label: label{order: order}}
+			if i, err := e.Info(); err == nil {
+				bad.size = i.Size()
+			}
+			all = append(all, bad)
 		case k == nil:
 			changed, cut = true, cut+1
 		default:
