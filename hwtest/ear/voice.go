@@ -8,9 +8,12 @@ import (
 // pieceLong is how much of a voice is looked for at once: longer than a pitch is the same.
 const pieceLong = 300 * time.Millisecond
 
+// pauseBelow is how many dB below the whole voice a piece is a pause.
+const pauseBelow = 12
+
 // Like tells how well a voice is met in a sound: the mean of the best normalised correlations of its
-// pieces, each near its place, since a loudspeaker of a busy machine leaves gaps; and where the
-// first piece is. 1 is the same voice, whatever its level; two voices are alike by
+// pieces, each near its place, since a loudspeaker of a busy machine leaves gaps; and where it
+// begins. 1 is the same voice, whatever its level; two voices are alike by
 // about a half. The sound's rate must be a multiple of the voice's.
 func (s Sound) Like(voice []int16, rate int) (at time.Duration, c float64) {
 	step := max(1, s.Rate/rate)
@@ -19,15 +22,19 @@ func (s Sound) Like(voice []int16, rate int) (at time.Duration, c float64) {
 		low = append(low, float64(s.Samples[i]))
 	}
 	n := int(pieceLong * time.Duration(rate) / time.Second)
-	place, sum, pieces := -1, 0.0, 0
+	place, sum, pieces := 0, 0.0, 0
+	whole := Sound{Rate: rate, Samples: voice}.RMS()
 	for p := 0; p+n <= len(voice); p += n {
+		if (Sound{Rate: rate, Samples: voice[p : p+n]}).RMS() < whole-pauseBelow {
+			continue // a pause is like any other
+		}
 		from, to := p+place-rate/2, p+place+rate
-		if place < 0 {
+		if pieces == 0 {
 			from, to = 0, len(low)
 		}
 		where, x := best(voice[p:p+n], low, from, to)
-		if place < 0 {
-			place, at = where, time.Duration(where)*time.Second/time.Duration(rate)
+		if pieces == 0 {
+			place, at = where-p, time.Duration(where-p)*time.Second/time.Duration(rate)
 		}
 		sum, pieces = sum+x, pieces+1
 	}
