@@ -106,6 +106,9 @@ func (p *push) run(ctx context.Context) {
 func (p *push) turn(ctx context.Context) {
 	now := p.r.mono()
 	st, ss := p.e.stream.State(), p.session.State()
+	if !ss.Connected {
+		return // nothing is known of a link that has carried nothing yet; a session that breaks ends
+	}
 	p.mu.Lock()
 	if st.Bitrate > 0 {
 		if st.Rung == 0 {
