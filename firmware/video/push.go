@@ -197,7 +197,7 @@ func (r *Relay) Push(ctx context.Context, name string, q Push) error {
 	p := &push{r: r, e: e, ladder: ladder.New(ladder.Opts{Rules: r.rules})}
 	p.now = p.ladder.Step(r.mono(), ladder.Link{Up: true, Budget: r.budget.get()}, ladder.Supply{Main: e.stream.State().Bitrate})
 	p.gate.Set(p.now)
-	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: q.ICE, Client: client, Gov: p}); err != nil {
+	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: q.ICE, Client: client, Gov: p, Start: int(r.rules.Budget.Start)}); err != nil {
 		return err
 	}
 	var run context.Context

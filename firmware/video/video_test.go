@@ -80,7 +80,7 @@ func run(t *testing.T, p Plan) *child {
 	}}}
 	ctx, end := context.WithCancel(context.Background())
 	g := guard.New(ctx, slog.New(slog.DiscardHandler), func(guard.Event) {})
-	if c.relay, err = New(p, g, c.clock, slog.New(slog.DiscardHandler)); err != nil {
+	if c.relay, err = New(p, g, c.clock, slog.New(slog.NewTextHandler(t.Output(), nil))); err != nil {
 		t.Fatal(err)
 	}
 	h := &http.Server{Handler: c.relay.Handler()}
@@ -287,7 +287,7 @@ func TestTheCountySeesThePictureAndThenStillsAndThenThePicture(t *testing.T) {
 		t.Fatalf("%d %s", res.StatusCode, b)
 	}
 	r := seen.Reader(stream.ReaderOpts{})
-	for range 50 {
+	for range 20 {
 		if _, err := r.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}

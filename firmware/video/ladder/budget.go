@@ -72,7 +72,7 @@ func (t *trust) hear(now time.Duration, l Link, steady, probing bool) (sign bool
 	if shadowed {
 		sent = min(sent, t.borne) // the padding is allowed to be lost
 	}
-	short := sent > 0 && !t.dark && float64(l.Acked) < s.Short*float64(sent)
+	short := sent > 0 && !t.dark && float64(t.told(now, l)) < s.Short*float64(sent)
 	sank := l.Estimate > 0 && l.Estimate < t.estimate && l.Estimate < l.Acked
 	t.estimate = l.Estimate
 	sign = short || !shadowed && !t.dark && (sank && (steady || probing) || l.Loss > s.Loss || l.RTT > t.base()+s.Queue.D())
@@ -160,6 +160,21 @@ func (t *trust) lagged(now time.Duration, l Link) int {
 		return 0
 	}
 	return least
+}
+
+// told is the most of which arrival was told in any second that ended within the lag: a
+// picture now and then is sent in a burst, and the word of one may come when that of the
+// one before is a second old.
+func (t *trust) told(now time.Duration, l Link) int {
+	most := l.Acked
+	for i := 1; i <= t.n; i++ {
+		s := t.past[(t.next+len(t.past)-i)%len(t.past)]
+		if now-s.at > t.r.Signs.Lag.D() {
+			break
+		}
+		most = max(most, s.acked)
+	}
+	return most
 }
 
 // before is what was told a lag ago.

@@ -36,6 +36,8 @@ type PushRequest struct {
 	// Client carries the request; nil is Go's own.
 	Client *http.Client
 	Gov    Governor
+	// Start is what the way is believed to bear before anything is known of it, bit/s.
+	Start int
 }
 
 // Push gives a stream to the county by WHIP. The session is there when the county has
@@ -64,7 +66,7 @@ func (s *Server) Push(ctx context.Context, q PushRequest) (*Session, error) {
 		}
 	}()
 	var est cc.BandwidthEstimator
-	api, err := s.pusher(func(e cc.BandwidthEstimator) { est = e })
+	api, err := s.pusher(q.Start, func(e cc.BandwidthEstimator) { est = e })
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +208,7 @@ func (v *Session) probe() {
 		}
 		owed = min(owed+int(int64(want/8)*int64(now-last)/int64(time.Second)), want/40)
 		v.mu.Lock()
-		owed -= v.out.since(now)
+		owed -= v.out.since()
 		v.mu.Unlock()
 		last = now
 		for ; owed > padding; owed -= padding {

@@ -192,7 +192,7 @@ func (s *Server) engine(tcp ice.TCPMux, receive bool) (*webrtc.API, error) {
 
 // pusher is an engine of one session that estimates what its way bears. It has
 // sockets of its own: it goes out by whatever uplink there is.
-func (s *Server) pusher(got func(cc.BandwidthEstimator)) (*webrtc.API, error) {
+func (s *Server) pusher(start int, got func(cc.BandwidthEstimator)) (*webrtc.API, error) {
 	m, err := codecs()
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (s *Server) pusher(got func(cc.BandwidthEstimator)) (*webrtc.API, error) {
 		return nil, err
 	}
 	est, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
-		return gcc.NewSendSideBWE(gcc.SendSideBWEInitialBitrate(startBitrate), gcc.SendSideBWEMinBitrate(minEstimate), gcc.SendSideBWEMaxBitrate(maxEstimate),
+		return gcc.NewSendSideBWE(gcc.SendSideBWEInitialBitrate(min(max(start, startBitrate), maxEstimate)), gcc.SendSideBWEMinBitrate(minEstimate), gcc.SendSideBWEMaxBitrate(maxEstimate),
 			gcc.SendSideBWEPacer(gcc.NewNoOpPacer()), gcc.WithLoggerFactory(quiet{}))
 	})
 	if err != nil {

@@ -88,35 +88,43 @@ type Session struct {
 	ack  meter // what arrived, as the other end says
 }
 
-// meter is bytes over the last second.
+// meter is bytes over the last second, in tenths.
 type meter struct {
-	at           time.Duration
-	now, whole   int
+	slots        [10]int
+	slot         int64
 	total, taken int // ever; of it, what since has told
 }
 
-// since is what was added since it was asked last.
-func (m *meter) since(time.Duration) int {
-	n := m.total - m.taken
-	m.taken = m.total
-	return n
+const tenth = 100 * time.Millisecond
+
+func (m *meter) turn(now time.Duration) {
+	slot := int64(now / tenth)
+	for n := min(slot-m.slot, int64(len(m.slots))); n > 0; n-- {
+		m.slots[(slot-n+1)%int64(len(m.slots))] = 0
+	}
+	m.slot = max(m.slot, slot)
 }
 
 func (m *meter) add(now time.Duration, n int) {
-	if d := now - m.at; d >= time.Second {
-		m.whole = int(int64(m.now) * int64(time.Second) / int64(d))
-		m.at, m.now = now, 0
-	}
-	m.now += n
+	m.turn(now)
+	m.slots[m.slot%int64(len(m.slots))] += n
 	m.total += n
 }
 
-// read is the last whole second's, or what there is of this one where it is more.
-func (m *meter) read(now time.Duration) int {
-	if now-m.at > 2*time.Second {
-		return int(int64(m.now) * int64(time.Second) / int64(now-m.at))
+// read is what was added in the last second.
+func (m *meter) read(now time.Duration) (sum int) {
+	m.turn(now)
+	for _, n := range m.slots {
+		sum += n
 	}
-	return max(m.whole, m.now)
+	return sum
+}
+
+// since is what was added since it was asked last.
+func (m *meter) since() int {
+	n := m.total - m.taken
+	m.taken = m.total
+	return n
 }
 
 // State is the session now.
@@ -392,7 +400,7 @@ func (v *Session) hear(sender *webrtc.RTPSender, t *track) {
 				if now-window > 250*time.Millisecond {
 					window = now
 					v.mu.Lock()
-					room = max(v.rate.whole/againShare, 64<<10)
+					room = max(v.rate.read(now)/againShare, 64<<10)
 					v.mu.Unlock()
 				}
 				room -= t.resend(&h, p, room)
