@@ -85,13 +85,14 @@ type choice struct {
 	offers bool
 }
 
-const never = int(1) << 40
+// never is a rate that no link bears; it fits the int of a 32-bit board, twice.
+const never = 1 << 30
 
 func over(bits int, d time.Duration) int {
 	if d <= 0 {
 		return never
 	}
-	return int(float64(bits) / d.Seconds())
+	return int(min(float64(bits)/d.Seconds(), never))
 }
 
 func lasts(bytes, rate int) time.Duration {
