@@ -26,7 +26,7 @@ func (h *House) serve(ctx context.Context) error {
 		colours[code] = h.bp.Levels.Rank(l).Colour
 	}
 	var pages http.Handler
-	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours})
+	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras})
 	if err != nil {
 		return err
 	}

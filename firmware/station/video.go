@@ -33,6 +33,7 @@ import (
 	"tocsin/firmware/reach/uplink"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/page"
 	"tocsin/firmware/video"
 	"tocsin/firmware/video/ladder"
 	"tocsin/firmware/video/recorder"
@@ -468,6 +469,20 @@ func (p *pictures) camera(name string) (config.Camera, bool) {
 	}
 	c, ok := p.site.Streams[name]
 	return c, ok
+}
+
+// cameras are what the page shows a card for.
+func (p *pictures) cameras() []page.Camera {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.site == nil {
+		return nil
+	}
+	var out []page.Camera
+	for _, name := range slices.Sorted(maps.Keys(p.site.Streams)) {
+		out = append(out, page.Camera{Name: name, Title: p.site.Streams[name].Name})
+	}
+	return out
 }
 
 func (p *pictures) Catalogue() letter.Catalogue {

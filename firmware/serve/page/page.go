@@ -43,6 +43,8 @@ type Opts struct {
 	// Colours gives each level's code one of blue, yellow, orange, red; a level
 	// that has none is shown red.
 	Colours map[string]string
+	// Cameras are the site's streams of live pictures, in order; nil for none ever.
+	Cameras func() []Camera
 }
 
 type page struct {
@@ -84,7 +86,8 @@ func New(box api.Box, token Verifier, o Opts) (http.Handler, error) {
 	mux.HandleFunc("GET /live", p.show("live"))
 	mux.HandleFunc("GET /stop", p.show("stop"))
 	mux.HandleFunc("POST /stop", p.stop)
-	for _, name := range []string{"style.css", "page.js", "icon.svg"} {
+	mux.HandleFunc("GET /video", p.watch)
+	for _, name := range []string{"style.css", "page.js", "video.js", "icon.svg"} {
 		mux.HandleFunc("GET /page/"+name, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)
 		})

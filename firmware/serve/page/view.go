@@ -38,6 +38,9 @@ type view struct {
 	Links       links
 	People      people
 	Receipts    []receipt
+	Cameras     []camera
+	// Words are those of the script of live pictures.
+	Words map[string]string
 
 	// Said and Done are set on the answer to STOP.
 	Said string
@@ -134,6 +137,7 @@ func (p *page) look(l phrase.Lang) *view {
 	p.banner(v, st)
 	v.Links = p.links(st.Now, l)
 	v.People = p.people(l)
+	v.Cameras = p.cameras(l)
 	for _, x := range p.box.Lines() {
 		v.Lines = append(v.Lines, lineOf(x, l))
 	}
