@@ -34,7 +34,10 @@ func (g goal) holds(v float64) bool {
 }
 
 func (g goal) unit() string {
-	for suffix, u := range map[string]string{"_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1", "_pct": "%"} {
+	if strings.HasPrefix(g.figure, "video.cpu_ms_per_viewer_s") {
+		return "ms/s"
+	}
+	for suffix, u := range map[string]string{"_ms_median": "ms", "_mib_per_viewer": "MiB", "_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1", "_pct": "%"} {
 		if strings.HasSuffix(g.figure, suffix) {
 			return u
 		}

@@ -107,6 +107,13 @@ var measures = []measure{
 		most: 4 * time.Minute, mostLong: 60 * time.Minute, run: filmCuts},
 	{goals: []goal{{"video.talk_delay_ms_p99", atMost, 400}},
 		most: 3 * time.Minute, mostLong: 10 * time.Minute, run: talkDelays},
+	{goals: []goal{{"video.ttff_ms_median", atMost, 150}, {"video.live_edge_ms_median", atMost, 1500}, {"video.cpu_ms_per_viewer_s_720p", atMost, 3},
+		{"video.rss_mib_per_viewer", atMost, 3}, {"video.latency_ms_p99", atMost, 30}, {"video.cpu_vs_best_peer", atMost, 0.9}},
+		most: 5 * time.Minute, mostLong: 20 * time.Minute, run: viewers720},
+	{goals: []goal{{"video.cpu_ms_per_viewer_s_1080p", atMost, 5}, {"video.lost_1080p_default_buffers", atMost, 0}},
+		most: 2 * time.Minute, mostLong: 10 * time.Minute, run: viewers1080},
+	{goals: []goal{{"video.fuzz_crashes", atMost, 0}},
+		most: 5 * time.Minute, mostLong: 150 * time.Minute, run: videoFuzz},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},
@@ -126,6 +133,7 @@ func main() {
 	readAsPeerIfAsked()
 	openIfAsked()
 	filmIfAsked()
+	publishIfAsked()
 	os.Exit(run(*edged, *only, *long, *keep, *seed))
 }
 

@@ -137,6 +137,7 @@ var arrows = map[string][]string{
 	"hwtest/broker":     {},
 	"hwtest/camera":     {},
 	"hwtest/impair":     {},
+	"hwtest/relay":      {},
 	"hwtest/timeserver": {},
 	"hwtest/platform":   {},
 	"hwtest/chromium":   {},
