@@ -133,8 +133,12 @@ func (p *pictures) run(ctx context.Context) error {
 	return nil
 }
 
-// renew takes a site's file over; what has not changed goes on.
+// renew takes a site's file over; what has not changed goes on. A house that was built
+// without pictures has none.
 func (p *pictures) renew(site *config.Video) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if reflect.DeepEqual(site, p.site) {
