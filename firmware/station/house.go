@@ -56,6 +56,9 @@ type Opts struct {
 	Abort func()
 
 	built func(*House) // of a test, which asks the house itself
+	// ending is how long outputs and journal may each take to end, 2 s where it is 0; a
+	// test on a busy machine gives more.
+	ending time.Duration
 }
 
 // House is a running box.

@@ -55,6 +55,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.ending <= 0 {
+		o.ending = 2 * time.Second
+	}
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
@@ -82,7 +85,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.begun = h.clock.Now()
 
 	var err error
-	h.journal, err = journal.Open(o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: o.Log, Report: func(ok bool, why phrase.Message) {
+	h.journal, err = journal.Open(o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: o.Log, End: o.ending, Report: func(ok bool, why phrase.Message) {
 		h.noteSoon(func() { h.journalState(ok, why) })
 	}})
 	if err != nil {
@@ -174,7 +177,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 			endSounding()
 			select {
 			case <-silent:
-			case <-time.After(2 * time.Second):
+			case <-time.After(o.ending):
 				h.log.Error("outputs did not end in time")
 			}
 			h.endLinks(h.seen().bp.Rows)

@@ -34,6 +34,9 @@ import (
 // be busy, and nothing here measures speed.
 const patience = 25 * time.Second
 
+// ending is what a house of a test has for its outputs, and for its journal, to end.
+const ending = time.Minute
+
 // resound of the town's plan, and the gas levels of its rule in %LEL.
 const (
 	resound                          = 4 * time.Second
@@ -188,7 +191,7 @@ func (w *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store}, w.reload)
+		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending}, w.reload)
 	}()
 	w.stop = func() {
 		w.t.Helper()
@@ -199,7 +202,7 @@ func (w *town) start() {
 			if err != nil {
 				w.t.Errorf("the house ended with: %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(patience + 2*ending):
 			w.t.Error("the house does not end")
 		}
 	}

@@ -41,6 +41,8 @@ type Opts struct {
 	Retry, RetryMax time.Duration
 	// Slow is how long one commit may take before it is reported. Default 5 s.
 	Slow time.Duration
+	// End is how long Close waits for the writer. Default 2 s.
+	End time.Duration
 	// Report is told each change of State, from the writer's goroutine; it must not
 	// block and may be nil.
 	Report func(ok bool, why phrase.Message)
@@ -76,6 +78,7 @@ func (o Opts) withDefaults() Opts {
 	dur(&o.Retry, 200*time.Millisecond)
 	dur(&o.RetryMax, 10*time.Second)
 	dur(&o.Slow, 5*time.Second)
+	dur(&o.End, closeWithin)
 	if o.Hold == nil {
 		o.Hold = func() int64 { return 0 }
 	}
@@ -390,7 +393,7 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.mu.Unlock()
 	close(j.closing)
-	t := time.NewTimer(closeWithin)
+	t := time.NewTimer(j.o.End)
 	defer t.Stop()
 	select {
 	case <-j.done:
