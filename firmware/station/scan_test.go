@@ -82,7 +82,7 @@ func TestAnUnknownGaugeIsFoundOnALineOfTheRunningBox(t *testing.T) {
 	w.start()
 	var found *api.FoundUnit
 	last := ""
-	w.scanning(t.Context(), api.ScanQuery{Line: "lab", Who: "李雷", Units: []int{6, 7}, Bauds: []int{9600, 4800}, Formats: []string{"8N1"}, First: true, Sweep: true}, func(e api.ScanEvent) bool {
+	w.scanning(t.Context(), api.ScanQuery{Line: "lab", Who: "李雷", Units: []int{6, 7}, Bauds: []int{9600, 4800}, Formats: []string{"8N1"}, First: true, Sweep: true, WaitMS: 600}, func(e api.ScanEvent) bool {
 		if e.Found != nil {
 			found = e.Found
 		}

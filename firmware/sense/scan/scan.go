@@ -315,6 +315,9 @@ func (s *scanner) unit(ctx context.Context, bus drivers.Registers, st Setting, u
 			if f.Blocks, err = k.sweep(s.Ranges); err != nil {
 				return &f, err
 			}
+			if len(f.Blocks) > 0 {
+				f.How = Answers // it has registers, though it refused the first that it was asked for
+			}
 		}
 		f.Identity, err = identify(ctx, bus, k)
 		return &f, err
