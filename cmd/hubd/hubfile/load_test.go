@@ -253,6 +253,40 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
+// FuzzViews holds that a stream's picture, voice and mask go to nobody whom its view leaves out.
+func FuzzViews(f *testing.F) {
+	for _, x := range [][3]string{
+		{"330483105203", "gate-1", "water"}, {"330483105203-2", "square", "police"}, {"110101000000", "gate", ""}, {"33", "gat", "water\x00"},
+	} {
+		f.Add(x[0], x[1], x[2])
+	}
+	mask := []Part{{Width: 1, Height: 0.5}}
+	g := &Pictures{Views: []View{
+		{Stations: []string{"330483"}, Streams: []string{"gate*"}, Roles: []string{"water", "police"}, Talk: []string{"police", "guest"}, Mask: mask, Bare: []string{"police"}},
+		{Stations: []string{"330483105203-2"}},
+	}}
+	f.Fuzz(func(t *testing.T, station, stream, role string) {
+		s := letter.Station(station)
+		if !s.Valid() {
+			return
+		}
+		v, roles := g.ViewOf(s, stream), []string{role}
+		held := strings.HasPrefix(station, "330483") && strings.HasPrefix(stream, "gate")
+		if held != (len(v.Roles) > 0) {
+			t.Fatalf("%q of %q: %+v", stream, station, v)
+		}
+		if see := !held || role == "water" || role == "police"; v.MaySee(roles) != see {
+			t.Fatalf("%q sees %q of %q: %v", role, stream, station, !see)
+		}
+		if talk := held && role == "police"; v.MayTalk(roles) != talk {
+			t.Fatalf("%q speaks by %q of %q: %v", role, stream, station, !talk)
+		}
+		if covered := held && role != "police"; (len(v.MaskFor(roles)) > 0) != covered {
+			t.Fatalf("%q sees %q of %q without its mask: %v", role, stream, station, covered)
+		}
+	})
+}
+
 func TestTheExampleIsOneThatCanBeUsed(t *testing.T) {
 	b, err := os.ReadFile("../hub.example.yaml")
 	if err != nil {

@@ -61,6 +61,19 @@ func FuzzSubject(f *testing.F) {
 	})
 }
 
+// FuzzTold holds that a catalogue's subject is the place of the station that it names.
+func FuzzTold(f *testing.F) {
+	s := Station("330483105203-2")
+	for _, x := range []string{s.Told(), s.Ask(), ToldAll, "see.33.330402.330483105203.told", "see....told"} {
+		f.Add(x)
+	}
+	f.Fuzz(func(t *testing.T, x string) {
+		if s, ok := ParseTold(x); ok && (!s.Valid() || s.Told() != x) {
+			t.Fatalf("%q was read as %q's", x, s)
+		}
+	})
+}
+
 // FuzzWindow reads what a disk gives back, and goes on with it.
 func FuzzWindow(f *testing.F) {
 	var w Window
