@@ -26,7 +26,6 @@ type sealed struct {
 	answer []byte
 	bytes  int   // of a frame
 	slots  int64 // of 10 ms in a frame
-	end    int64
 	// send gives the talker a message, by the way that the last one came; it must not wait.
 	send func([]byte)
 	// said: the answer is on its way; before it no report can be read.

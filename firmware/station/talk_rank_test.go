@@ -27,7 +27,6 @@ type hornOf struct {
 	mu    sync.Mutex
 	gives string // of the programme that is open
 	until time.Time
-	next  string
 }
 
 func (h *hornOf) String() string { return "horn" }

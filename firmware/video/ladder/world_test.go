@@ -58,11 +58,9 @@ type world struct {
 	overMax time.Duration
 	frames  int
 	stills  int
-	nextKey time.Duration
 	still   parcel
 	stillAt time.Duration
 	lastJPG time.Duration
-	keyn    int
 	log     bool
 }
 

@@ -175,7 +175,6 @@ func TestAViewerBeginsAtTheKeptKeyPictureAndComesToNow(t *testing.T) {
 	}
 	packets := make(chan *rtp.Packet, 1000)
 	v := b.watch(func(p *rtp.Packet) { packets <- p })
-	var nals [][]byte
 	seq, first := uint16(0), true
 	for pictures := 0; pictures < 25; {
 		p := <-packets
@@ -186,7 +185,6 @@ func TestAViewerBeginsAtTheKeptKeyPictureAndComesToNow(t *testing.T) {
 			t.Errorf("it begins with % x, not with parameter sets", p.Payload[:4])
 		}
 		seq, first = p.SequenceNumber, false
-		nals = append(nals, p.Payload)
 		if p.Marker {
 			if n := numberOf(p.Payload); n != uint32(pictures+1) {
 				t.Fatalf("picture %d, not %d", n, pictures+1)
