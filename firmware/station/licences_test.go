@@ -39,14 +39,15 @@ func TestTheBoxDoesNotLinkTheHubsServer(t *testing.T) {
 // TestLinkedModulesAllowASoldProduct reads the licence text of every module that
 // is linked into the box's programs.
 func TestLinkedModulesAllowASoldProduct(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}", "tocsin/cmd/edged", "tocsin/cmd/hubd", "tocsin/firmware/reach/uplink").Output()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}", "tocsin/cmd/edged", "tocsin/cmd/hubd", "tocsin/firmware/reach/uplink").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]string{}
+	seen, linked := map[string]string{}, map[string][]string{}
 	for _, l := range strings.Split(string(out), "\n") {
-		if path, dir, ok := strings.Cut(l, "\t"); ok {
-			seen[path] = dir
+		if f := strings.Split(l, "\t"); len(f) == 3 {
+			seen[f[0]] = f[1]
+			linked[f[0]] = append(linked[f[0]], f[2])
 		}
 	}
 	if len(seen) < 5 {
@@ -59,6 +60,23 @@ func TestLinkedModulesAllowASoldProduct(t *testing.T) {
 		// file of its own, and is the one that is taken.
 		choice, _ := filepath.Glob(filepath.Join(dir, "edl-v10*"))
 		files = append(files, choice...)
+		// A module without such a file is licensed by the heads of its sources: those of the
+		// packages that are linked, each with code in it.
+		if len(files) == 0 {
+			for _, pkg := range linked[path] {
+				all, _ := filepath.Glob(filepath.Join(pkg, "*.go"))
+				for _, f := range all {
+					if base := filepath.Base(f); base != "doc.go" && !strings.HasSuffix(base, "_test.go") {
+						files = append(files, f)
+					}
+				}
+			}
+			for _, f := range files {
+				if b, err := os.ReadFile(f); err != nil || !headed(string(b)) {
+					t.Errorf("%s: no licence in its folder, and none at the head of %s", path, f)
+				}
+			}
+		}
 		text := ""
 		for _, f := range files {
 			if b, err := os.ReadFile(f); err == nil {
@@ -79,4 +97,15 @@ func TestLinkedModulesAllowASoldProduct(t *testing.T) {
 	}
 	b, _ := json.Marshal(found)
 	t.Logf("%s", b)
+}
+
+// headed says that a source begins with a licence of the list.
+func headed(source string) bool {
+	head, _, _ := strings.Cut(source, "\npackage ")
+	for _, re := range licences {
+		if re.MatchString(head) {
+			return true
+		}
+	}
+	return false
 }
