@@ -61,7 +61,7 @@ test-peers: go peers build
 
 test-browser: go browser
 	$(GO) test -count=1 -tags browser -timeout 5m ./firmware/serve/...
-	$(GO) test -count=1 -tags browser -timeout 5m -run Chromium ./cmd/hubd/...
+	$(GO) test -count=1 -tags browser -timeout 5m -run Chromium ./cmd/hubd/... ./cmd/edged
 	$(GO) test -count=1 -tags browser -timeout 5m -run Chromium ./firmware/video/recorder
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
