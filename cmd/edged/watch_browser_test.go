@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,13 @@ func free(t *testing.T) string {
 // TestChromiumWatchesTheBoxsPicture has a technician's browser open the box's own page while a
 // camera publishes: the picture is live, its loss is told, and it comes back.
 func TestChromiumWatchesTheBoxsPicture(t *testing.T) {
+	addrs, _ := net.InterfaceAddrs()
+	if !slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.To4() != nil && !n.IP.IsLoopback()
+	}) {
+		t.Skip("this machine has no address but the loopback, and browsers look for ways elsewhere")
+	}
 	dir, err := os.MkdirTemp("", "box") // a test's own name would be too long for a socket's path
 	if err != nil {
 		t.Fatal(err)
