@@ -50,8 +50,6 @@ type Opts struct {
 	Notify func(state string)
 	// Watchdog is the period that the service manager wants to be fed in; 0 none.
 	Watchdog time.Duration
-	// Self is the program that runs as video's child; "" is this one.
-	Self string
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 

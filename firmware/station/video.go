@@ -26,6 +26,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
@@ -48,6 +49,9 @@ const (
 	videoAgain  = 500 * time.Millisecond
 	videoAgains = 10 * time.Second
 	videoSteady = 30 * time.Second
+	// videoNameMost bounds what a viewer says of himself, in characters.
+	videoNameMost = 40
+	videoClock    = time.Minute
 )
 
 // pictures is this box's side of live pictures: it keeps the child that relays them,
@@ -83,6 +87,14 @@ func newPictures(h *House) *pictures {
 	p.proxy = &httputil.ReverseProxy{
 		Transport: tr, ErrorLog: nil,
 		Rewrite: func(*httputil.ProxyRequest) {},
+		// Kept is who was let in, not who knocked: knocking is free.
+		ModifyResponse: func(res *http.Response) error {
+			if name, ok := strings.CutPrefix(res.Request.URL.Path, "/view/"); ok && res.StatusCode == http.StatusCreated {
+				who := res.Request.URL.Query().Get("who")
+				h.record("video.seen", phrase.M("station.video_seen", "who", who, "stream", name), map[string]any{"stream": name, "who": who})
+			}
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			h.log.Warn("the video process did not answer", "err", err)
 			refusePicture(w, http.StatusServiceUnavailable, phrase.E("station.video_away"))
@@ -242,9 +254,6 @@ func (p *pictures) child(ctx context.Context, site *config.Video) error {
 	if err != nil {
 		return err
 	}
-	if p.h.o.Self != "" {
-		self = p.h.o.Self
-	}
 	cmd := exec.Command(self, "video")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TZ=" + os.Getenv("TZ")}
 	cmd.Dir = "/"
@@ -307,11 +316,18 @@ func (p *pictures) watch(ctx context.Context) error {
 	t := time.NewTicker(videoLook)
 	defer t.Stop()
 	up := false
+	var told clock.Stamp
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+		}
+		// Recordings are named by the hour that the box believes.
+		if now := p.h.clock.Now(); now.Trust > clock.Free && (now.Trust != told.Trust || now.Mono-told.Mono >= videoClock) {
+			if p.ask(ctx, http.MethodPut, "/clock", now, nil) == nil {
+				told = now
+			}
 		}
 		var s video.State
 		if err := p.ask(ctx, http.MethodGet, "/state", nil, &s); err != nil {
@@ -536,8 +552,11 @@ func (p *pictures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(part) == 2 && part[0] == "sessions":
 		pass("/session/" + part[1])
 	case len(part) == 2 && part[1] == "whep" && r.Method == http.MethodPost:
-		who := orElse(r.URL.Query().Get("who"), grant.Addr)
-		p.h.record("video.seen", phrase.M("station.video_seen", "who", who, "stream", part[0]), map[string]any{"stream": part[0], "who": who, "from": grant.Addr})
+		// A name is what the viewer says; the address is what the box saw.
+		who := grant.Addr
+		if n := []rune(r.URL.Query().Get("who")); len(n) > 0 {
+			who = string(n[:min(len(n), videoNameMost)]) + " " + who
+		}
 		r.URL.RawQuery = url.Values{"who": {who}}.Encode()
 		pass("/view/" + part[0])
 	case len(part) == 2 && part[1] == "whip" && r.Method == http.MethodPost:

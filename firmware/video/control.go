@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/recorder"
 	"tocsin/firmware/video/source"
@@ -136,6 +137,15 @@ func (r *Relay) Handler() http.Handler {
 			return
 		}
 		r.budget.set(n)
+	})
+	m.HandleFunc("PUT /clock", func(w http.ResponseWriter, q *http.Request) {
+		var now clock.Stamp
+		d, ok := r.clock.(interface {
+			Discipline(time.Time, clock.Trust) bool
+		})
+		if err := json.NewDecoder(io.LimitReader(q.Body, controlMost)).Decode(&now); err != nil || !ok || !d.Discipline(now.Wall, now.Trust) {
+			w.WriteHeader(http.StatusBadRequest)
+		}
 	})
 	m.HandleFunc("POST /view/{stream}", r.view)
 	m.HandleFunc("POST /publish/{stream}", r.publish)

@@ -355,6 +355,22 @@ func TestWhatWasSeenAroundAnAlarmIsKept(t *testing.T) {
 	}
 }
 
+func TestTheParentTellsTheTime(t *testing.T) {
+	c := run(t, Plan{})
+	c.relay.clock.(*clock.System).Doubt(clock.Free)
+	at := time.Now().Add(3 * time.Hour).Round(0)
+	b, _ := json.Marshal(clock.Stamp{Wall: at, Trust: clock.Set})
+	if s := c.do("PUT", "/clock", "application/json", bytes.NewReader(b), nil).StatusCode; s != 200 {
+		t.Fatal(s)
+	}
+	if now := c.clock.Now(); now.Trust != clock.Set || now.Wall.Before(at) || now.Wall.After(at.Add(time.Minute)) {
+		t.Errorf("%+v", now)
+	}
+	if s := c.do("PUT", "/clock", "application/json", strings.NewReader("{"), nil).StatusCode; s != 400 {
+		t.Error(s)
+	}
+}
+
 func TestACamerasStillIsMadeSmall(t *testing.T) {
 	b, err := fit(still(t, 1920, 1080), 640, 360)
 	if err != nil {
