@@ -30,12 +30,10 @@ func (k *keeper) forget(now clock.Stamp) {
 		return
 	}
 	k.r.mu.Lock()
-	clips := slices.Clone(k.r.clips)
+	old := slices.DeleteFunc(slices.Clone(k.r.clips), func(c *clip) bool { return c.busy || k.r.clipAge(c, now) <= k.r.o.ClipAge })
 	k.r.mu.Unlock()
-	for _, c := range clips {
-		if !c.busy && k.r.clipAge(c, now) > k.r.o.ClipAge {
-			_ = k.drop(c)
-		}
+	for _, c := range old {
+		_ = k.drop(c)
 	}
 }
 
@@ -59,12 +57,11 @@ func (r *Recorder) ages(segs []*kept, now clock.Stamp) []time.Duration {
 	return ages
 }
 
+// clipAge tells how old a clip is, at least; r.mu is held.
 func (r *Recorder) clipAge(c *clip, now clock.Stamp) time.Duration {
 	if c.Boot == now.Boot {
 		return now.Mono - c.To
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if at, _, ok := r.times.utc(c.Boot, c.To); ok && now.Trust > clock.Free {
 		return max(now.Mono, now.Wall.Sub(at))
 	}

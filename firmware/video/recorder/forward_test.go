@@ -84,6 +84,20 @@ func (c *county) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	c.files[id] = append(c.files[id][:from:from], b...)
 }
 
+// have and sent are what the county holds of a clip and the clips that parts came of: a
+// request that was broken off may still be at its end.
+func (c *county) have(id string) ([]byte, Clip) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.files[id], c.clips[id]
+}
+
+func (c *county) sent() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.puts)
+}
+
 func newCounty(t *testing.T) (*county, *HTTPSink) {
 	c := &county{files: map[string][]byte{}, clips: map[string]Clip{}, gone: map[string]bool{}, spoil: map[string]bool{}}
 	s := httptest.NewServer(c)
@@ -161,15 +175,16 @@ func TestClipsArriveWholeOverALineThatBreaks(t *testing.T) {
 	f := &fleeting{}
 	r.forwards(ForwardOpts{Sink: sink, Budget: func() int64 { return 1 << 20 }, Chunk: 20_000, After: f.after}, func() bool { return r.delivered() == 3 })
 	for _, x := range clips {
-		sum := sha256.Sum256(c.files[x.ID])
-		if hex.EncodeToString(sum[:]) != x.SHA256 || c.clips[x.ID].Cause != x.Cause {
+		b, told := c.have(x.ID)
+		sum := sha256.Sum256(b)
+		if hex.EncodeToString(sum[:]) != x.SHA256 || told.Cause != x.Cause {
 			t.Errorf("%s arrived as something else", x.ID)
 		}
-		if s := scan(bytes.NewReader(c.files[x.ID]), x.Size, true, func(piece) error { return nil }); s.good != x.Size {
+		if s := scan(bytes.NewReader(b), x.Size, true, func(piece) error { return nil }); s.good != x.Size {
 			t.Errorf("%s: %v", x.ID, s.why)
 		}
 	}
-	if c.puts[0] != clips[2].ID {
+	if c.sent()[0] != clips[2].ID {
 		t.Error("the newest did not go first")
 	}
 	// Delivered is remembered.
@@ -188,24 +203,25 @@ func TestANewerAlarmGoesBeforeTheRestOfAnOlderOne(t *testing.T) {
 	c, sink := newCounty(t)
 	f := &fleeting{}
 	o := ForwardOpts{Sink: sink, Budget: func() int64 { return 1 << 20 }, Chunk: 10_000, After: f.after}
-	r.forwards(o, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.puts) >= 2 })
-	if len(c.puts) >= int(old.Size/10_000) {
+	r.forwards(o, func() bool { return len(c.sent()) >= 2 })
+	if len(c.sent()) >= int(old.Size/10_000) {
 		t.Skip("it was sent before it could be broken off") // a machine that stood still
 	}
 	r.pinned(1)
 	r.forwards(o, func() bool { return r.delivered() == 2 })
 	newer := r.Clips()[1].ID
-	was := slices.Index(c.puts, newer)
+	puts := c.sent()
+	was := slices.Index(puts, newer)
 	if was < 0 {
-		t.Fatal(c.puts)
+		t.Fatal(puts)
 	}
 	i := was
-	for ; i < len(c.puts) && c.puts[i] == newer; i++ {
+	for ; i < len(puts) && puts[i] == newer; i++ {
 	}
-	if i == len(c.puts) || c.puts[i] != old.ID {
-		t.Errorf("after %d: %v", was, c.puts)
+	if i == len(puts) || puts[i] != old.ID {
+		t.Errorf("after %d: %v", was, puts)
 	}
-	if n := len(c.puts) - i + was; n > int(old.Size/10_000)+2 {
+	if n := len(puts) - i + was; n > int(old.Size/10_000)+2 {
 		t.Errorf("the old one was sent in %d parts of %d: not resumed", n, old.Size/10_000)
 	}
 }
@@ -218,8 +234,9 @@ func TestOnlyTheRightHashIsDelivered(t *testing.T) {
 	c.spoil[x.ID] = true
 	f := &fleeting{}
 	r.forwards(ForwardOpts{Sink: sink, Budget: func() int64 { return 1 << 30 }, After: f.after}, func() bool { return r.delivered() == 1 })
-	if sum := sha256.Sum256(c.files[x.ID]); hex.EncodeToString(sum[:]) != x.SHA256 || len(c.puts) < 2 {
-		t.Errorf("delivered after %d parts with another hash", len(c.puts))
+	b, _ := c.have(x.ID)
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != x.SHA256 || len(c.sent()) < 2 {
+		t.Errorf("delivered after %d parts with another hash", len(c.sent()))
 	}
 }
 

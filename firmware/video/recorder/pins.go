@@ -91,11 +91,12 @@ func (k *keeper) pin(a Alarm) (Clip, error) {
 	if err != nil {
 		return Clip{}, phrase.Wrap(errors.Join(err, os.RemoveAll(dir)), "recorder.pin_failed", "stream", k.r.o.Stream)
 	}
+	wish := c.Clip // once it is listed, the clips' goroutine may finish it
 	k.r.mu.Lock()
 	k.r.clips = append(k.r.clips, c)
 	k.r.mu.Unlock()
 	k.link()
-	return c.Clip, nil
+	return wish, nil
 }
 
 func (k *keeper) dir(c *clip) string { return filepath.Join(k.r.kept(), c.ID) }
@@ -104,30 +105,38 @@ func (k *keeper) dir(c *clip) string { return filepath.Join(k.r.kept(), c.ID) }
 // clips' goroutine flushes them; until then a start makes them anew, while the ring
 // still has its newest segments.
 func (k *keeper) link() {
+	type want struct {
+		c  *clip
+		id string
+		s  *kept
+	}
+	var wants []want
 	k.r.mu.Lock()
-	segs, clips := slices.Clone(k.r.segs), slices.Clone(k.r.clips)
+	for _, c := range k.r.clips {
+		for _, s := range k.r.segs {
+			if !c.Finished && c.links[s.name] == nil && c.covers(s) {
+				wants = append(wants, want{c, c.ID, s})
+			}
+		}
+	}
 	k.r.mu.Unlock()
-	for _, c := range clips {
-		if c.Finished {
+	added := false
+	for _, w := range wants {
+		c, s := w.c, w.s
+		if !k.clipRoom(c, s) {
 			continue
 		}
-		added := false
-		for _, s := range segs {
-			if c.links[s.name] != nil || !c.covers(s) || !k.clipRoom(c, s) {
-				continue
-			}
-			err := os.Link(filepath.Join(k.r.ring(), s.name), filepath.Join(k.dir(c), s.name))
-			if err != nil && !errors.Is(err, os.ErrExist) {
-				k.r.o.Log.Warn("recorder: a segment could not be linked", "clip", c.ID, "segment", s.name, "err", err)
-				continue
-			}
-			k.r.mu.Lock()
-			c.links[s.name], k.r.held[s.name], c.loose, added = s, s, true, true
-			k.r.mu.Unlock()
+		err := os.Link(filepath.Join(k.r.ring(), s.name), filepath.Join(k.r.kept(), w.id, s.name))
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			k.r.o.Log.Warn("recorder: a segment could not be linked", "clip", w.id, "segment", s.name, "err", err)
+			continue
 		}
-		if added {
-			k.r.ripened()
-		}
+		k.r.mu.Lock()
+		c.links[s.name], k.r.held[s.name], c.loose, added = s, s, true, true
+		k.r.mu.Unlock()
+	}
+	if added {
+		k.r.ripened()
 	}
 }
 
@@ -178,7 +187,7 @@ func (k *keeper) dropOne(c *clip) bool {
 }
 
 // gone says that the clip is where it belongs, wanted by nobody, or shows nothing.
-func (c *clip) gone() bool { return c.Delivered || c.Refused || c.Finished && c.Size == 0 }
+func (c Clip) gone() bool { return c.Delivered || c.Refused || c.Finished && c.Size == 0 }
 
 // before says that c goes before o. Clips stand in the order in which they were made.
 func (c *clip) before(o *clip) bool {
@@ -191,13 +200,18 @@ func (c *clip) before(o *clip) bool {
 	return false
 }
 
-// drop removes a clip with its links.
+// drop removes a clip with its links. One that is being finished meanwhile then has no
+// folder to be written to.
 func (k *keeper) drop(c *clip) error {
-	if err := os.RemoveAll(k.dir(c)); err != nil {
-		k.r.o.Log.Warn("recorder: a clip cannot be removed", "clip", c.ID, "err", err)
+	k.r.mu.Lock()
+	id := c.ID
+	k.r.mu.Unlock()
+	if err := os.RemoveAll(filepath.Join(k.r.kept(), id)); err != nil {
+		k.r.o.Log.Warn("recorder: a clip cannot be removed", "clip", id, "err", err)
 		return err
 	}
 	k.r.mu.Lock()
+	was := c.Clip
 	k.r.clips = slices.DeleteFunc(k.r.clips, func(o *clip) bool { return o == c })
 	for name := range c.links {
 		if !slices.ContainsFunc(k.r.clips, func(o *clip) bool { return o.links[name] != nil }) {
@@ -205,8 +219,8 @@ func (k *keeper) drop(c *clip) error {
 		}
 	}
 	k.r.mu.Unlock()
-	if !c.gone() {
-		k.r.o.Dropped(c.Clip)
+	if !was.gone() {
+		k.r.o.Dropped(was)
 	}
 	return nil
 }
