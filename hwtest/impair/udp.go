@@ -10,8 +10,11 @@ const udpHeaders = 28
 
 // UDP opens a port on loopback behind which target answers through the link, and gives its address. Each client
 // has a socket of its own to the target.
-func (l *Link) UDP(target string) (string, error) {
-	front, err := net.ListenUDP("udp", loopback())
+func (l *Link) UDP(target string) (string, error) { return l.udp(loopback(), target) }
+
+// udp does so at an address of this machine.
+func (l *Link) udp(at *net.UDPAddr, target string) (string, error) {
+	front, err := net.ListenUDP("udp", at)
 	if err != nil {
 		return "", err
 	}
