@@ -24,6 +24,9 @@
 // sends clips when there is room on the links, the newest first, from where the
 // other end says it has them, until that end names the same hash.
 //
+// A Film is what browsers play, a Tape the same as units again, for those who send it on
+// in another container.
+//
 // The maker of boxes here is small and ours: one allocation a fragment, nothing by
 // reflection, and the tests read it with another's reader (mediacommon) and ffprobe.
 // Sources: ISO/IEC 14496-12 (boxes), 14496-15 (avcC, hvcC), RFC 7845 and the Opus

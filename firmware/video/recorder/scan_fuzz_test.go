@@ -86,6 +86,18 @@ func FuzzRecords(f *testing.F) {
 			rebase(bytes.Clone(moof), 1, time.Hour, rates(b))
 		}
 		rates(b)
+		formatIn(b)
+		pictures, sounds, err := samplesIn(b)
+		n := 0
+		for _, x := range append(pictures, sounds...) {
+			n += len(x.sound)
+			for _, nal := range x.nals {
+				n += len(nal)
+			}
+		}
+		if err == nil && n > 2*len(b) {
+			t.Fatalf("%d bytes of samples in %d", n, len(b))
+		}
 	})
 }
 
@@ -111,6 +123,9 @@ func FuzzFormat(f *testing.F) {
 		}
 		if len(rates(head)) != 1 {
 			t.Fatal("a head without a clock")
+		}
+		if again, err := formatIn(head); err != nil || !again.equal(m) {
+			t.Fatalf("a head that reads back as another: %v", err)
 		}
 	})
 }
