@@ -122,6 +122,7 @@ var arrows = map[string][]string{
 	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
+	"hwtest/flight":     {},
 	"hwtest/ear":        {},
 	"hwtest/storm":      {"hwtest/"},
 	"hwtest/powercut":   {},
