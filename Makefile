@@ -34,15 +34,16 @@ peers:
 browser:
 	@.ci/packages $(BROWSER)
 
-build: go ## build edged, hubd and village for this machine into out/bin
+build: go ## build edged, edged-video, hubd and village for this machine into out/bin
 	@$(GO) test -count=1 -run 'EveryCode' ./firmware/phrase >/dev/null || { $(GO) test -count=1 -run 'EveryCode' ./firmware/phrase; exit 1; }
-	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/hubd ./cmd/village
+	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/edged-video ./cmd/hubd ./cmd/village
 
-cross: go ## build static edged for linux amd64, arm64 and armv7, without cgo
-	GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/edged-linux-amd64 ./cmd/edged
-	GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/edged-linux-arm64 ./cmd/edged
-	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/edged-linux-armv7 ./cmd/edged
-	@for f in $(OUT)/cross/edged-linux-*; do file -b $$f 2>/dev/null | grep -q 'dynamically' && { echo "$$f is not static"; exit 1; }; done; ls -l $(OUT)/cross
+cross: go ## build static edged and edged-video for linux amd64, arm64 and armv7, without cgo
+	for p in edged edged-video; do \
+	  GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/$$p-linux-amd64 ./cmd/$$p && \
+	  GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p && \
+	  GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/$$p-linux-armv7 ./cmd/$$p || exit 1; done
+	@for f in $(OUT)/cross/edged-*; do file -b $$f 2>/dev/null | grep -q 'dynamically' && { echo "$$f is not static"; exit 1; }; done; ls -l $(OUT)/cross
 
 demo: build ## run the storm: make demo, or make demo FOR=175s unattended
 	$(OUT)/bin/village --edged $(OUT)/bin/edged --hubd $(OUT)/bin/hubd --out $(OUT)/demo $(if $(FOR),--for $(FOR))

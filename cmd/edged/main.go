@@ -35,7 +35,6 @@ type cli struct {
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
 	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
 	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`
-	Video   VideoCmd   `cmd:"" hidden:""`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
 }
 

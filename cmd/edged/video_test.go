@@ -26,7 +26,7 @@ func childOf(parent int, command string) (pid int) {
 			continue
 		}
 		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
-		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n)); strings.HasSuffix(strings.TrimRight(string(line), "\x00"), "\x00"+command) {
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", n)); strings.TrimRight(string(line), "\x00") == command {
 			return n
 		}
 	}
@@ -43,7 +43,7 @@ func TestTheVideoProcessHasOnlyWhatIsItsAndIsStartedAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", self, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-video").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	write := func(name, text string) string {
@@ -86,7 +86,7 @@ video:
 	find := func(other int) int {
 		t.Helper()
 		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			if pid := childOf(box.Process.Pid, "video"); pid != 0 && pid != other {
+			if pid := childOf(box.Process.Pid, filepath.Join(dir, "edged-video")); pid != 0 && pid != other {
 				// Until it has closed what it inherited it is not what it will be.
 				if _, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/4", pid)); err == nil || len(listeners(pid)) > 0 {
 					return pid

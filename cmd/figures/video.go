@@ -212,7 +212,7 @@ func (x *box) videoChild() (int, error) {
 	}
 	for _, w := range strings.Fields(string(all)) {
 		line, _ := os.ReadFile("/proc/" + w + "/cmdline")
-		if a := strings.Split(string(line), "\x00"); len(a) > 1 && strings.HasSuffix(strings.Trim(strings.Join(a, " "), " "), "video") {
+		if program, _, _ := strings.Cut(string(line), "\x00"); filepath.Base(program) == "edged-video" {
 			return strconv.Atoi(w)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -87,6 +88,7 @@ var arrows = map[string][]string{
 	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/video/whep":             {"firmware/video/stream", "firmware/video/ladder", "firmware/phrase"},
 	"firmware/video/ladder":           {"firmware/phrase"},
+	"firmware/video/terms":            {"firmware/clock", "firmware/phrase"},
 	"firmware/video/stream":           {},
 	"firmware/video/source":           {"firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/onvif":     {"firmware/phrase"},
@@ -97,12 +99,13 @@ var arrows = map[string][]string{
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/recorder/shelf":   {"firmware/video/recorder"},
 	"firmware/video/recorder/drill":   {"firmware/video/recorder", "firmware/video/stream", "firmware/clock", "firmware/guard"},
-	"firmware/video/recorder":         {"firmware/video/stream", "firmware/clock", "firmware/phrase"},
+	"firmware/video/recorder":         {"firmware/video/stream", "firmware/video/terms", "firmware/clock", "firmware/phrase"},
 	"firmware/video/source/srt":       {"firmware/video/source", "firmware/video/source/ts", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/video", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged-video":                 {"firmware/guard", "firmware/phrase", "firmware/video"},
+	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
 	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/trust", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},
 	"cmd/hubd/hubfile":  {"configs", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/keep/config", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},
@@ -244,6 +247,26 @@ func TestOnlyTheirOwnersNameThePackagesThatTheUserFixed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheBoxCarriesNoMedia holds what reads pictures from strangers to the program of its
+// own: none of it is linked into the one that warns.
+func TestTheBoxCarriesNoMedia(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "tocsin/cmd/edged").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, "tocsin/firmware/station") {
+		t.Fatalf("%d packages, and not the box's own", len(deps))
+	}
+	for _, d := range deps {
+		for _, media := range []string{"github.com/pion/", "github.com/bluenviron/", "github.com/datarhei/", "github.com/emiago/", "tocsin/firmware/video/stream", "tocsin/firmware/video/source"} {
+			if strings.HasPrefix(d, media) || d == "tocsin/firmware/video" {
+				t.Errorf("edged carries %s", d)
+			}
+		}
+	}
 }
 
 // TestGoroutinesAreStartedOnlyByTheGuard finds bare go statements.

@@ -24,8 +24,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
@@ -35,10 +33,8 @@ import (
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/serve/page"
-	"tocsin/firmware/video"
 	"tocsin/firmware/video/ladder"
-	"tocsin/firmware/video/recorder"
-	"tocsin/firmware/video/stream"
+	"tocsin/firmware/video/terms"
 )
 
 const (
@@ -61,7 +57,7 @@ type pictures struct {
 	h      *House
 	client *http.Client
 	proxy  *httputil.ReverseProxy
-	state  atomic.Pointer[video.State]
+	state  atomic.Pointer[terms.State]
 
 	mu     sync.Mutex
 	site   *config.Video
@@ -163,13 +159,13 @@ func (p *pictures) renew(site *config.Video) {
 }
 
 // plan is what the child is given.
-func (p *pictures) plan(site *config.Video) (video.Plan, error) {
+func (p *pictures) plan(site *config.Video) (terms.Plan, error) {
 	bp := p.h.seen().bp
 	rules, err := fs.ReadFile(bp.FS, ladder.RulesName)
 	if err != nil {
-		return video.Plan{}, err
+		return terms.Plan{}, err
 	}
-	out := video.Plan{Listen: orElse(site.Listen, videoListen), RTSP: site.RTSP, RTMP: site.RTMP, SRT: site.SRT, Viewers: site.Viewers, Rules: string(rules), Floor: p.h.clock.Floor(), Trust: p.h.clock.Now().Trust, Loopback: loopbackOnly(site.Listen)}
+	out := terms.Plan{Listen: orElse(site.Listen, videoListen), RTSP: site.RTSP, RTMP: site.RTMP, SRT: site.SRT, Viewers: site.Viewers, Rules: string(rules), Floor: p.h.clock.Floor(), Trust: p.h.clock.Now().Trust, Loopback: loopbackOnly(site.Listen)}
 	if out.Viewers == 0 {
 		out.Viewers = videoViewers
 	}
@@ -190,7 +186,7 @@ func (p *pictures) plan(site *config.Video) (video.Plan, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(site.Streams)) {
 		c := site.Streams[name]
-		s := video.Source{Name: name, Key: secret(c.Key), View: secret(c.View), UDP: c.UDP, ONVIF: c.ONVIF, User: c.User, Password: secret(c.Password), TS: c.Port, Record: site.Record != nil && !c.Unrecorded}
+		s := terms.Source{Name: name, Key: secret(c.Key), View: secret(c.View), UDP: c.UDP, ONVIF: c.ONVIF, User: c.User, Password: secret(c.Password), TS: c.Port, Record: site.Record != nil && !c.Unrecorded}
 		s.From, _ = netip.ParsePrefix(c.From)
 		for _, a := range []string{c.Pull, c.Low} {
 			if u, err := url.Parse(a); a != "" && err == nil {
@@ -203,7 +199,7 @@ func (p *pictures) plan(site *config.Video) (video.Plan, error) {
 		out.Streams = append(out.Streams, s)
 	}
 	if r := site.Record; r != nil {
-		out.Record = &video.Record{Dir: filepath.Join(p.h.o.Data, "video"), Quota: r.Quota.Bytes(), ClipQuota: r.Clips.Bytes(), Age: r.Keep.Duration(), ClipAge: r.KeepClips.Duration()}
+		out.Record = &terms.Record{Dir: filepath.Join(p.h.o.Data, "video"), Quota: r.Quota.Bytes(), ClipQuota: r.Clips.Bytes(), Age: r.Keep.Duration(), ClipAge: r.KeepClips.Duration()}
 		if out.Record.Quota == 0 {
 			out.Record.Quota = videoQuota
 		}
@@ -250,11 +246,11 @@ func (p *pictures) child(ctx context.Context, site *config.Video) error {
 		return err
 	}
 	defer read.Close()
-	self, err := os.Executable()
+	program, err := videoProgram()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "video")
+	cmd := exec.Command(program)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TZ=" + os.Getenv("TZ")}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{sock, read}
@@ -285,6 +281,19 @@ func (p *pictures) child(ctx context.Context, site *config.Video) error {
 		err = errors.New("it ended by itself")
 	}
 	return err
+}
+
+// videoProgram is the child's, beside this one: an update replaces both.
+func videoProgram() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	at := filepath.Join(filepath.Dir(self), terms.Program)
+	if _, err := os.Stat(at); err != nil {
+		return "", phrase.E("station.video_program", "file", at)
+	}
+	return at, nil
 }
 
 // tailOf keeps the last words of the child.
@@ -329,7 +338,7 @@ func (p *pictures) watch(ctx context.Context) error {
 				told = now
 			}
 		}
-		var s video.State
+		var s terms.State
 		if err := p.ask(ctx, http.MethodGet, "/state", nil, &s); err != nil {
 			continue
 		}
@@ -340,7 +349,7 @@ func (p *pictures) watch(ctx context.Context) error {
 		p.state.Store(&s)
 		p.told(s)
 		p.pin(ctx)
-		var done []recorder.Clip
+		var done []terms.Clip
 		if p.ask(ctx, http.MethodGet, "/finished", nil, &done) == nil {
 			for _, c := range done {
 				p.h.record("video.clip", phrase.M("station.video_clip", "clip", c.ID, "stream", c.Stream, "size", c.Size, "gap", c.Gap.Round(time.Second), "sha256", c.SHA256),
@@ -351,7 +360,7 @@ func (p *pictures) watch(ctx context.Context) error {
 }
 
 // told makes the child's faults the box's.
-func (p *pictures) told(s video.State) {
+func (p *pictures) told(s terms.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for thing := range p.faults {
@@ -393,7 +402,7 @@ func (p *pictures) pin(ctx context.Context) {
 		if known {
 			continue
 		}
-		if err := p.ask(ctx, http.MethodPost, "/pin", video.Pin{Cause: a.ID, Before: before, After: after}, nil); err == nil {
+		if err := p.ask(ctx, http.MethodPost, "/pin", terms.Pin{Cause: a.ID, Before: before, After: after}, nil); err == nil {
 			p.mu.Lock()
 			p.pinned[a.ID] = true
 			p.mu.Unlock()
@@ -451,9 +460,9 @@ func (p *pictures) Push(ctx context.Context, q letter.Push) error {
 	if c.Here {
 		return phrase.E("station.video_here", "stream", q.Stream)
 	}
-	in := video.Push{URL: q.URL, Token: q.Token}
+	in := terms.Push{URL: q.URL, Token: q.Token}
 	for _, s := range q.ICE {
-		in.ICE = append(in.ICE, webrtc.ICEServer{URLs: s.URLs, Username: s.User, Credential: s.Password})
+		in.ICE = append(in.ICE, terms.ICE{URLs: s.URLs, User: s.User, Password: s.Password})
 	}
 	bp := p.h.seen().bp
 	if l, ok := bp.Doc.Site.Links[q.Link]; ok && l.CA != "" {
@@ -523,11 +532,8 @@ func (p *pictures) Catalogue() letter.Catalogue {
 		if v.Push != nil {
 			o.Rung, o.Reason = v.Push.Rung, v.Push.Reason
 		}
-		for _, n := range v.Notes {
-			if n == stream.Referenced || n == stream.Reordered || n == stream.NoKey || n == stream.AACDropped {
-				o.Note = video.Said(n)
-				break
-			}
+		if v.Told != nil {
+			o.Note = *v.Told
 		}
 		c.Streams = append(c.Streams, o)
 	}
@@ -597,7 +603,7 @@ const videoAPI = "/api/v1/video"
 
 // picture is one stream as the page is told of it.
 type picture struct {
-	video.StreamState
+	terms.StreamState
 	Title  phrase.Text   `json:"title"`
 	Texts  []phrase.Text `json:"notes_text"`
 	Reason *phrase.Text  `json:"reason_text,omitempty"`
@@ -608,8 +614,8 @@ func (p *pictures) list(w http.ResponseWriter) {
 	out := struct {
 		Running bool           `json:"running"`
 		Streams []picture      `json:"streams"`
-		Viewers []video.Viewer `json:"viewers"`
-	}{Streams: []picture{}, Viewers: []video.Viewer{}}
+		Viewers []terms.Viewer `json:"viewers"`
+	}{Streams: []picture{}, Viewers: []terms.Viewer{}}
 	if s := p.state.Load(); s != nil {
 		out.Running, out.Viewers = true, s.Viewers
 		for _, v := range s.Streams {
@@ -618,8 +624,8 @@ func (p *pictures) list(w http.ResponseWriter) {
 			if o.Title.ZH == "" {
 				o.Title = phrase.Text{ZH: v.Name, EN: v.Name}
 			}
-			for _, n := range v.Notes {
-				o.Texts = append(o.Texts, saidBoth(video.Said(n)))
+			for _, m := range v.Said {
+				o.Texts = append(o.Texts, saidBoth(m))
 			}
 			if v.Push != nil {
 				t := saidBoth(v.Push.Reason)
@@ -629,6 +635,7 @@ func (p *pictures) list(w http.ResponseWriter) {
 				t := saidBoth(*v.Why)
 				o.WhyNot = &t
 			}
+			o.Said, o.Told = nil, nil // they are its texts
 			out.Streams = append(out.Streams, o)
 		}
 	}

@@ -10,24 +10,20 @@ import (
 	"net/http"
 	"os"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 )
 
-// What the child inherits beside its standard files: the socket at which the parent
-// asks, and the plan, which ends with the file.
-const (
-	SocketFile = 3
-	PlanFile   = 4
-	planMost   = 1 << 20
-)
+// planMost bounds a plan, in bytes.
+const planMost = 1 << 20
 
-// Child is the whole of `edged video`: it reads its plan, serves the parent and relays
+// Child is the whole of the process: it reads its plan, serves the parent and relays
 // until ctx ends.
 func Child(ctx context.Context, log *slog.Logger) error {
-	f := os.NewFile(PlanFile, "plan")
+	f := os.NewFile(terms.PlanFile, "plan")
 	if f == nil {
 		return errors.New("no plan: edged run starts this")
 	}
@@ -36,11 +32,11 @@ func Child(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return phrase.Wrap(err, "video.plan")
 	}
-	var p Plan
+	var p terms.Plan
 	if err := json.Unmarshal(b, &p); err != nil {
 		return phrase.Wrap(err, "video.plan")
 	}
-	s := os.NewFile(SocketFile, "socket")
+	s := os.NewFile(terms.SocketFile, "socket")
 	l, err := net.FileListener(s)
 	s.Close()
 	if err != nil {
@@ -50,7 +46,7 @@ func Child(ctx context.Context, log *slog.Logger) error {
 }
 
 // Serve relays by a plan, and answers at l, until ctx ends.
-func Serve(ctx context.Context, p Plan, l net.Listener, log *slog.Logger) error {
+func Serve(ctx context.Context, p terms.Plan, l net.Listener, log *slog.Logger) error {
 	defer l.Close()
 	failed := make(chan guard.Event, 8)
 	g := guard.New(ctx, log, func(e guard.Event) {

@@ -9,10 +9,10 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
-	"tocsin/firmware/video/recorder"
 	"tocsin/firmware/video/source"
 	"tocsin/firmware/video/stream"
 	"tocsin/firmware/video/whep"
@@ -21,66 +21,10 @@ import (
 // controlMost bounds what the parent says at once, in bytes.
 const controlMost = 256 << 10
 
-// State is what the child tells of itself.
-type State struct {
-	Streams []StreamState             `json:"streams"`
-	Viewers []Viewer                  `json:"viewers"`
-	Faults  map[string]phrase.Message `json:"faults,omitempty"`
-	// Budget is what the links bear for pictures as the parent said, bit/s; 0: no bound.
-	Budget int `json:"budget"`
-}
-
-// StreamState is one stream for those who show it.
-type StreamState struct {
-	Name    string          `json:"name"`
-	From    string          `json:"from,omitempty"` // who publishes; empty: nobody
-	Codec   string          `json:"codec,omitempty"`
-	Sound   string          `json:"sound,omitempty"`
-	Width   int             `json:"width,omitempty"`
-	Height  int             `json:"height,omitempty"`
-	FPS     float64         `json:"fps,omitempty"`
-	Bitrate int             `json:"bitrate,omitempty"`
-	Key     time.Duration   `json:"key_every_ns,omitempty"`
-	Age     time.Duration   `json:"age_ns,omitempty"` // of the newest picture
-	Notes   []stream.Note   `json:"notes,omitempty"`
-	Rung    int             `json:"rung"`
-	Why     *phrase.Message `json:"why,omitempty"` // why the source's answer is not there
-	// Push is how it goes to the county; nil where nobody there looks.
-	Push *PushState `json:"push,omitempty"`
-	// Record is how it is kept; nil where it is not.
-	Record *recorder.State `json:"record,omitempty"`
-	Still  uint64          `json:"still,omitempty"` // number of the latest still
-}
-
-// PushState is a stream on its way to the county.
-type PushState struct {
-	Rung      int            `json:"rung"`
-	Reason    phrase.Message `json:"reason"`
-	Since     time.Duration  `json:"since_ns"` // for how long
-	Budget    int            `json:"budget"`
-	Bitrate   int            `json:"bitrate"`
-	Estimate  int            `json:"estimate"`
-	Loss      float64        `json:"loss"`
-	RTT       time.Duration  `json:"rtt_ns"`
-	Connected bool           `json:"connected"`
-}
-
-// Viewer is one who watches on the box's own network.
-type Viewer struct {
-	Stream  string        `json:"stream"`
-	Name    string        `json:"name"`
-	Remote  string        `json:"remote"`
-	For     time.Duration `json:"for_ns"`
-	Behind  time.Duration `json:"behind_ns"`
-	Skipped uint64        `json:"skipped"`
-	LeftOut uint64        `json:"left_out"`
-	Loss    float64       `json:"loss"`
-}
-
 // State is how things are now.
-func (r *Relay) State() State {
+func (r *Relay) State() terms.State {
 	now := r.mono()
-	s := State{Streams: []StreamState{}, Viewers: []Viewer{}, Faults: map[string]phrase.Message{}, Budget: r.budget.get()}
+	s := terms.State{Streams: []terms.StreamState{}, Viewers: []terms.Viewer{}, Faults: map[string]phrase.Message{}, Budget: r.budget.get()}
 	r.mu.Lock()
 	for k, v := range r.faults {
 		s.Faults[k] = v
@@ -89,9 +33,16 @@ func (r *Relay) State() State {
 	for _, name := range r.order {
 		e := r.streams[name]
 		st := e.stream.State()
-		v := StreamState{Name: name, From: st.From, Width: st.Picture.Width, Height: st.Picture.Height, FPS: st.FPS, Bitrate: st.Bitrate, Key: st.KeyEvery, Notes: st.Notes, Rung: st.Rung, Still: e.stream.Still().Number}
+		v := terms.StreamState{Name: name, From: st.From, Width: st.Picture.Width, Height: st.Picture.Height, FPS: st.FPS, Bitrate: st.Bitrate, Key: st.KeyEvery, Rung: st.Rung, Still: e.stream.Still().Number}
 		if st.Picture.Codec != stream.None {
 			v.Codec = st.Picture.Codec.String()
+		}
+		for _, n := range st.Notes {
+			said := Said(n)
+			v.Notes, v.Said = append(v.Notes, string(n)), append(v.Said, said)
+			if v.Told == nil && (n == stream.Referenced || n == stream.Reordered || n == stream.NoKey || n == stream.AACDropped) {
+				v.Told = &said
+			}
 		}
 		if st.Sound != stream.None {
 			v.Sound = st.Sound.String()
@@ -109,7 +60,7 @@ func (r *Relay) State() State {
 		r.mu.Unlock()
 		if p != nil {
 			d, ss := p.decision(), p.session.State()
-			v.Push = &PushState{Rung: int(d.Rung), Reason: d.Reason, Since: now - d.Since, Budget: d.Budget, Bitrate: ss.Bitrate, Estimate: ss.Estimate, Loss: ss.Loss, RTT: ss.RTT, Connected: ss.Connected}
+			v.Push = &terms.PushState{Rung: int(d.Rung), Reason: d.Reason, Since: now - d.Since, Budget: d.Budget, Bitrate: ss.Bitrate, Estimate: ss.Estimate, Loss: ss.Loss, RTT: ss.RTT, Connected: ss.Connected}
 		}
 		if rec != nil {
 			st := rec.State()
@@ -119,7 +70,7 @@ func (r *Relay) State() State {
 	}
 	for _, v := range r.web.Sessions() {
 		if v.Kind == whep.View {
-			s.Viewers = append(s.Viewers, Viewer{Stream: v.Stream, Name: v.Name, Remote: v.Remote, For: now - v.Since, Behind: v.Behind, Skipped: v.Skipped, LeftOut: v.LeftOut, Loss: v.Loss})
+			s.Viewers = append(s.Viewers, terms.Viewer{Stream: v.Stream, Name: v.Name, Remote: v.Remote, For: now - v.Since, Behind: v.Behind, Skipped: v.Skipped, LeftOut: v.LeftOut, Loss: v.Loss})
 		}
 	}
 	return s
@@ -152,7 +103,7 @@ func (r *Relay) Handler() http.Handler {
 	m.HandleFunc("/session/{id}", func(w http.ResponseWriter, q *http.Request) { r.web.End(w, q, q.PathValue("id")) })
 	m.HandleFunc("GET /still/{stream}", r.serveStill)
 	m.HandleFunc("POST /push/{stream}", func(w http.ResponseWriter, q *http.Request) {
-		var p Push
+		var p terms.Push
 		if err := json.NewDecoder(io.LimitReader(q.Body, controlMost)).Decode(&p); err != nil {
 			writeError(w, http.StatusBadRequest, err)
 			return

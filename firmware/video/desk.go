@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/source"
@@ -48,7 +49,7 @@ func (d *desk) Publish(a source.Asker) (*stream.Writer, error) {
 	e := d.streams[a.Stream]
 	if a.Way != wayTS || e == nil || e.plan.TS == "" { // UDP has no key: its listener knows who may send
 		var err error
-		if e, err = d.show(a, func(s Source) string { return s.Key }); err != nil {
+		if e, err = d.show(a, func(s terms.Source) string { return s.Key }); err != nil {
 			return nil, err
 		}
 	}
@@ -61,14 +62,14 @@ func (d *desk) Publish(a source.Asker) (*stream.Writer, error) {
 
 // View lets a reader in.
 func (d *desk) View(a source.Asker) (*stream.Stream, error) {
-	e, err := d.show(a, func(s Source) string { return s.View })
+	e, err := d.show(a, func(s terms.Source) string { return s.View })
 	if err != nil {
 		return nil, err
 	}
 	return e.stream, nil
 }
 
-func (d *desk) show(a source.Asker, key func(Source) string) (*entry, error) {
+func (d *desk) show(a source.Asker, key func(terms.Source) string) (*entry, error) {
 	who := a.Remote.Addr().Unmap()
 	if !d.may(who) {
 		return nil, phrase.E("video.guessing", "wait", guessWait)

@@ -1,6 +1,6 @@
 // Package video relays pictures: drones and cameras in, browsers, the county and
 // Chinese platforms out, on whatever link is left. It runs as a child of the box's
-// daemon (edged video), with memory and CPU of its own, and holds no box key, no
+// daemon (cmd/edged-video), with memory and CPU of its own, and holds no box key, no
 // line and no siren: when it dies, people are warned as if it had never been.
 //
 // A picture's way, each room once:

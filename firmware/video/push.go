@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"github.com/pion/webrtc/v4"
 
@@ -13,15 +14,6 @@ import (
 	"tocsin/firmware/video/stream"
 	"tocsin/firmware/video/whep"
 )
-
-// Push asks for one stream to be sent to the county.
-type Push struct {
-	URL   string             `json:"url"`
-	Token string             `json:"token"`
-	ICE   []webrtc.ICEServer `json:"ice,omitempty"`
-	// CA is the PEM of who vouches for the county's address; empty is the system's.
-	CA string `json:"ca,omitempty"`
-}
 
 // Turns of the ladder.
 const (
@@ -184,7 +176,7 @@ func (p *push) sendStill(ctx context.Context, d ladder.Decision) {
 }
 
 // Push begins to send a stream to the county, in place of an older push of it.
-func (r *Relay) Push(ctx context.Context, name string, q Push) error {
+func (r *Relay) Push(ctx context.Context, name string, q terms.Push) error {
 	e := r.streams[name]
 	if e == nil {
 		return phrase.E("video.unknown", "stream", name)
@@ -197,7 +189,7 @@ func (r *Relay) Push(ctx context.Context, name string, q Push) error {
 	p := &push{r: r, e: e, ladder: ladder.New(ladder.Opts{Rules: r.rules})}
 	p.now = p.ladder.Step(r.mono(), ladder.Link{Up: true, Budget: r.budget.get()}, ladder.Supply{Main: e.stream.State().Bitrate})
 	p.gate.Set(p.now)
-	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: q.ICE, Client: client, Gov: p, Start: int(r.rules.Budget.Start)}); err != nil {
+	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: servers(q.ICE), Client: client, Gov: p, Start: int(r.rules.Budget.Start)}); err != nil {
 		return err
 	}
 	var run context.Context
@@ -245,4 +237,12 @@ func clientOf(ca string) (*http.Client, error) {
 	}
 	tr.DisableKeepAlives = true
 	return &http.Client{Transport: tr, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+// servers are what pion knows them as.
+func servers(from []terms.ICE) (to []webrtc.ICEServer) {
+	for _, s := range from {
+		to = append(to, webrtc.ICEServer{URLs: s.URLs, Username: s.User, Credential: s.Password})
+	}
+	return to
 }

@@ -5,19 +5,11 @@ import (
 	"io"
 	"net/http"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/recorder"
 )
-
-// Pin asks for a clip of every recorded stream: what was seen from before an alarm to
-// after it.
-type Pin struct {
-	Cause  string        `json:"cause"`
-	Class  int           `json:"class"`
-	Before time.Duration `json:"before_ns"`
-	After  time.Duration `json:"after_ns"`
-}
 
 // records are playback, clips and pins.
 func (r *Relay) records(m *http.ServeMux) {
@@ -77,7 +69,7 @@ func (r *Relay) records(m *http.ServeMux) {
 		show(w, q, film, err)
 	})
 	m.HandleFunc("POST /pin", func(w http.ResponseWriter, q *http.Request) {
-		var p Pin
+		var p terms.Pin
 		if err := json.NewDecoder(io.LimitReader(q.Body, controlMost)).Decode(&p); err != nil {
 			writeError(w, http.StatusBadRequest, err)
 			return

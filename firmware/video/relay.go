@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
@@ -29,7 +30,7 @@ const reopen = 5 * time.Second
 
 // Relay is the child's inside: streams, the ways in and the ways out.
 type Relay struct {
-	plan    Plan
+	plan    terms.Plan
 	log     *slog.Logger
 	clock   clock.Clock
 	guard   *guard.Guard
@@ -49,7 +50,7 @@ type Relay struct {
 
 // entry is one stream with what belongs to it.
 type entry struct {
-	plan   Source
+	plan   terms.Source
 	stream *stream.Stream
 	puller *rtsp.Puller
 	rec    *recorder.Recorder
@@ -68,7 +69,7 @@ func (b *budget) get() int     { b.mu.Lock(); defer b.mu.Unlock(); return b.bits
 
 // New builds a relay of a plan. A port that cannot be opened is a fault that is told
 // and tried again; WebRTC's alone is an error.
-func New(p Plan, g *guard.Guard, c clock.Clock, log *slog.Logger) (*Relay, error) {
+func New(p terms.Plan, g *guard.Guard, c clock.Clock, log *slog.Logger) (*Relay, error) {
 	r := &Relay{plan: p, log: log, clock: c, guard: g, stills: newStills(p.FFmpeg), streams: map[string]*entry{}, pushes: map[string]*push{}, faults: map[string]phrase.Message{}}
 	for _, s := range p.Streams {
 		e := &entry{plan: s, stream: stream.New(stream.Opts{Name: s.Name, Now: r.mono})}

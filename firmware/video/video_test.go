@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"log/slog"
 
@@ -53,13 +54,13 @@ func picture(key bool, size int) [][]byte {
 // child is a relay served as the daemon's child is, in this process.
 type child struct {
 	*testing.T
-	plan   Plan
+	plan   terms.Plan
 	client *http.Client
 	relay  *Relay
 	clock  clock.Clock
 }
 
-func run(t *testing.T, p Plan) *child {
+func run(t *testing.T, p terms.Plan) *child {
 	rules, err := os.ReadFile("../../configs/" + ladder.RulesName)
 	if err != nil {
 		t.Fatal(err)
@@ -146,10 +147,10 @@ func (c *child) feed(name, key string, size int) {
 	c.Cleanup(func() { <-done })
 }
 
-func (c *child) until(what string, is func(State) bool) State {
+func (c *child) until(what string, is func(terms.State) bool) terms.State {
 	c.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		var s State
+		var s terms.State
 		c.do("GET", "/state", "", nil, &s)
 		if is(s) {
 			return s
@@ -162,12 +163,12 @@ func (c *child) until(what string, is func(State) bool) State {
 
 func TestOnlyWhoHasTheKeyPublishes(t *testing.T) {
 	now := time.Hour
-	st := func(n string, s Source) *entry {
+	st := func(n string, s terms.Source) *entry {
 		s.Name = n
 		return &entry{plan: s, stream: stream.New(stream.Opts{Name: n, Now: func() time.Duration { return now }})}
 	}
 	d := newDesk(func() time.Duration { return now }, map[string]*entry{
-		"drone": st("drone", Source{Key: "right", View: "look"}), "dam": st("dam", Source{Pull: []string{"rtsp://x"}}), "ts": st("ts", Source{TS: ":1"})})
+		"drone": st("drone", terms.Source{Key: "right", View: "look"}), "dam": st("dam", terms.Source{Pull: []string{"rtsp://x"}}), "ts": st("ts", terms.Source{TS: ":1"})})
 	ask := func(way, name, key, from string) error {
 		w, err := d.Publish(source.Asker{Way: way, Stream: name, Key: key, Remote: netip.AddrPortFrom(netip.MustParseAddr(from), 9)})
 		if err == nil {
@@ -268,14 +269,14 @@ func TestTheCountySeesThePictureAndThenStillsAndThenThePicture(t *testing.T) {
 	defer h.Close()
 	defer county.Close()
 
-	c := run(t, Plan{Streams: []Source{{Name: "drone", Key: "k"}}})
+	c := run(t, terms.Plan{Streams: []terms.Source{{Name: "drone", Key: "k"}}})
 	c.relay.streams["drone"].camera = snapper{still(t, 1280, 720)}
 	c.feed("drone", "k", 10_000) // 2 Mbit/s
 	push := func(token string) *http.Response {
-		b, _ := json.Marshal(Push{URL: h.URL + "/whip", Token: token})
+		b, _ := json.Marshal(terms.Push{URL: h.URL + "/whip", Token: token})
 		return c.do("POST", "/push/drone", "application/json", bytes.NewReader(b), nil)
 	}
-	c.until("a picture came", func(s State) bool { return s.Streams[0].Codec == "H.264" })
+	c.until("a picture came", func(s terms.State) bool { return s.Streams[0].Codec == "H.264" })
 	if s := push("wrong-0123456789").StatusCode; s != http.StatusBadGateway {
 		t.Errorf("a wrong token: %d", s)
 	}
@@ -292,11 +293,13 @@ func TestTheCountySeesThePictureAndThenStillsAndThenThePicture(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.until("told", func(s State) bool { return s.Streams[0].Push != nil && s.Streams[0].Push.Connected })
+	c.until("told", func(s terms.State) bool { return s.Streams[0].Push != nil && s.Streams[0].Push.Connected })
 	// The links bear 40 kbit/s for pictures: stills, and the reason for it.
 	before := seen.Still().Number
 	c.do("PUT", "/budget?bits=40000", "", nil, nil)
-	s := c.until("a lower rung", func(s State) bool { return s.Streams[0].Push != nil && s.Streams[0].Push.Rung >= int(ladder.Stills) })
+	s := c.until("a lower rung", func(s terms.State) bool {
+		return s.Streams[0].Push != nil && s.Streams[0].Push.Rung >= int(ladder.Stills)
+	})
 	if s.Streams[0].Push.Reason.IsZero() {
 		t.Error("nobody says why")
 	}
@@ -325,9 +328,12 @@ func TestTheCountySeesThePictureAndThenStillsAndThenThePicture(t *testing.T) {
 }
 
 func TestWhatWasSeenAroundAnAlarmIsKept(t *testing.T) {
-	c := run(t, Plan{Streams: []Source{{Name: "dam", Key: "k", Record: true}, {Name: "yard", Key: "k"}}, Record: &Record{Dir: t.TempDir(), Quota: 64 << 20, ClipQuota: 64 << 20}})
+	c := run(t, terms.Plan{Streams: []terms.Source{{Name: "dam", Key: "k", Record: true}, {Name: "yard", Key: "k"}}, Record: &terms.Record{Dir: t.TempDir(), Quota: 64 << 20, ClipQuota: 64 << 20}})
 	c.feed("dam", "k", 2000)
-	c.until("recording", func(s State) bool { r := s.Streams[0].Record; return r != nil && r.Segments > 0 && r.Bytes > 10_000 })
+	c.until("recording", func(s terms.State) bool {
+		r := s.Streams[0].Record
+		return r != nil && r.Segments > 0 && r.Bytes > 10_000
+	})
 	var clips []recorder.Clip
 	c.do("POST", "/pin", "application/json", strings.NewReader(`{"cause":"alarm-1","before_ns":60000000000,"after_ns":1000000000}`), &clips)
 	if len(clips) != 1 || clips[0].Stream != "dam" || clips[0].Cause != "alarm-1" {
@@ -356,7 +362,7 @@ func TestWhatWasSeenAroundAnAlarmIsKept(t *testing.T) {
 }
 
 func TestTheParentTellsTheTime(t *testing.T) {
-	c := run(t, Plan{})
+	c := run(t, terms.Plan{})
 	c.relay.clock.(*clock.System).Doubt(clock.Free)
 	at := time.Now().Add(3 * time.Hour).Round(0)
 	b, _ := json.Marshal(clock.Stamp{Wall: at, Trust: clock.Set})

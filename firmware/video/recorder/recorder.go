@@ -8,9 +8,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"tocsin/firmware/video/terms"
 
 	"tocsin/firmware/clock"
-	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/stream"
 )
 
@@ -21,40 +21,12 @@ type Units interface {
 
 var _ Units = (*stream.Reader)(nil)
 
-// State is what a recorder tells of itself.
-type State struct {
-	// Ready says that the ring has been read after the start.
-	Ready bool `json:"ready"`
-	// Recording says that a segment is open.
-	Recording bool `json:"recording"`
-	// Segments of the ring, their Bytes, and those of the clips.
-	Segments  int   `json:"segments"`
-	Bytes     int64 `json:"bytes"`
-	Clips     int   `json:"clips"`
-	ClipBytes int64 `json:"clip_bytes"`
-	// LostPictures, LostBytes and Lost (time) could not be kept since the start; LostKeys
-	// came without what a decoder needs.
-	LostPictures uint64        `json:"lost_pictures"`
-	LostBytes    uint64        `json:"lost_bytes"`
-	Lost         time.Duration `json:"lost"`
-	// Cut counts segments that ended torn and were cut behind their last good fragment.
-	Cut int `json:"cut"`
-	// Slowest is the longest that a fragment took to be written and flushed.
-	Slowest time.Duration `json:"slowest"`
-	// Waiting is what waits for the disk, in bytes; Writing how long the disk has been at
-	// what it was given last, zero where it is done.
-	Waiting int           `json:"waiting"`
-	Writing time.Duration `json:"writing"`
-	// Fault is what is wrong with the disk.
-	Fault phrase.Message `json:"fault,omitzero"`
-}
-
 // Recorder keeps one stream. Use Open.
 type Recorder struct {
 	o Opts
 
 	mu      sync.Mutex
-	state   State
+	state   terms.Recording
 	segs    []*kept // of the ring, the oldest first; the last may be open
 	held    map[string]*kept
 	clips   []*clip
@@ -197,7 +169,7 @@ func (r *Recorder) count(c *cutter) {
 }
 
 // State tells how it stands.
-func (r *Recorder) State() State {
+func (r *Recorder) State() terms.Recording {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state

@@ -1,4 +1,4 @@
-package video
+package terms
 
 import (
 	"net/netip"
@@ -6,6 +6,16 @@ import (
 
 	"tocsin/firmware/clock"
 )
+
+// The child inherits, beside its standard files, the socket at which the box asks and a
+// pipe with the plan, which ends with it.
+const (
+	SocketFile = 3
+	PlanFile   = 4
+)
+
+// Program is the child's, beside the box's own.
+const Program = "edged-video"
 
 // Plan is what the child is given: its streams, their credentials and its ports,
 // nothing else of the box.
