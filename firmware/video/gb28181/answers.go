@@ -83,7 +83,7 @@ func (a *attachment) onMessage(r *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	own := m.Device == a.l.p.Device
-	ch := a.l.d.channel(m.Device)
+	ch := a.l.p.channel(m.Device)
 	if !own && ch == nil {
 		reply(r, tx, sip.StatusNotFound, "No Such Device")
 		return
@@ -108,20 +108,20 @@ func (a *attachment) query(m mans.Message, ch *Channel) {
 		a.catalog(m)
 	case "DeviceInfo":
 		about := d.o.About
-		name, channels := about.Name, strconv.Itoa(len(d.o.Channels))
+		name, channels := about.Name, strconv.Itoa(len(a.l.p.Channels))
 		if ch != nil {
 			name, channels = ch.Name, "1"
 		}
 		a.answer(m, mans.El("DeviceName", name), mans.El("Result", "OK"), mans.El("Manufacturer", about.Maker), mans.El("Model", about.Model), mans.El("Firmware", about.Firmware), mans.El("Channel", channels))
 	case "DeviceStatus":
 		encode := "OFF"
-		for _, c := range d.o.Channels {
+		for _, c := range a.l.p.Channels {
 			if (ch == nil || c.ID == ch.ID) && c.Stream.State().From != "" {
 				encode = "ON"
 			}
 		}
 		record := "OFF"
-		if d.o.Records != nil {
+		if a.l.p.Records != nil {
 			record = "ON"
 		}
 		a.answer(m, mans.El("Result", "OK"), mans.El("Online", "ONLINE"), mans.El("Status", "OK"), mans.El("Encode", encode), mans.El("Record", record), mans.El("DeviceTime", d.o.Wall().In(beijing).Format(timeForm)))
@@ -146,11 +146,11 @@ func (a *attachment) answer(m mans.Message, parts ...mans.Element) bool {
 // catalog tells the channels, one in a message: two may not fit a datagram.
 func (a *attachment) catalog(m mans.Message) {
 	d := a.l.d
-	sum := strconv.Itoa(len(d.o.Channels))
-	if len(d.o.Channels) == 0 {
+	sum := strconv.Itoa(len(a.l.p.Channels))
+	if len(a.l.p.Channels) == 0 {
 		a.answer(m, mans.El("SumNum", "0"), mans.Element{Name: "DeviceList", Num: "0"})
 	}
-	for _, c := range d.o.Channels {
+	for _, c := range a.l.p.Channels {
 		status := "OFF"
 		if c.Stream.State().From != "" {
 			status = "ON"
@@ -171,11 +171,11 @@ func (a *attachment) records(m mans.Message, ch *Channel) {
 	from, err1 := time.ParseInLocation(timeForm, m.Body.Get("StartTime"), beijing)
 	until, err2 := time.ParseInLocation(timeForm, m.Body.Get("EndTime"), beijing)
 	var list []Record
-	if err1 == nil && err2 == nil && ch != nil && d.o.Records != nil && until.After(from) {
+	if err1 == nil && err2 == nil && ch != nil && a.l.p.Records != nil && until.After(from) {
 		ctx, cancel := context.WithTimeout(a.ctx, answerWithin)
 		defer cancel()
 		var err error
-		if list, err = d.o.Records.List(ctx, ch.ID, from, until, mostRecords); err != nil {
+		if list, err = a.l.p.Records.List(ctx, ch.ID, from, until, mostRecords); err != nil {
 			d.log().Warn("records cannot be listed", "channel", ch.ID, "err", err)
 			list = nil
 		}

@@ -57,10 +57,10 @@ func both(a, b context.Context) (context.Context, context.CancelFunc) {
 
 func (d *Device) log() *slog.Logger { return d.o.Log }
 
-func (d *Device) channel(id string) *Channel {
-	for i := range d.o.Channels {
-		if d.o.Channels[i].ID == id {
-			return &d.o.Channels[i]
+func (p *Platform) channel(id string) *Channel {
+	for i := range p.Channels {
+		if p.Channels[i].ID == id {
+			return &p.Channels[i]
 		}
 	}
 	return nil

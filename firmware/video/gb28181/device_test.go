@@ -103,9 +103,9 @@ func newBench(t *testing.T, codec stream.Codec, ways func(*platform.Ways), opts 
 			wg.Add(1)
 			go func() { defer wg.Done(); _ = run(b.ctx) }()
 		},
-		About:     About{Name: "河口预警站", Maker: "Tocsin", Model: "edged", Firmware: "1"},
-		Platforms: []Platform{{Name: "县平台", ID: platformID, Realm: realm, Host: "127.0.0.1", Port: p.Port(), Device: deviceID, Password: "Xq-71", Keepalive: 50 * time.Millisecond}},
-		Channels:  []Channel{{ID: channelID, Name: "河口北<岸>", Stream: b.stream}, {ID: otherID, Name: "河口南", Stream: other}},
+		About: About{Name: "河口预警站", Maker: "Tocsin", Model: "edged", Firmware: "1"},
+		Platforms: []Platform{{Name: "县平台", ID: platformID, Realm: realm, Host: "127.0.0.1", Port: p.Port(), Device: deviceID, Password: "Xq-71", Keepalive: 50 * time.Millisecond,
+			Channels: []Channel{{ID: channelID, Name: "河口北<岸>", Stream: b.stream}, {ID: otherID, Name: "河口南", Stream: other}}}},
 	}
 	if opts != nil {
 		opts(&o)
@@ -589,11 +589,45 @@ func TestSeveralPlatformsAreServedByThemselves(t *testing.T) {
 	}
 }
 
+func TestAPlatformSeesItsOwnChannelsAndNoOthers(t *testing.T) {
+	const secondID, theirs = "34020000002000000002", "34020000001320000077"
+	second, err := platform.Start("127.0.0.1", platform.Ways{ID: secondID, Realm: realm, Passwords: map[string]string{deviceID: "other"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, stream.H264, nil, func(o *Opts) {
+		p := o.Platforms[0]
+		p.Name, p.ID, p.Port, p.Password, p.Records = "市平台", secondID, second.Port(), "other", nil
+		p.Channels = []Channel{{ID: theirs, Name: "河口", Stream: p.Channels[0].Stream}}
+		o.Platforms[0].Records = &kept{}
+		o.Platforms = append(o.Platforms, p)
+	})
+	t.Cleanup(second.Close)
+	if err := second.Await(b.ctx, "signed in", 1); err != nil {
+		t.Fatal(err)
+	}
+	out, err := second.Ask(b.ctx, deviceID, "Query", "Catalog", deviceID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := strings.Join(out, ""); !strings.Contains(all, theirs) || strings.Contains(all, channelID) || !strings.Contains(all, "<SumNum>1</SumNum>") {
+		t.Errorf("the catalog: %s", all)
+	}
+	var r platform.Refused
+	if _, err := second.Invite(b.ctx, platform.Wish{Device: deviceID, Channel: channelID}); !errors.As(err, &r) || r.Code != 404 {
+		t.Errorf("another's channel: %v", err)
+	}
+	now := time.Now()
+	if _, err := second.Invite(b.ctx, platform.Wish{Device: deviceID, Channel: theirs, Kind: "Playback", SSRC: "1200000001", From: now.Add(-time.Hour), Until: now}); !errors.As(err, &r) || r.Code != 404 {
+		t.Errorf("records that it may not see: %v", err)
+	}
+}
+
 func TestConfigurationsThatCannotBe(t *testing.T) {
 	good := Platform{Name: "p", ID: platformID, Host: "10.0.0.1", Device: deviceID}
 	for code, change := range map[string]func(*Opts){
 		"gb28181.id":        func(o *Opts) { o.Platforms[0].Device = "3402" },
-		"gb28181.twice":     func(o *Opts) { o.Channels = []Channel{{ID: channelID}, {ID: channelID}} },
+		"gb28181.twice":     func(o *Opts) { o.Platforms[0].Channels = []Channel{{ID: channelID}, {ID: channelID}} },
 		"gb28181.address":   func(o *Opts) { o.Platforms[0].Host = "" },
 		"gb28181.transport": func(o *Opts) { o.Platforms[0].Transport = "sctp" },
 		"gb28181.charset":   func(o *Opts) { o.Platforms[0].Charset = "BIG5" },

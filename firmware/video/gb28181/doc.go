@@ -3,7 +3,7 @@
 // with digest), says that it lives (keepalive messages), tells what it has (catalog,
 // device, state, records) and, asked by INVITE, sends a program stream over RTP, by
 // datagrams or by TCP that either side opens. It also plays records where the box has
-// some (gb28181.Records), at the speed and from the place that the platform asks.
+// some and the platform may (gb28181.Records), at the speed and from the place that the platform asks.
 //
 // What a platform may do is little. It is heard only from its own address, only as
 // the one that is configured, and only while the box is signed in there. Pictures go

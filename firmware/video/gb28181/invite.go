@@ -42,11 +42,11 @@ func (a *attachment) onInvite(r *sip.Request, tx sip.ServerTransaction) {
 		refuse(sip.StatusForbidden, "Media Address", err)
 		return
 	}
-	ch := d.channel(r.Recipient.User)
+	ch := a.l.p.channel(r.Recipient.User)
 	if ch == nil { // some platforms address the device and name the channel in Subject
 		if h := r.GetHeader("Subject"); h != nil {
 			id, _, _ := strings.Cut(strings.TrimSpace(h.Value()), ":")
-			ch = d.channel(id)
+			ch = a.l.p.channel(id)
 		}
 	}
 	if ch == nil {
@@ -68,7 +68,7 @@ func (a *attachment) onInvite(r *sip.Request, tx sip.ServerTransaction) {
 			refuse(sip.StatusTemporarilyUnavailable, "No Pictures", phrase.E("gb28181.no_pictures", "channel", ch.Name))
 			return
 		}
-	} else if d.o.Records == nil {
+	} else if a.l.p.Records == nil {
 		refuse(sip.StatusNotFound, "No Records", nil)
 		return
 	}

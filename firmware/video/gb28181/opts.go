@@ -23,9 +23,8 @@ type Opts struct {
 
 	About     About
 	Platforms []Platform
-	Channels  []Channel
-	// Records are what can be played back; nil has none.
-	Records Records
+	// Began, where set, is told of each session that a platform has begun. It must not block.
+	Began func(platform string, s SessionStatus)
 	// MostSessions at a time, over all platforms; nought is 4.
 	MostSessions int
 	// Budget is the bits in a second that all sessions may have together; nil, or
@@ -57,9 +56,13 @@ type Platform struct {
 	MediaTo []netip.Prefix
 	// Charset is what bodies are written in: GB2312 (also where empty), GB18030, UTF-8.
 	Charset string
+	// Channels are what it sees, and it sees no others.
+	Channels []Channel
+	// Records are what it may play back; nil has none.
+	Records Records
 }
 
-// Channel is one camera as the platforms see it.
+// Channel is one camera as a platform sees it.
 type Channel struct {
 	ID     string
 	Name   string
@@ -93,16 +96,6 @@ func (o *Opts) settle() error {
 	if o.MostSessions <= 0 {
 		o.MostSessions = 4
 	}
-	seen := map[string]bool{}
-	for _, c := range o.Channels {
-		if err := checkID(c.Name, c.ID); err != nil {
-			return err
-		}
-		if seen[c.ID] {
-			return phrase.E("gb28181.twice", "id", c.ID)
-		}
-		seen[c.ID] = true
-	}
 	ps := make([]Platform, len(o.Platforms))
 	for i, p := range o.Platforms {
 		if err := p.settle(); err != nil {
@@ -122,6 +115,16 @@ func (p *Platform) settle() error {
 		if err := checkID(what, id); err != nil {
 			return err
 		}
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Channels {
+		if err := checkID(c.Name, c.ID); err != nil {
+			return err
+		}
+		if seen[c.ID] {
+			return phrase.E("gb28181.twice", "id", c.ID)
+		}
+		seen[c.ID] = true
 	}
 	if p.Realm == "" {
 		p.Realm = p.ID[:10]

@@ -33,8 +33,7 @@ func (p *pacer) due(now, at time.Duration) time.Duration {
 
 // play sends a record at the pace that the platform asks.
 func (s *session) play(ctx context.Context) error {
-	d := s.line.d
-	pl, err := d.o.Records.Open(ctx, s.channel.ID, s.offer.from, s.offer.until)
+	pl, err := s.line.p.Records.Open(ctx, s.channel.ID, s.offer.from, s.offer.until)
 	if err != nil {
 		return err
 	}
@@ -50,6 +49,9 @@ func (s *session) play(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+		if u.Gap { // nobody waits as long as nothing was recorded
+			p.begun = false
 		}
 		fast := p.scale >= keysFrom && s.offer.kind == "Playback"
 		if fast && !(u.Key && u.Codec.Picture()) {

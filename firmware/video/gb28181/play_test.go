@@ -18,6 +18,7 @@ type kept struct {
 	b      *bench
 	list   []Record
 	length int // pictures of a record
+	hole   int // before which picture an hour is missing
 	opened chan Record
 	seeks  chan time.Duration
 }
@@ -49,9 +50,12 @@ func (p *playing) Next(ctx context.Context) (*stream.Unit, error) {
 		return nil, io.EOF
 	}
 	c := p.k.b.pictures[p.n%len(p.k.b.pictures)]
-	at := int64(p.n) * 3600
+	at, gap := int64(p.n)*3600, p.n > 0 && p.n == p.k.hole
+	if p.k.hole > 0 && p.n >= p.k.hole {
+		at += 3600 * 90000
+	}
 	p.n++
-	return &stream.Unit{Codec: stream.H264, NALs: c.nals, Key: c.key, Time: at, Decode: at}, ctx.Err()
+	return &stream.Unit{Codec: stream.H264, NALs: c.nals, Key: c.key, Time: at, Decode: at, Gap: gap}, ctx.Err()
 }
 
 func (p *playing) Seek(to time.Duration) error {
@@ -68,7 +72,7 @@ func keeping(length int) (*kept, func(*Opts)) {
 	for h := range 5 {
 		k.list = append(k.list, Record{day.Add(time.Duration(h) * time.Hour), day.Add(time.Duration(h)*time.Hour + 20*time.Minute)})
 	}
-	return k, func(o *Opts) { o.Records = k }
+	return k, func(o *Opts) { o.Platforms[0].Records = k }
 }
 
 func TestRecordsAreListedWithinTheSpan(t *testing.T) {
@@ -191,6 +195,26 @@ func TestAPlaybackObeysTheOneWhoWatches(t *testing.T) {
 	case <-c.Ended:
 	case <-b.ctx.Done():
 		t.Error("no BYE after TEARDOWN")
+	}
+}
+
+func TestNobodyWaitsAsLongAsNothingWasRecorded(t *testing.T) {
+	k, opts := keeping(20)
+	k.hole = 10
+	b := newBench(t, stream.H264, nil, opts)
+	k.b = b
+	b.await("signed in", 1)
+	c, err := b.p.Invite(b.ctx, playback("Playback", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.AwaitUnits(b.ctx, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The times tell how long it was.
+	if step := m.Times[10] - m.Times[9]; step != 3600*90000+3600 {
+		t.Errorf("a step of %d ticks over the hole", step)
 	}
 }
 

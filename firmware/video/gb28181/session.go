@@ -169,6 +169,9 @@ func (s *session) run(ctx context.Context) {
 	s.lastOK, s.at = d.o.Now(), d.o.Now()
 	err := s.connect(ctx)
 	if err == nil {
+		if d.o.Began != nil {
+			d.o.Began(s.line.p.Name, s.status())
+		}
 		if s.offer.kind == "Play" {
 			err = s.live(ctx)
 		} else {
