@@ -72,7 +72,7 @@ func (t *trust) hear(now time.Duration, l Link, steady, probing bool) (sign bool
 	if shadowed {
 		sent = min(sent, t.borne) // the padding is allowed to be lost
 	}
-	short := sent > 0 && !t.dark && float64(t.told(now, l)) < s.Short*float64(sent)
+	short := !t.dark && (sent > 0 && float64(t.told(now, l)) < s.Short*float64(sent) || !shadowed && !probing && l.Loss > 1-s.Short)
 	sank := l.Estimate > 0 && l.Estimate < t.estimate && l.Estimate < l.Acked
 	t.estimate = l.Estimate
 	sign = short || !shadowed && !t.dark && (sank && (steady || probing) || l.Loss > s.Loss || l.RTT > t.base()+s.Queue.D())

@@ -11,17 +11,17 @@
 // little is sent. What arrived without any sign of congestion is borne, whatever the
 // estimate says: it does not grow while nothing is sent.
 //
-// Down at once. Up only after a probe: padding up to what the better rung needs, at most
+// Down at once. A step down to video proves itself by padding, since nothing else goes until the next key
+// picture, and that is big. Up only after a probe: padding up to what the better rung needs, at most
 // twice what is borne now, held for a second. A probe or a step that failed makes the next
-// wait 10 s, then 20 s, up to 160 s.
+// wait 10 s, then 20 s, then 40 s: what a link bears no more is tried for a second in forty.
 //
 // Where a link bears it, nobody waits for a new picture longer than Rules.Fresh.Gap: a rung is
-// taken only where the wait for its next picture and the time that this picture takes fit in there.
+// taken only where the wait for its next picture and the time that this picture takes fit in there, and
+// stills go beside video until its first key picture can be there.
 // The promise is kept on links that do not hold seconds of what was sent before: no sender takes that back.
+// It needs key pictures two seconds apart, or a camera that makes stills itself.
 // Where the link bears less, stills come seldom, the big ones again: what cannot be fresh shall show much.
-//
-// In one case of the tests it is not kept: 1080p at 4 Mbit/s, whose key pictures are of 70 KB,
-// where a link comes back from 64 kbit/s. There the longest wait is 4.5 s.
 //
 // Sources: draft-ietf-rmcat-gcc-02 section 5 (estimate, application-limited senders),
 // RFC 8836 (what a sender in real time owes others on the link).

@@ -12,7 +12,8 @@ type Decision struct {
 	// KeyEveryNth: of key pictures each n-th goes out (Keys) or is made a still of (Stills, Thumbs
 	// of a source whose stills are made of key pictures).
 	KeyEveryNth int
-	// StillEvery, Width and Height are of Stills and Thumbs.
+	// StillEvery, Width and Height are of Stills and Thumbs, and of the stills that go beside a
+	// rung of video whose first key picture has not come yet; 0 where none are due.
 	StillEvery    time.Duration
 	Width, Height int
 	// Rate is the pacer's, in bit/s: no burst goes faster.
@@ -47,11 +48,15 @@ type Ladder struct {
 	stepped time.Duration // when it last stepped up
 	rose    bool          // and no step down since
 	moved   time.Duration // when it last stepped either way
+
+	beside choice        // stills that go until the new rung's first key picture is there
+	till   time.Duration // until when
 }
 
 // probe is padding that is being tried.
 type probe struct {
 	on    bool
+	down  bool // it proves a rung that was stepped down to
 	rate  int
 	began time.Duration
 	best  int
@@ -102,12 +107,15 @@ func (l *Ladder) arrive(now time.Duration, link Link, s *Supply) {
 	l.trust.begin(now, believe)
 	l.wait, l.nextTry, l.rose = l.r.Climb.First.D(), now, false
 	budget, _ := l.trust.budget(link, !l.begun)
-	why := phrase.M("ladder.back")
-	if !l.begun {
+	why, first := phrase.M("ladder.back"), !l.begun
+	if first {
 		why = phrase.M("ladder.start", "kbit", kbit(budget))
 	}
 	l.begun, l.up = true, true
 	l.move(now, l.r.best(tMain, s, budget, 1), why)
+	if first {
+		l.bridge(now, s)
+	}
 }
 
 // prove looks after the probe that is under way, and steps up where it held.
@@ -119,6 +127,10 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 	p.best = max(p.best, link.Acked)
 	late := p.began + c.For.D() + 2*link.RTT + 2*l.r.Signs.Lag.D()
 	switch {
+	case p.down:
+		if now >= late { // a sign that speaks against the rung makes fall end it
+			l.probe = probe{}
+		}
 	case sign || now >= late:
 		l.trust.restore(now, p.keep, link.RTT)
 		l.probe = probe{}
@@ -129,6 +141,7 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 		if to := l.r.best(tMain, s, rate, c.Need); to.tier < l.at.tier {
 			l.stepped, l.rose = now, true
 			l.move(now, to, phrase.M("ladder.held", "kbit", kbit(rate)))
+			l.bridge(now, s)
 		}
 	}
 }
@@ -167,17 +180,39 @@ func (l *Ladder) fall(now time.Duration, link Link, s *Supply, budget int, by bo
 		l.wait = l.r.Climb.First.D()
 	}
 	l.rose = false
-	if l.probe.on {
-		l.probe = probe{}
+	if l.probe.on && !l.probe.down {
 		l.failed(now)
 	}
+	l.probe = probe{}
+	steady := l.at.tier.steady()
 	l.move(now, l.r.best(l.at.tier+1, s, budget, 1), why)
+	if steady && tierRung[l.at.tier].Video() {
+		// Nothing goes out until the next key picture, and that is big: what the link bears by
+		// now shows in padding, before that picture has to find out.
+		l.bridge(now, s)
+		l.probe = probe{on: true, down: true, rate: min(int(l.r.Climb.Need*float64(l.at.need)), budget), began: now, keep: l.trust.keep()}
+	}
+}
+
+// bridge has stills go beside video that waits for its first key picture.
+func (l *Ladder) bridge(now time.Duration, s *Supply) {
+	if !tierRung[l.at.tier].Video() {
+		return
+	}
+	wait := l.r.Fresh.Gap.D()
+	if s.KeyEvery > 0 {
+		wait = s.KeyEvery + lasts(s.KeyBytes, max(l.at.need, 1)) + l.r.Signs.Lag.D()
+	}
+	l.till = now + wait
+	if l.beside.every == 0 {
+		l.beside = l.r.best(tStills, s, int(l.r.Fresh.From), 1) // nothing is known: small enough for the thinnest
+	}
 }
 
 // climb begins a probe where a better rung could be had.
 func (l *Ladder) climb(now time.Duration, link Link, s *Supply, budget int, sign bool) {
 	c := &l.r.Climb
-	if l.probe.on || sign || now < l.nextTry || now-l.moved < c.Hold.D() || l.trust.signed && now-l.trust.signAt < time.Second+link.RTT+l.r.Signs.Lag.D() {
+	if l.probe.on || sign || now < l.nextTry || !l.rose && now-l.moved < c.Hold.D() || l.trust.signed && now-l.trust.signAt < time.Second+link.RTT+l.r.Signs.Lag.D() {
 		return
 	}
 	allowed := int(l.r.Budget.Most)
@@ -201,6 +236,12 @@ func (l *Ladder) climb(now time.Duration, link Link, s *Supply, budget int, sign
 }
 
 func (l *Ladder) move(now time.Duration, to choice, why phrase.Message) {
+	if !tierRung[l.at.tier].Video() {
+		l.beside = l.at
+	} else {
+		l.beside = choice{tier: tNone}
+	}
+	l.till = 0
 	l.at, l.since, l.moved, l.reason = to, now, now, why
 }
 
@@ -209,8 +250,12 @@ func (l *Ladder) decision(now time.Duration, link Link, budget int) Decision {
 		Rung: tierRung[l.at.tier], KeyEveryNth: max(1, l.at.nth), Budget: budget, Rate: budget,
 		Reason: l.reason, Since: l.since,
 	}
-	if d.Rung == Stills || d.Rung == Thumbs {
-		d.StillEvery, d.Width, d.Height = l.at.every, l.at.size.Width, l.at.size.Height
+	stills := l.at
+	if now < l.till {
+		stills = l.beside
+	}
+	if r := tierRung[stills.tier]; r == Stills || r == Thumbs {
+		d.StillEvery, d.Width, d.Height = stills.every, stills.size.Width, stills.size.Height
 	}
 	if d.Rung == Main && l.trust.calm(now) {
 		// The stream itself bounds what is sent: only its bursts go faster.

@@ -3,6 +3,7 @@ package ladder
 import (
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -49,15 +50,19 @@ type world struct {
 	flight []ack
 	gcc    estimator
 
-	broken  bool // the viewer misses a reference
+	broken  bool          // the viewer misses a reference
+	shown   time.Duration // when the newest picture that was seen was taken
 	fresh   time.Duration
 	worst   time.Duration // longest wait for a picture while the link bore 64 kbit/s
+	worstAt time.Duration
 	since64 time.Duration
 	steps   []step
 	over    time.Duration // how long more than the link bears was sent, now
 	overMax time.Duration
 	frames  int
 	stills  int
+	missing map[time.Duration]int // bits of stills that have not arrived
+	again   []parcel              // of stills, lost
 	still   parcel
 	stillAt time.Duration
 	lastJPG time.Duration
@@ -149,7 +154,7 @@ func newWorld(t testing.TB, seed uint64, rate func(time.Duration) int) *world {
 	return &world{
 		t: t, rules: r, ladder: New(Opts{Rules: r}), rnd: rand.New(rand.NewPCG(seed, 1)), rate: rate, rtt: 60 * time.Millisecond,
 		budget: func(time.Duration) int { return 0 }, up: func(time.Duration) bool { return true }, camera: drone(),
-		gcc: estimator{target: 10e6}, broken: true,
+		gcc: estimator{target: 10e6}, broken: true, missing: map[time.Duration]int{},
 	}
 }
 
@@ -171,6 +176,9 @@ func (w *world) supply() Supply {
 
 // send queues a picture in pieces of 1200 bytes.
 func (w *world) send(bits int, p parcel) {
+	if p.jpeg {
+		w.missing[p.taken] = bits
+	}
 	for bits > 0 {
 		q := p
 		q.bits = min(bits, 9600)
@@ -219,7 +227,7 @@ func (w *world) waiting() (bits int) {
 }
 
 func (w *world) jpeg() {
-	if w.d.Rung != Stills && w.d.Rung != Thumbs {
+	if w.d.StillEvery == 0 {
 		return
 	}
 	size := w.camera.jpeg
@@ -229,11 +237,11 @@ func (w *world) jpeg() {
 	case w.rules.Stills.Small.Width:
 		size = w.camera.thumb / 4
 	}
-	slack := w.d.StillEvery
-	if !w.camera.live {
-		slack -= w.camera.group / 4
+	now, slack := w.now, w.d.StillEvery
+	if !w.camera.live { // of key pictures so far apart
+		now, slack = w.still.taken, slack-w.camera.group/4
 	}
-	if len(w.queue) > 0 || w.now-w.lastJPG < slack {
+	if len(w.queue)+len(w.again) > 0 || now-w.lastJPG < slack {
 		return
 	}
 	switch {
@@ -242,7 +250,7 @@ func (w *world) jpeg() {
 		w.lastJPG = w.now
 	case w.stillAt > 0 && w.now >= w.stillAt:
 		w.send(size*8, w.still)
-		w.stillAt, w.lastJPG = 0, w.now
+		w.stillAt, w.lastJPG = 0, w.still.taken
 	}
 }
 
@@ -273,6 +281,9 @@ func (w *world) turn() {
 	}
 	w.film()
 	w.jpeg()
+	for len(w.again) > 0 && w.again[0].put <= w.now {
+		w.queue, w.again = append(w.queue, w.again[0]), w.again[1:]
+	}
 	// The pacer.
 	w.credit = min(w.credit+float64(w.d.Rate)*tick.Seconds(), float64(w.d.Rate)*tick.Seconds()+9600)
 	offered := 0
@@ -324,10 +335,13 @@ func (w *world) turn() {
 }
 
 func (w *world) lose(p parcel) {
-	if p.padding {
+	if p.jpeg { // a data channel sends again what was lost, when nothing was heard of it for a second
+		w.again = append(w.again, parcel{bits: p.bits, jpeg: true, taken: p.taken, put: w.now + time.Second})
+	}
+	if p.padding || p.jpeg {
 		return
 	}
-	w.broken = w.broken || !p.jpeg && (p.key || !p.droppable)
+	w.broken = w.broken || p.key || !p.droppable
 	for i := range w.queue {
 		if w.queue[i].taken == p.taken {
 			w.queue[i].spoilt = true
@@ -342,10 +356,15 @@ func (w *world) lose(p parcel) {
 
 func (w *world) see(p parcel) {
 	switch {
-	case p.padding || !p.last || p.spoilt:
+	case p.padding || p.spoilt:
 		return
 	case p.jpeg:
+		if w.missing[p.taken] -= p.bits; w.missing[p.taken] > 0 {
+			return
+		}
 		w.stills++
+	case !p.last:
+		return
 	case p.key:
 		w.broken = false
 		w.frames++
@@ -354,7 +373,10 @@ func (w *world) see(p parcel) {
 	default:
 		w.frames++
 	}
-	w.fresh = max(w.fresh, w.now)
+	if p.taken <= w.shown { // a still of what was seen already is nothing new
+		return
+	}
+	w.shown, w.fresh = p.taken, w.now
 }
 
 func (w *world) decide(wait time.Duration) {
@@ -364,10 +386,13 @@ func (w *world) decide(wait time.Duration) {
 	}
 	was := w.d.Rung
 	w.d = w.ladder.Step(w.now, Link{Budget: w.budget(w.now), Estimate: int(w.gcc.target), Sent: w.sent.s, Acked: w.acked.s, Loss: loss, RTT: w.rtt + wait, Up: w.up(w.now)}, w.supply())
-	if w.d.Rung.Video() != was.Video() || w.d.Rung > was {
-		w.queue = w.queue[:0] // what waits in the sender is of another rung
-		w.broken = w.broken || !w.d.Rung.Video()
+	if w.d.Rung > was {
+		w.queue = slices.DeleteFunc(w.queue, func(p parcel) bool { return !p.jpeg }) // what waits in the sender is of another rung
+		w.broken = true
 		w.gate.Drop(false, false)
+		if w.d.StillEvery > 0 && w.still.taken > 0 { // one of the new size, at once
+			w.lastJPG, w.stillAt = 0, max(w.now, w.still.taken)+300*time.Millisecond
+		}
 	}
 	w.gate.Set(w.d)
 	if was != w.d.Rung {
@@ -383,7 +408,9 @@ func (w *world) judge(capacity int) {
 	if capacity < 64_000 {
 		w.since64 = w.now
 	}
-	w.worst = max(w.worst, w.now-max(w.fresh, w.since64))
+	if gap := w.now - max(w.fresh, w.since64); gap > w.worst {
+		w.worst, w.worstAt = gap, w.now
+	}
 	if w.sent.s > w.d.Budget*11/10+2*9600 && w.d.Probe == 0 && w.sent.s > capacity {
 		w.over += tick
 	} else {
