@@ -13,7 +13,7 @@ import (
 var (
 	pulsePath = regexp.MustCompile(`^/dev/pps[0-9]{1,3}$`)
 	chipPath  = regexp.MustCompile(`^/dev/rtc[0-9]{1,3}$`)
-	hostName  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z._-]{0,251}[0-9A-Za-z])?$`)
+	hostName  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?$`)
 )
 
 // proveTime proves the sources of time.
@@ -56,5 +56,5 @@ func isServer(s string) bool {
 		host, port = s, "123"
 	}
 	n, err := strconv.Atoi(port)
-	return err == nil && n >= 1 && n <= 65535 && (net.ParseIP(strings.Trim(host, "[]")) != nil || hostName.MatchString(host))
+	return err == nil && n >= 1 && n <= 65535 && (net.ParseIP(strings.Trim(host, "[]")) != nil || len(host) <= 253 && hostName.MatchString(host))
 }

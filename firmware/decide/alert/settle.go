@@ -200,12 +200,12 @@ func (r *reader) info(i int, p *Profile) {
 }
 
 // markup finds tags and entities that would be read aloud letter by letter.
-var markup = regexp.MustCompile(`</?[A-Za-z][A-Za-z0-9]{0,15}( [^<>]{0,200})?/?>|&(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});`)
+var markup = regexp.MustCompile(`</?[A-Za-z][A-Za-z0-9]{0,15}( [^<>]*)?/?>|&(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});`)
 
 // resource checks a file that came along. It never makes an alert fatal: the
 // words stand without it; what does not agree is not used.
 func (r *reader) resource(to *Resource, raw *rawResource, path string) {
-	if to.MIME != "" && !mimeType.MatchString(to.MIME) {
+	if to.MIME != "" && !isMIME(to.MIME) {
 		r.f.odd(path+"/mimeType", phrase.M("alert.rule.mime", "value", clip(to.MIME)))
 	}
 	if raw.size != "" {

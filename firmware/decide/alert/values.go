@@ -141,7 +141,17 @@ func offsetTime(s string, form clockForm) (time.Time, clockForm) {
 
 var languageTag = regexp.MustCompile(`^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$`)
 
-var mimeType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}( *;.*)?$`)
+var mimeType = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*)/([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*)( *;.*)?$`)
+
+// isMIME has the bounds beside the expression: counted repeats are unrolled, and would be
+// what takes most of this room's memory.
+func isMIME(s string) bool {
+	m := mimeType.FindStringSubmatch(s)
+	return m != nil && len(m[1]) <= nameMost && len(m[2]) <= nameMost
+}
+
+// nameMost is how long a type or a subtype may be (RFC 6838 section 4.2).
+const nameMost = 127
 
 // isWord tells whether an identifier or sender has none of the characters that
 // CAP bans there (section 3.2.1): references could not name it otherwise.
