@@ -38,6 +38,8 @@ type Ways struct {
 	Stale bool
 	// Deaf leaves keepalives unanswered; Forgets answers them with 403.
 	Deaf, Forgets bool
+	// Now is its clock from the start on; the machine's where nil.
+	Now func() time.Time
 }
 
 // Event is something that a device did.
@@ -51,6 +53,8 @@ type Platform struct {
 	server *sipgo.Server
 	byUDP  *sipgo.Client
 	byTCP  *sipgo.Client
+
+	now func() time.Time
 
 	mu      sync.Mutex
 	w       Ways
@@ -74,8 +78,11 @@ type device struct {
 // Start listens on an address, UDP and TCP, at a port of the system's choice.
 func Start(ip string, w Ways) (*Platform, error) {
 	p := &Platform{
-		ip: netip.MustParseAddr(ip), w: w, nonces: map[string]int{}, devices: map[string]*device{},
+		ip: netip.MustParseAddr(ip), w: w, now: w.Now, nonces: map[string]int{}, devices: map[string]*device{},
 		answers: map[string][]string{}, changed: make(chan struct{}), calls: map[string]*Call{},
+	}
+	if p.now == nil {
+		p.now = time.Now
 	}
 	var udp net.PacketConn
 	var tcp net.Listener
@@ -291,9 +298,9 @@ func (p *Platform) onRegister(r *sip.Request, tx sip.ServerTransaction) {
 		version = v.Value()
 	}
 	p.mu.Lock()
-	p.devices[id] = &device{source: r.Source(), transport: r.Transport(), until: time.Now().Add(time.Duration(seconds) * time.Second), version: version}
+	p.devices[id] = &device{source: r.Source(), transport: r.Transport(), until: p.now().Add(time.Duration(seconds) * time.Second), version: version}
 	p.mu.Unlock()
-	respond(r, tx, 200, "OK", sip.NewHeader("Expires", strconv.Itoa(seconds)), sip.NewHeader("Date", time.Now().In(time.FixedZone("CST", 8*3600)).Format("2006-01-02T15:04:05.000")))
+	respond(r, tx, 200, "OK", sip.NewHeader("Expires", strconv.Itoa(seconds)), sip.NewHeader("Date", p.now().In(time.FixedZone("CST", 8*3600)).Format("2006-01-02T15:04:05.000")))
 	p.event("signed in", id)
 }
 
@@ -365,7 +372,7 @@ func (p *Platform) onMessage(r *sip.Request, tx sip.ServerTransaction) {
 	}
 	d := p.devices[id]
 	w := p.w
-	online := d != nil && time.Now().Before(d.until)
+	online := d != nil && p.now().Before(d.until)
 	p.mu.Unlock()
 	body := string(r.Body())
 	kind := first(cmdType, body)
@@ -414,7 +421,7 @@ func (p *Platform) request(method sip.RequestMethod, id, to string) (*sip.Reques
 	p.mu.Lock()
 	d := p.devices[id]
 	p.mu.Unlock()
-	if d == nil || time.Now().After(d.until) {
+	if d == nil || p.now().After(d.until) {
 		return nil, nil, errOffline
 	}
 	host, port, _ := net.SplitHostPort(d.source)
