@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,40 +156,56 @@ type filmed struct {
 }
 
 func film(name string, files []filmed, boot string, began time.Time, from, to time.Duration) (*Film, error) {
-	m := &Film{last: -1}
-	var shown, last time.Duration
+	c := &cut{Film: &Film{last: -1}}
 	for _, s := range files {
-		head, found, err := read(s, from, to, len(m.frags) == 0)
+		head, found, err := read(s, from, to, len(c.frags) == 0)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 {
-			continue
-		}
-		if m.head != nil && !bytes.Equal(m.head, head) {
-			m.Rest, m.More = found[0].seal.from, true
+		if len(found) > 0 && !c.add(s.path, boot, began, head, found) {
 			break
 		}
-		m.head = head
-		for _, x := range found {
-			if n := len(m.Parts); n == 0 || x.seal.from-last > near {
-				p := Part{Boot: boot, Shown: shown, From: x.seal.from}
-				if !began.IsZero() {
-					p.Began = began.Add(p.From)
-				}
-				m.Parts = append(m.Parts, p)
-			} else {
-				shown += x.seal.from - last // a small hole is shown as it was
-			}
-			m.frags = append(m.frags, reel{path: s.path, from: x.at, size: int64(x.seal.length), shown: shown, back: x.seal.from - shown, key: x.seal.key})
-			shown, last = shown+x.seal.to-x.seal.from, x.seal.to
-			m.Parts[len(m.Parts)-1].To = last
-		}
 	}
-	if len(m.frags) == 0 {
+	return c.finished(name)
+}
+
+// cut is a film that is being put together.
+type cut struct {
+	*Film
+	shown, end time.Duration
+}
+
+// add puts a segment's fragments behind what there is; false where they are of another
+// codec or size.
+func (c *cut) add(path, boot string, began time.Time, head []byte, found []piece) bool {
+	if c.head != nil && !bytes.Equal(c.head, head) {
+		c.Rest, c.More = found[0].seal.from, true
+		return false
+	}
+	c.head = head
+	for _, x := range found {
+		if n := len(c.Parts); n == 0 || x.seal.from-c.end > near {
+			p := Part{Boot: boot, Shown: c.shown, From: x.seal.from}
+			if !began.IsZero() {
+				p.Began = began.Add(p.From)
+			}
+			c.Parts = append(c.Parts, p)
+		} else {
+			c.shown += x.seal.from - c.end // a small hole is shown as it was
+		}
+		c.frags = append(c.frags, reel{path: path, from: x.at, size: int64(x.seal.length), shown: c.shown, back: x.seal.from - c.shown, key: x.seal.key})
+		c.shown, c.end = c.shown+x.seal.to-x.seal.from, x.seal.to
+		c.Parts[len(c.Parts)-1].To = c.end
+	}
+	return true
+}
+
+// finished gives the film, where something is to be shown.
+func (c *cut) finished(name string) (*Film, error) {
+	if len(c.frags) == 0 {
 		return nil, phrase.E("recorder.film_none", "stream", name)
 	}
-	return m, m.finish(shown)
+	return c.Film, c.finish(c.shown)
 }
 
 // read gives a segment's head without its label, and the fragments of a time.
@@ -201,12 +218,10 @@ func read(s filmed, from, to time.Duration, first bool) (head []byte, found []pi
 	end := scan(f, s.kept.size, false, func(x piece) error {
 		switch {
 		case x.label != nil:
-			head = make([]byte, x.end)
-			if _, err := f.ReadAt(head, 0); err != nil {
+			var err error
+			if head, err = headOf(f, x); err != nil {
 				return err
 			}
-			at, moov := boxIn(head, "moov")
-			head = head[:at+len(moov)]
 		case x.seal.from >= to:
 			return errEnough
 		case x.seal.key && x.seal.from <= from && first:
@@ -221,4 +236,50 @@ func read(s filmed, from, to time.Duration, first bool) (head []byte, found []pi
 		return nil, nil, end.why
 	}
 	return head, found, nil
+}
+
+// headOf reads a head without its label.
+func headOf(f *os.File, x piece) ([]byte, error) {
+	head := make([]byte, x.end-x.at)
+	if _, err := f.ReadAt(head, x.at); err != nil {
+		return nil, err
+	}
+	at, moov := boxIn(head, "moov")
+	return head[:at+len(moov)], nil
+}
+
+// OpenClip makes a film of a clip's bytes as they were sent, for whoever took them: they
+// are held to what this package writes, and refused where they are anything else.
+func OpenClip(path string) (*Film, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	i, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	c := &cut{Film: &Film{last: -1}}
+	var head []byte
+	var boot, name string
+	s := scan(f, i.Size(), false, func(x piece) error {
+		switch {
+		case x.label != nil:
+			boot, name = x.label.boot, x.label.stream
+			head, err = headOf(f, x)
+			return err
+		case len(c.frags) == mostReels:
+			return errors.New("too many fragments")
+		case x.seal.from < c.end-near:
+			return errors.New("fragments that go back in time")
+		case !c.add(path, boot, time.Time{}, head, []piece{x}):
+			return errEnough
+		}
+		return nil
+	})
+	if s.why != nil && !errors.Is(s.why, errEnough) {
+		return nil, fmt.Errorf("recorder: no clip: %w", s.why)
+	}
+	return c.finished(name)
 }
