@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"tocsin/cmd/hubd/console"
@@ -66,8 +67,11 @@ func (h *hub) see(f *hubfile.File, zone *time.Location, log *slog.Logger) (err e
 	}
 	link := pictures.Link{Conn: h.engine.Conn}
 	diary := pictures.NewDiary(h.engine.JS)
-	p.room = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Talk: h.talkerOf(), Who: console.Officer,
-		Guard: h.guard, Log: log, Zone: zone, Now: time.Now, Mono: clock.Mono}, url)
+	p.room, err = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Talk: h.talkerOf(), Who: console.Officer,
+		Guard: h.guard, Log: log, Zone: zone, Now: time.Now, Mono: clock.Mono, Shelf: filepath.Join(f.Data, "clips")}, url)
+	if err != nil {
+		return err
+	}
 	h.console.Handle("/pictures/", p.room.Page())
 	h.guard.Go("pictures", "diary", guard.Restart, diary.Run)
 	h.guard.Go("pictures", "hear", guard.Restart, func(ctx context.Context) error { return link.Hear(ctx, p.room) })

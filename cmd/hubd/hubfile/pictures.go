@@ -30,9 +30,38 @@ type Pictures struct {
 	// station goes on pushing after the last viewer left (30s).
 	Keep   config.Span `yaml:"keep"`
 	Linger config.Span `yaml:"linger"`
+	// Clips are what alarms keep of a stream; nil: stations are not asked for them.
+	Clips *Clips `yaml:"clips"`
 	// Views say who may see what; for each stream the first that names it. A stream that
 	// none names is for every officer.
 	Views []View `yaml:"views"`
+}
+
+// Clips says how the county keeps stations' alarm clips.
+type Clips struct {
+	// Quota is for all of them (20 GiB), Most for one (2 GiB), Reserve stays free of the
+	// disk (1 GiB).
+	Quota   config.Size `yaml:"quota"`
+	Most    config.Size `yaml:"most"`
+	Reserve config.Size `yaml:"reserve"`
+	// Keep is how long a clip is kept: the county's word on privacy (90d).
+	Keep config.Span `yaml:"keep"`
+}
+
+// Bounds gives what holds.
+func (c *Clips) Bounds() (quota, most, reserve int64, keep time.Duration) {
+	or := func(n, otherwise int64) int64 {
+		if n == 0 {
+			return otherwise
+		}
+		return n
+	}
+	quota, reserve = or(c.Quota.Bytes(), defaultClips), or(c.Reserve.Bytes(), defaultReserve)
+	most = min(or(c.Most.Bytes(), defaultClip), quota)
+	if keep = c.Keep.Duration(); keep == 0 {
+		keep = defaultKeepClips
+	}
+	return quota, most, reserve, keep
 }
 
 // TURN is the relay (RFC 8656).
@@ -81,8 +110,14 @@ const (
 	defaultViewings = 180 * dayLong
 	defaultLinger   = 30 * time.Second
 	defaultPorts    = "50000-50999"
+	defaultClips    = 20 << 30
+	defaultClip     = 2 << 30
+	defaultReserve  = 1 << 30
+	leastClips      = 64 << 20
 	viewsMost       = 1000
 	partsMost       = 16
+
+	defaultKeepClips = 90 * dayLong
 )
 
 // KeepViewings is how long it is kept who saw what.
@@ -172,6 +207,17 @@ func (p *prover) pictures() {
 	}
 	if d := g.Linger.Duration(); d < 0 || d > time.Hour {
 		at(phrase.M("hubd.pictures_linger"), "linger")
+	}
+	if c := g.Clips; c != nil {
+		if n := c.Quota.Bytes(); n < 0 || n != 0 && n < leastClips {
+			at(phrase.M("hubd.clips_quota", "least", leastClips>>20), "clips", "quota")
+		}
+		if n := c.Most.Bytes(); n < 0 || n != 0 && n < leastClips {
+			at(phrase.M("hubd.clips_quota", "least", leastClips>>20), "clips", "most")
+		}
+		if d := c.Keep.Duration(); d != 0 && (d < dayLong || d > 10*365*dayLong) {
+			at(phrase.M("hubd.keep", "days", 1.0), "clips", "keep")
+		}
 	}
 	p.turn(at)
 	if len(g.Views) > viewsMost {

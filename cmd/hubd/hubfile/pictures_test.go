@@ -30,6 +30,7 @@ pictures:
   views:
     - {stations: ["330483105203"], streams: [square], roles: [chief], bare: [police], mask: [{left: 0.5, top: 0, width: 0.5, height: 0.25}]}
     - {stations: ["330483"], streams: [dock*], roles: [fire, chief], talk: [chief]}
+  clips: {quota: 8 GiB, most: 16 GiB, keep: 30d}
 `, token(t), token(t), nkey(t))
 }
 
@@ -61,6 +62,9 @@ func TestWhoMaySeeAPictureIsTheCountysToSay(t *testing.T) {
 			t.Errorf("%s/%s for %v: see %v, talk %v, mask %v", c.station, c.stream, c.roles, v.MaySee(c.roles), v.MayTalk(c.roles), v.MaskFor(c.roles))
 		}
 	}
+	if q, most, reserve, keep := g.Clips.Bounds(); q != 8<<30 || most != 8<<30 || reserve != 1<<30 || keep != 30*24*time.Hour {
+		t.Error(q, most, reserve, keep)
+	}
 	if g.KeepViewings() != 180*24*time.Hour || g.LingerFor() != 30*time.Second || g.TURN.From != 50000 || g.TURN.To != 50999 || len(g.TURN.Nets) != 1 {
 		t.Errorf("%+v %+v", g, g.TURN)
 	}
@@ -85,6 +89,8 @@ func TestWhatIsWrongWithPicturesHasAPlaceAndAMend(t *testing.T) {
 		"a station that is none":        {`["330483105203"]`, `["桐乡"]`, 14, "桐乡"},
 		"a stream that is none":         {"dock*", "do ck", 15, "do ck"},
 		"a role that cannot be":         {"[fire]", "[消防]", 4, "角色"},
+		"a shelf for nothing":           {"8 GiB", "8 MiB", 16, "64 MiB"},
+		"clips for ever":                {"30d", "90000h", 16, "十年"},
 		"kept for an hour":              {"views:", "keep: 1h\n  views:", 13, "1 天"},
 	} {
 		if !strings.Contains(text, c.old) {
@@ -129,7 +135,7 @@ func TestTheExamplesPicturesCanBeUsed(t *testing.T) {
 		b.WriteString(line + "\n")
 	}
 	f, _, ps := Parse("hub.yaml", []byte(b.String()))
-	if f == nil || f.Pictures == nil || len(f.Pictures.Views) != 2 || f.Pictures.TURN == nil || len(f.Pictures.Views[1].Bare) != 1 {
+	if f == nil || f.Pictures == nil || len(f.Pictures.Views) != 2 || f.Pictures.TURN == nil || len(f.Pictures.Views[1].Bare) != 1 || f.Pictures.Clips == nil {
 		t.Errorf("%v: %+v\n%s", ps, f, b.String())
 	}
 }

@@ -19,9 +19,14 @@ import (
 const (
 	Saw   = "view"
 	Spoke = "talk"
+	// Came is an alarm's clip that a station brought, Played one that an officer was shown, Went one that had
+	// to go.
+	Came   = "clip"
+	Played = "play"
+	Went   = "gone"
 )
 
-// Entry is one viewing or one time that somebody spoke.
+// Entry is one viewing, one time that somebody spoke, or what became of a clip.
 type Entry struct {
 	ID      string         `json:"id"`
 	Kind    string         `json:"kind"`
@@ -32,6 +37,10 @@ type Entry struct {
 	Station letter.Station `json:"station"`
 	Stream  string         `json:"stream,omitempty"`
 	Masked  bool           `json:"masked,omitempty"` // his page covered parts of it
+	Clip    string         `json:"clip,omitempty"`
+	Cause   string         `json:"cause,omitempty"`  // the alarm's id there
+	SHA256  string         `json:"sha256,omitempty"` // as it was read back here, and as the station told
+	Bytes   int64          `json:"bytes,omitempty"`
 	From    time.Time      `json:"from"`
 	To      time.Time      `json:"to,omitzero"` // zero: it goes on, or its end is not known
 	// Failed is why nothing came of it.
@@ -84,6 +93,9 @@ func (d *Diary) End(ctx context.Context, e Entry) error {
 	d.mu.Unlock()
 	return d.write(ctx, e, "end")
 }
+
+// Note keeps what has no end of its own.
+func (d *Diary) Note(ctx context.Context, e Entry) error { return d.write(ctx, e, "note") }
 
 func (d *Diary) write(ctx context.Context, e Entry, step string) error {
 	b, err := json.Marshal(e)

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (p *Pictures) giveSeen(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", `attachment; filename="seen.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
 	c := csv.NewWriter(w)
-	_ = c.Write([]string{"written", "id", "kind", "station", "stream", "masked", "who", "roles", "remote", "why", "from", "to", "failed"})
+	_ = c.Write([]string{"written", "id", "kind", "station", "stream", "masked", "who", "roles", "remote", "why", "from", "to", "failed", "clip", "cause", "sha256", "bytes"})
 	n, err := p.o.Diary.each(ctx, func(at time.Time, e Entry) error {
 		to, masked := "", ""
 		if !e.To.IsZero() {
@@ -32,7 +33,7 @@ func (p *Pictures) giveSeen(w http.ResponseWriter, r *http.Request) {
 		if e.Masked {
 			masked = "masked"
 		}
-		return c.Write([]string{at.Format(time.RFC3339), e.ID, e.Kind, string(e.Station), e.Stream, masked, cell(e.Who), strings.Join(e.Roles, " "), e.Remote, cell(e.Why), e.From.Format(time.RFC3339), to, e.Failed.In(langOf(r))})
+		return c.Write([]string{at.Format(time.RFC3339), e.ID, e.Kind, string(e.Station), e.Stream, masked, cell(e.Who), strings.Join(e.Roles, " "), e.Remote, cell(e.Why), e.From.Format(time.RFC3339), to, e.Failed.In(langOf(r)), e.Clip, cell(e.Cause), e.SHA256, bytesOf(e.Bytes)})
 	})
 	if err != nil {
 		// The table is not whole, and says so.
@@ -40,6 +41,13 @@ func (p *Pictures) giveSeen(w http.ResponseWriter, r *http.Request) {
 		p.o.Log.Warn("who saw what could not be given whole", "lines", n, "err", err)
 	}
 	c.Flush()
+}
+
+func bytesOf(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // cell keeps a spreadsheet from taking a text for a formula.

@@ -74,6 +74,8 @@ func (p *Pictures) look(ctx context.Context) {
 		}
 	}
 	p.hush(now)
+	p.fetch(ctx, now)
+	p.rewind(now)
 	if r := p.o.Relay; r != nil && (p.legsAt.IsZero() || now.Sub(p.legsAt) >= checkEvery) {
 		p.legsAt = now
 		p.o.Guard.GoIn(ctx, "pictures", "check", guard.Once, func(ctx context.Context) error {

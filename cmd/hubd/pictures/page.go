@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"tocsin/firmware/phrase"
@@ -18,6 +19,12 @@ var pageScript string
 
 //go:embed voice.js
 var voiceScript string
+
+//go:embed film.html
+var filmText string
+
+//go:embed film.js
+var filmScript string
 
 // shownMost is how many pictures the page shows at once.
 const shownMost = 9
@@ -33,18 +40,7 @@ type pageView struct {
 // Page is the handler of what lies below /pictures/: the page, its state, WHEP and talk. Who comes
 // there was let in by the console.
 func (p *Pictures) Page() http.Handler {
-	tpl := map[phrase.Lang]*template.Template{}
-	for _, l := range phrase.Languages {
-		tpl[l] = template.Must(template.New("page").Funcs(template.FuncMap{
-			"t": func(code string, pairs ...any) string {
-				m := phrase.Message{Code: code, Params: map[string]any{}}
-				for i := 0; i+1 < len(pairs); i += 2 {
-					m.Params[pairs[i].(string)] = pairs[i+1]
-				}
-				return m.In(l)
-			},
-		}).Parse(pageText))
-	}
+	tpl, filmTpl := templates(pageText), templates(filmText)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pictures/{$}", func(w http.ResponseWriter, r *http.Request) {
 		l := langOf(r)
@@ -53,17 +49,8 @@ func (p *Pictures) Page() http.Handler {
 		if l == phrase.EN {
 			v.Other, v.Tag = phrase.ZH, "en"
 		}
-		var b bytes.Buffer
-		if err := tpl[l].Execute(&b, v); err != nil {
-			p.o.Log.Error("the page could not be made", "err", err)
-			http.Error(w, "500", http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Permissions-Policy", "microphone=(self), camera=()")
-		_, _ = w.Write(b.Bytes())
+		p.writePage(w, tpl[l], v, "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
 	})
 	script := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -74,6 +61,13 @@ func (p *Pictures) Page() http.Handler {
 	}
 	mux.HandleFunc("GET /pictures/page.js", script(pageScript))
 	mux.HandleFunc("GET /pictures/voice.js", script(voiceScript))
+	mux.HandleFunc("GET /pictures/film.js", script(filmScript))
+	mux.HandleFunc("POST /pictures/clip", p.beginFilm)
+	mux.HandleFunc("GET /pictures/film/{id}", func(w http.ResponseWriter, r *http.Request) { p.filmPage(w, r, filmTpl) })
+	mux.HandleFunc("GET /pictures/film/{id}/film.mp4", p.giveFilm)
+	mux.HandleFunc("GET /pictures/film/{id}/clip.mp4", p.giveClip)
+	mux.HandleFunc("POST /pictures/film/{id}", p.keepFilm)
+	mux.HandleFunc("DELETE /pictures/film/{id}", p.endFilm)
 	mux.HandleFunc("GET /pictures/state", p.giveState)
 	mux.HandleFunc("GET /pictures/ice", p.giveICE)
 	mux.HandleFunc("GET /pictures/seen.csv", p.giveSeen)
@@ -94,6 +88,38 @@ func (p *Pictures) Page() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// writePage makes a page whole before it goes out; policy is what it may load.
+func (p *Pictures) writePage(w http.ResponseWriter, tpl *template.Template, v any, policy string) {
+	var b bytes.Buffer
+	if err := tpl.Execute(&b, v); err != nil {
+		p.o.Log.Error("the page could not be made", "err", err)
+		http.Error(w, "500", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(b.Bytes())
+}
+
+// templates are a page's in each language.
+func templates(text string) map[phrase.Lang]*template.Template {
+	tpl := map[phrase.Lang]*template.Template{}
+	for _, l := range phrase.Languages {
+		tpl[l] = template.Must(template.New("page").Funcs(template.FuncMap{
+			"t": func(code string, pairs ...any) string {
+				m := phrase.Message{Code: code, Params: map[string]any{}}
+				for i := 0; i+1 < len(pairs); i += 2 {
+					m.Params[pairs[i].(string)] = pairs[i+1]
+				}
+				return m.In(l)
+			},
+			"percent": func(f float64) template.CSS { return template.CSS(strconv.FormatFloat(f*100, 'f', 3, 64) + "%") },
+		}).Parse(text))
+	}
+	return tpl
 }
 
 // langOf takes ?lang=, then English where the browser wants it before Chinese.

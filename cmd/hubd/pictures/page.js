@@ -136,6 +136,7 @@
     const all = state.stations.map(s => {
       const li = make("li", "", "station"), ul = make("ul");
       li.append(make("b", s.name), " ", make("small", s.id + " · " + s.told, s.old ? "fault" : ""), s.old ? make("small", " " + d.old) : "");
+      if (s.clips) li.append(make("small", " " + s.clips));
       if (s.talk) li.append(" ", talkButton(s.id));
       for (const x of s.streams || []) {
         const row = make("li", "", "stream"), b = make("button", d.see);
@@ -152,6 +153,23 @@
     const focus = document.activeElement && document.activeElement.dataset.key;
     $("stations").replaceChildren(...(all.length ? all : [make("li", d.none)]));
     if (focus) { const b = document.querySelector(`[data-key="${CSS.escape(focus)}"]`); if (b) b.focus(); }
+    if ($("clips") && $("clips").dataset.shown !== JSON.stringify(state.clips)) {
+      $("clips").dataset.shown = JSON.stringify(state.clips);
+      const rows = state.clips.map(c => {
+        const tr = make("tr"), told = make("td", c.state, c.whole ? "" : "odd"), b = make("button", d.play), end = make("td");
+        tr.dataset.clip = c.key;
+        if (c.sum) { const s = make("small", "SHA-256 "); s.append(make("code", c.sum)); told.append(make("br"), s); }
+        b.setAttribute("form", "play"); b.name = "clip"; b.value = c.key;
+        b.disabled = !c.whole || !c.may;
+        b.dataset.key = "clip/" + c.key;
+        end.append(b);
+        tr.append(make("td", c.at), make("td", c.where), make("td", c.what), make("td", c.much), told, end);
+        return tr;
+      });
+      if (!rows.length) { const td = make("td", d.noclips), tr = make("tr"); td.colSpan = 6; tr.append(td); rows.push(tr); }
+      $("clips").replaceChildren(...rows);
+    }
+    if ($("shelf") && state.shelf) $("shelf").textContent = state.shelf.text;
     $("seen").replaceChildren(...state.seen.map(e => {
       const tr = make("tr");
       tr.append(make("td", e.At), make("td", e.Who), make("td", e.What), make("td", e.Why), make("td", e.Until, e.Odd ? "odd" : ""));

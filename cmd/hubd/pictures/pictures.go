@@ -12,6 +12,7 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/video/recorder/shelf"
 	"tocsin/firmware/video/stream"
 )
 
@@ -63,6 +64,8 @@ type Opts struct {
 	Zone  *time.Location
 	Now   func() time.Time
 	Mono  func() time.Duration
+	// Shelf is the folder for stations' alarm clips.
+	Shelf string
 }
 
 // Pictures is the room. Use New, then Run; WHIP and Page are its handlers.
@@ -77,6 +80,10 @@ type Pictures struct {
 	calls    map[string]*viewing // by the end of their address
 	pushes   map[string]*feed    // the same, of stations
 	talks    map[string]*talk
+	shelf    *shelf.Shelf // nil where the county has no clips
+	brings   map[letter.Station]*bringing
+	films    map[string]*film
+	pruned   time.Time
 	kick     chan struct{}
 	legs     []relay.Leg
 	legsAt   time.Time
@@ -97,15 +104,17 @@ const (
 )
 
 // New makes the room; url is how stations reach its WHIP handler.
-func New(o Opts, url string) *Pictures {
+func New(o Opts, url string) (*Pictures, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	return &Pictures{o: o, url: url, stations: map[letter.Station]*told{}, feeds: map[feedKey]*feed{}, tokens: tokens{},
-		calls: map[string]*viewing{}, pushes: map[string]*feed{}, talks: map[string]*talk{}, kick: make(chan struct{}, 1)}
+	p := &Pictures{o: o, url: url, stations: map[letter.Station]*told{}, feeds: map[feedKey]*feed{}, tokens: tokens{},
+		calls: map[string]*viewing{}, pushes: map[string]*feed{}, talks: map[string]*talk{}, kick: make(chan struct{}, 1),
+		brings: map[letter.Station]*bringing{}, films: map[string]*film{}}
+	return p, p.openShelf()
 }
 
 // Told takes in what a station tells of its pictures.
@@ -147,6 +156,7 @@ func (p *Pictures) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.closeAll()
+			p.endFilms()
 			return ctx.Err()
 		case <-t.C:
 		case <-p.kick:

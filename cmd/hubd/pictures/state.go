@@ -19,6 +19,8 @@ type State struct {
 	Stations []StationState `json:"stations"`
 	Seen     []SeenState    `json:"seen"`
 	Legs     []LegState     `json:"legs"`
+	Clips    []ClipState    `json:"clips"`
+	Shelf    *ShelfState    `json:"shelf,omitempty"` // nil where the county has no clips
 }
 
 // StationState is one station with pictures.
@@ -28,6 +30,7 @@ type StationState struct {
 	Told    string        `json:"told"`
 	Old     bool          `json:"old,omitempty"` // nothing was heard for a while
 	Talk    bool          `json:"talk,omitempty"`
+	Clips   string        `json:"clips,omitempty"` // that wait there
 	Streams []StreamState `json:"streams"`
 }
 
@@ -68,11 +71,11 @@ const (
 // look at l: what somebody with these roles is shown.
 func (p *Pictures) state(l phrase.Lang, name string, roles []string) State {
 	now, mono := p.o.Now(), p.o.Mono()
-	out := State{Now: p.when(now), Stations: []StationState{}, Seen: []SeenState{}, Legs: []LegState{}}
+	out := State{Now: p.when(now), Stations: []StationState{}, Seen: []SeenState{}, Legs: []LegState{}, Clips: []ClipState{}}
 	p.mu.Lock()
 	var ids []letter.Station
 	for id, t := range p.stations {
-		if len(t.Streams) > 0 || t.Talk {
+		if len(t.Streams) > 0 || t.Talk || t.Clips > 0 {
 			ids = append(ids, id)
 		}
 	}
@@ -80,6 +83,12 @@ func (p *Pictures) state(l phrase.Lang, name string, roles []string) State {
 	for _, id := range ids {
 		t := p.stations[id]
 		s := StationState{ID: string(id), Name: p.name(id, l), Told: p.when(t.at), Old: now.Sub(t.at) > toldFor, Talk: p.o.Talk != nil && t.Talk && p.mayTalk(t, id, roles)}
+		if t.Clips > 0 {
+			s.Clips = phrase.M("pictures.clips_wait", "n", t.Clips).In(l)
+			if b := p.brings[id]; b != nil && b.refused != nil {
+				s.Clips = join(s.Clips, phrase.In(b.refused, l))
+			}
+		}
 		for _, x := range t.Streams {
 			s.Streams = append(s.Streams, p.stream(id, x, l, name, roles, mono))
 		}
@@ -87,6 +96,7 @@ func (p *Pictures) state(l phrase.Lang, name string, roles []string) State {
 	}
 	legs := p.legs
 	p.mu.Unlock()
+	p.shelved(&out, l, roles)
 	for _, e := range p.o.Diary.Recent(seenShown) {
 		out.Seen = append(out.Seen, p.seen(e, l))
 	}
@@ -213,6 +223,16 @@ func (p *Pictures) seen(e Entry, l phrase.Lang) SeenState {
 	v := SeenState{At: p.when(e.From), Who: e.Who, What: join(p.name(e.Station, l), e.Stream), Why: e.Why, Until: p.when(e.To)}
 	if e.Kind == Spoke {
 		v.What = join(p.name(e.Station, l), phrase.M("pictures.spoke").In(l))
+	}
+	switch e.Kind {
+	case Came:
+		v.What, v.Why, v.Until = join(v.What, phrase.M("pictures.clip_came").In(l)), e.Cause, ""
+		return v
+	case Went:
+		v.What, v.Why, v.Until = join(v.What, phrase.M("pictures.clip_went").In(l)), e.Failed.In(l), ""
+		return v
+	case Played:
+		v.What = join(v.What, phrase.M("pictures.clip_played").In(l))
 	}
 	switch {
 	case !e.Failed.IsZero():

@@ -16,6 +16,7 @@ type grant struct {
 	key   feedKey
 	until time.Time
 	used  bool
+	bring bool   // lets a station bring its clips, again and again, and begins no call
 	call  string // what it began; it may end that
 }
 
@@ -39,6 +40,19 @@ func (t tokens) issue(k feedKey, now time.Time) (string, time.Time) {
 	s, until := secret(), now.Add(letter.TokenFor)
 	t[sha256.Sum256([]byte(s))] = &grant{key: k, until: until}
 	return s, until
+}
+
+// letBring makes a token for a station's clips; an older one is good until its own end, since a clip may be on its
+// way by it.
+func (t tokens) letBring(s letter.Station, now time.Time) (string, time.Time) {
+	for d, g := range t {
+		if g.bring && now.After(g.until) {
+			delete(t, d)
+		}
+	}
+	token, until := secret(), now.Add(letter.TokenFor)
+	t[sha256.Sum256([]byte(token))] = &grant{key: feedKey{station: s}, until: until, used: true, bring: true}
+	return token, until
 }
 
 // of finds what a token is for. To look it up by its digest tells nobody by the time it takes how much of it

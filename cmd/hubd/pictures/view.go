@@ -36,7 +36,11 @@ const (
 
 // reason is why somebody wants to see, or an error.
 func reason(r *http.Request) (string, error) {
-	why := strings.TrimSpace(r.URL.Query().Get("why"))
+	return reasonOf(r.URL.Query().Get("why"))
+}
+
+func reasonOf(why string) (string, error) {
+	why = strings.TrimSpace(why)
 	if n := utf8.RuneCountInString(why); !utf8.ValidString(why) || n < whyLeast || n > whyMost {
 		return "", phrase.E("pictures.why", "least", whyLeast, "most", whyMost)
 	}

@@ -17,7 +17,7 @@ import (
 // offerMost bounds an SDP document: a browser's with every codec is some 10 kB.
 const offerMost = 64 << 10
 
-// WHIP is the handler for stations (RFC 9725).
+// WHIP is the handler for stations (RFC 9725), and for the clips that they bring.
 func (p *Pictures) WHIP() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /whip/{station}/{stream}", p.takePush)
@@ -27,6 +27,7 @@ func (p *Pictures) WHIP() http.Handler {
 		w.Header().Set("Allow", "DELETE")
 		fail(w, http.StatusMethodNotAllowed, phrase.E("pictures.patch"))
 	})
+	mux.HandleFunc("/clips/{station}/{clip}", p.takeClip)
 	mux.HandleFunc("OPTIONS /whip/{station}/{stream}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Accept-Post", "application/sdp")
 		w.WriteHeader(http.StatusNoContent)

@@ -23,7 +23,7 @@
 // Pictures are asked for over the same connection, kept by nobody (letters to nobody who
 // is away would ask for what nobody waits for any more):
 //
-//	see.<pp>.<cccccc>.<station>.ask              the hub asks: push this stream, or stop; answered once
+//	see.<pp>.<cccccc>.<station>.ask              the hub asks: push this stream, stop, or bring the clips; answered once
 //	see.<pp>.<cccccc>.<station>.told             the station tells which pictures it has
 //
 // A voice from the county goes there too, sealed (reach/talk), kept by nobody:

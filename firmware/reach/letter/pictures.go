@@ -18,7 +18,9 @@ const (
 	CatalogueMost = 64 << 10
 	// StreamsMost bounds a station's catalogue.
 	StreamsMost = 32
-	// TokenFor is the longest that a token lets a station begin to push.
+	// ClipsMost bounds what a station tells to be waiting.
+	ClipsMost = 1 << 16
+	// TokenFor is the longest that a token lets a station begin to push, or bring clips.
 	TokenFor = 5 * time.Minute
 
 	streamMost = 40
@@ -71,10 +73,23 @@ type Push struct {
 	Link string `json:"-"`
 }
 
-// Ask is what the hub says: one of both.
+// Bring asks a station to bring the clips that its alarms keep (recorder.HTTPSink). A hub asks
+// only a station that tells of some, and again before Until while it does.
+type Bring struct {
+	// URL is the hub's, https, or http on this machine: a clip is below it.
+	URL string `json:"url"`
+	// Token is the bearer's. It lets this station bring clips, until Until.
+	Token string    `json:"token"`
+	Until time.Time `json:"until"`
+	// Link is the one by which the station was asked; the station fills it in.
+	Link string `json:"-"`
+}
+
+// Ask is what the hub says: one of them.
 type Ask struct {
 	Version int    `json:"version"`
 	Push    *Push  `json:"push,omitempty"`
+	Bring   *Bring `json:"bring,omitempty"`
 	Stop    string `json:"stop,omitempty"` // a stream
 }
 
@@ -114,6 +129,8 @@ type Catalogue struct {
 	Streams []StreamOf `json:"streams"`
 	// Talk says that a voice from the county can be heard there.
 	Talk bool `json:"talk,omitempty"`
+	// Clips are those that wait for the county to ask for them.
+	Clips int `json:"clips,omitempty"`
 }
 
 const picturesVersion = 1
@@ -134,25 +151,46 @@ func ParseAsk(b []byte) (Ask, error) {
 	if len(b) > AskMost || json.Unmarshal(b, &a) != nil || a.Version < 1 {
 		return Ask{}, phrase.E("letter.pictures")
 	}
+	n := 0
+	for _, there := range []bool{a.Push != nil, a.Bring != nil, a.Stop != ""} {
+		if there {
+			n++
+		}
+	}
 	switch p := a.Push; {
-	case (p != nil) == (a.Stop != ""):
+	case n != 1:
 		return Ask{}, phrase.E("letter.pictures")
-	case p == nil && !IsStream(a.Stop), p != nil && !IsStream(p.Stream):
+	case a.Stop != "" && !IsStream(a.Stop), p != nil && !IsStream(p.Stream):
 		return Ask{}, phrase.E("letter.stream", "stream", clip(a.Stop), "most", streamMost)
 	case p != nil:
 		if err := p.check(); err != nil {
+			return Ask{}, err
+		}
+	case a.Bring != nil:
+		if err := reach(a.Bring.URL, a.Bring.Token); err != nil {
 			return Ask{}, err
 		}
 	}
 	return a, nil
 }
 
-func (p *Push) check() error {
-	u, err := url.Parse(p.URL)
-	if err != nil || len(p.URL) > 400 || u.User != nil || u.Fragment != "" || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+// reach proves an address of the hub's and the token for it.
+func reach(at, bearer string) error {
+	u, err := url.Parse(at)
+	if err != nil || len(at) > 400 || u.User != nil || u.Fragment != "" || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
 		return phrase.E("letter.push_url")
 	}
-	if len(p.Token) < 16 || len(p.Token) > 128 || !token(p.Token, 128) || len(p.ICE) > iceMost {
+	if len(bearer) < 16 || len(bearer) > 128 || !token(bearer, 128) {
+		return phrase.E("letter.pictures")
+	}
+	return nil
+}
+
+func (p *Push) check() error {
+	if err := reach(p.URL, p.Token); err != nil {
+		return err
+	}
+	if len(p.ICE) > iceMost {
 		return phrase.E("letter.pictures")
 	}
 	for _, s := range p.ICE {
@@ -203,7 +241,7 @@ func ParseCatalogue(b []byte) (Catalogue, error) {
 		seen[s.Name] = true
 		good = append(good, s)
 	}
-	c.Streams = good
+	c.Streams, c.Clips = good, min(max(c.Clips, 0), ClipsMost)
 	return c, nil
 }
 

@@ -16,7 +16,7 @@ func push() Push {
 
 func TestWhatTheHubAsksForComesBackAsItWasWritten(t *testing.T) {
 	p := push()
-	for _, a := range []Ask{{Push: &p}, {Stop: "dock-1"}} {
+	for _, a := range []Ask{{Push: &p}, {Stop: "dock-1"}, {Bring: &Bring{URL: "https://hub.example:8472/clips/x", Token: p.Token, Until: p.Until}}} {
 		b, err := a.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -52,13 +52,26 @@ func TestAStationPushesOnlyToAnAddressThatCanBeTheHubs(t *testing.T) {
 			t.Errorf("%s: taken as %+v", name, got)
 		}
 	}
+	for name, g := range map[string]Bring{
+		"clips without TLS":   {URL: "http://hub.example/clips/x", Token: strings.Repeat("a", 43)},
+		"clips with no token": {URL: "https://hub.example/clips/x"},
+		"clips to a file":     {URL: "file:///etc", Token: strings.Repeat("a", 43)},
+	} {
+		b, err := Ask{Bring: &g}.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ParseAsk(b); err == nil {
+			t.Errorf("%s: taken as %+v", name, got)
+		}
+	}
 	p := push()
 	p.URL = "http://127.0.0.1:8472/whip/x"
 	b, _ := Ask{Push: &p}.Bytes()
 	if _, err := ParseAsk(b); err != nil {
 		t.Errorf("a hub on this machine: %v", err)
 	}
-	for _, bad := range []string{"", "{}", `{"version":1}`, `{"version":1,"stop":"a b"}`, `{"version":0,"stop":"a"}`, `{"version":1,"stop":"a","push":{"stream":"a"}}`, "[" + strings.Repeat(" ", AskMost)} {
+	for _, bad := range []string{"", "{}", `{"version":1}`, `{"version":1,"stop":"a b"}`, `{"version":0,"stop":"a"}`, `{"version":1,"stop":"a","push":{"stream":"a"}}`, `{"version":1,"stop":"a","bring":{"url":"https://h/x","token":"aaaaaaaaaaaaaaaaaaaaaaaa"}}`, "[" + strings.Repeat(" ", AskMost)} {
 		if _, err := ParseAsk([]byte(bad)); err == nil {
 			t.Errorf("%.40q: taken", bad)
 		}
@@ -70,13 +83,13 @@ func TestACatalogueLeavesOutWhatCannotBe(t *testing.T) {
 		{Name: "dock-1", Title: phrase.Text{ZH: "机场一", EN: "dock one"}, State: StreamLive, Codec: "H.264", Width: 1280, Height: 720, Kbps: 2000, Rung: 3, Reason: phrase.M("letter.empty")},
 		{Name: "dock-1", State: StreamIdle}, {Name: "a b", State: StreamIdle}, {Name: "x", State: "odd"}, {Name: "y", State: StreamIdle, Width: -1},
 		{Name: "cam", State: StreamLost},
-	}, Talk: true}
+	}, Talk: true, Clips: 3}
 	b, err := c.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := ParseCatalogue(b)
-	if err != nil || len(got.Streams) != 2 || !reflect.DeepEqual(got.Streams[0], c.Streams[0]) || got.Streams[1].Name != "cam" || !got.Talk {
+	if err != nil || len(got.Streams) != 2 || !reflect.DeepEqual(got.Streams[0], c.Streams[0]) || got.Streams[1].Name != "cam" || !got.Talk || got.Clips != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -98,13 +111,15 @@ func FuzzPictures(f *testing.F) {
 	p := push()
 	b, _ := Ask{Push: &p}.Bytes()
 	f.Add(b)
+	b, _ = Ask{Bring: &Bring{URL: "https://hub.example:8472/clips/x", Token: p.Token, Until: p.Until}}.Bytes()
+	f.Add(b)
 	b, _ = Catalogue{Streams: []StreamOf{{Name: "a", State: StreamLive}}}.Bytes()
 	f.Add(b)
 	f.Add(Answer{Error: phrase.M("letter.empty")}.Bytes())
 	f.Add([]byte(`{"version":1,"streams":[{"name":"a","state":"live","reason":{"code":"a","params":{"a":{"code":"b","params":{}}}}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := ParseAsk(b); err == nil {
-			if a.Push != nil && (!IsStream(a.Push.Stream) || a.Push.check() != nil) || a.Push == nil && !IsStream(a.Stop) {
+			if a.Push != nil && (!IsStream(a.Push.Stream) || a.Push.check() != nil) || a.Bring != nil && reach(a.Bring.URL, a.Bring.Token) != nil || a.Push == nil && a.Bring == nil && !IsStream(a.Stop) {
 				t.Fatalf("taken: %+v", a)
 			}
 			again, err := a.Bytes()
@@ -118,6 +133,9 @@ func FuzzPictures(f *testing.F) {
 		if c, err := ParseCatalogue(b); err == nil {
 			if len(c.Streams) > StreamsMost {
 				t.Fatal(len(c.Streams))
+			}
+			if c.Clips < 0 || c.Clips > ClipsMost {
+				t.Fatal(c.Clips)
 			}
 			for _, s := range c.Streams {
 				if !IsStream(s.Name) {

@@ -20,6 +20,8 @@ type Pictures interface {
 	Push(ctx context.Context, p letter.Push) error
 	// Stop ends that; nil also where nothing was sent.
 	Stop(stream string) error
+	// Bring begins to bring the clips that alarms keep, or goes on with it by a new token.
+	Bring(ctx context.Context, b letter.Bring) error
 	// Catalogue is what there is now.
 	Catalogue() letter.Catalogue
 }
@@ -43,11 +45,15 @@ func (n *NATS) ask(ctx context.Context, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if a.Push == nil {
+	if a.Stop != "" {
 		return n.o.Pictures.Stop(a.Stop)
 	}
 	ctx, cancel := context.WithTimeout(ctx, pushIn)
 	defer cancel()
+	if a.Bring != nil {
+		a.Bring.Link = n.o.Name
+		return n.o.Pictures.Bring(ctx, *a.Bring)
+	}
 	a.Push.Link = n.o.Name
 	return n.o.Pictures.Push(ctx, *a.Push)
 }

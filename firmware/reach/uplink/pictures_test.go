@@ -24,6 +24,14 @@ func (p *pusher) Push(ctx context.Context, a letter.Push) error {
 	return nil
 }
 
+func (p *pusher) Bring(ctx context.Context, b letter.Bring) error {
+	p.calls++
+	if _, ok := ctx.Deadline(); !ok || b.Link != "fibre" || b.Token == "" {
+		p.t.Fatalf("brings %+v", b)
+	}
+	return nil
+}
+
 func (p *pusher) Stop(stream string) error {
 	p.calls++
 	if !letter.IsStream(stream) {
@@ -40,6 +48,7 @@ func FuzzAsk(f *testing.F) {
 	f.Add([]byte(`{"version":1,"push":{"stream":"gate","url":"https://hub.example/whip/gate","token":"0123456789abcdef0123456789abcdef","until":"2026-07-01T22:40:00Z"}}`))
 	f.Add([]byte(`{"version":1,"stop":"gate"}`))
 	f.Add([]byte(`{"version":1,"stop":"../gate"}`))
+	f.Add([]byte(`{"version":1,"bring":{"url":"https://hub.example/clips/gate","token":"0123456789abcdef0123456789abcdef","until":"2026-07-01T22:40:00Z"}}`))
 	f.Add([]byte(`[]`))
 	if b, err := (letter.Ask{Stop: "gate"}).Bytes(); err == nil {
 		f.Add(b)

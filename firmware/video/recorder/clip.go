@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/firmware/clock"
+	"tocsin/firmware/phrase"
 )
 
 // Clip is what an alarm keeps of a stream.
@@ -19,8 +20,10 @@ type Clip struct {
 	ID     string `json:"id"`
 	Stream string `json:"stream"`
 	// Cause is the alarm's id, Class how much it matters (0 most), as messages have it.
-	Cause string `json:"cause"`
-	Class int    `json:"class"`
+	// Title is what people call the alarm.
+	Cause string      `json:"cause"`
+	Class int         `json:"class"`
+	Title phrase.Text `json:"title,omitzero"`
 	// From and To are what was asked for, since Boot; At is when.
 	Boot string        `json:"boot"`
 	From time.Duration `json:"from"`

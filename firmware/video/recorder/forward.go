@@ -42,6 +42,9 @@ type ForwardOpts struct {
 	After func(time.Duration) <-chan time.Time
 	// Fault is told what is wrong, and the zero Message when it is well again.
 	Fault func(phrase.Message)
+	// Settled is told of every clip that was delivered or is not wanted: it is written
+	// down here already. It must not block.
+	Settled func(Clip)
 }
 
 const (
@@ -65,6 +68,9 @@ func (r *Recorder) Forward(ctx context.Context, o ForwardOpts) error {
 	}
 	if o.Fault == nil {
 		o.Fault = func(phrase.Message) {}
+	}
+	if o.Settled == nil {
+		o.Settled = func(Clip) {}
 	}
 	f := &forwarder{r: r, o: o}
 	for ctx.Err() == nil {
@@ -188,10 +194,13 @@ func (f *forwarder) mark(is Clip) error {
 	r.mu.Unlock()
 	err := r.keepClip(is)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	c.busy = false
 	if err == nil {
 		c.Clip = is
+	}
+	r.mu.Unlock()
+	if err == nil {
+		f.o.Settled(r.dated(is))
 	}
 	return err
 }

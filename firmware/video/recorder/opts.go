@@ -142,6 +142,16 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// plain is a stream's name as it stands in a clip's id.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, name[:min(len(name), mostName)])
+}
+
 // short is a boot's id as it stands in a file's name.
 func short(boot string) string {
 	s := strings.Map(func(r rune) rune {

@@ -20,6 +20,7 @@ import (
 // the monotonic clock of this boot. Class is the message's: 0 matters most.
 type Alarm struct {
 	Cause    string
+	Title    phrase.Text // what people call it
 	Class    int
 	From, To time.Duration
 }
@@ -41,7 +42,7 @@ const (
 // least class first, in a class the oldest. One that matters more, or as much and is
 // newer, never goes for it; then it is short, and its Gap says so.
 func (r *Recorder) Pin(ctx context.Context, a Alarm) (Clip, error) {
-	if a.To <= a.From || a.To-a.From > longest || a.Cause == "" || len(a.Cause) > mostCause {
+	if a.To <= a.From || a.To-a.From > longest || a.Cause == "" || len(a.Cause) > mostCause || len(a.Title.ZH) > mostCause || len(a.Title.EN) > mostCause {
 		return Clip{}, phrase.E("recorder.pin_bad", "stream", r.o.Stream, "minutes", int(longest.Minutes()))
 	}
 	var c Clip
@@ -74,11 +75,13 @@ func (k *keeper) pin(a Alarm) (Clip, error) {
 	if many && !k.dropOne(&clip{Clip: Clip{Class: a.Class}}) {
 		return Clip{}, phrase.E("recorder.pin_many", "stream", k.r.o.Stream, "most", mostClips)
 	}
-	id := fmt.Sprintf("%s-%013d", short(now.Boot), now.Mono.Milliseconds())
+	// Two streams may be pinned in the same moment: the county keeps both in one folder.
+	first := fmt.Sprintf("%s-%013d-%s", short(now.Boot), now.Mono.Milliseconds(), plain(k.r.o.Stream))
+	id := first
 	for n := 2; taken[id]; n++ {
-		id = fmt.Sprintf("%s-%013d-%d", short(now.Boot), now.Mono.Milliseconds(), n)
+		id = fmt.Sprintf("%s-%d", first, n)
 	}
-	c := &clip{Clip: Clip{ID: id, Stream: k.r.o.Stream, Cause: a.Cause, Class: a.Class, Boot: now.Boot, From: a.From, To: a.To, At: now}, links: map[string]*kept{}}
+	c := &clip{Clip: Clip{ID: id, Stream: k.r.o.Stream, Cause: a.Cause, Title: a.Title, Class: a.Class, Boot: now.Boot, From: a.From, To: a.To, At: now}, links: map[string]*kept{}}
 	dir := k.dir(c)
 	err := os.Mkdir(dir, 0o750)
 	var b []byte
@@ -334,6 +337,18 @@ func (r *Recorder) dated(c Clip) Clip {
 	defer r.mu.Unlock()
 	c.Began, c.Trust, _ = r.times.utc(c.Boot, c.From)
 	return c
+}
+
+// Waiting tells how many clips are to be sent on, and when the newest of them was pinned.
+func (r *Recorder) Waiting() (n int, newest clock.Stamp) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.clips {
+		if c.Finished && !c.gone() {
+			n, newest = n+1, c.At
+		}
+	}
+	return n, newest
 }
 
 // Clips lists the clips in the order in which they were pinned.

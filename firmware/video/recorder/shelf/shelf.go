@@ -235,7 +235,7 @@ func (s *Shelf) begin(path, station, name string, q *http.Request) error {
 	if bad == nil {
 		sum, bad = hex.DecodeString(c.SHA256)
 	}
-	if bad != nil || len(b) > mostList || c.ID != name || c.Size <= 0 || len(sum) != sha256.Size || !shown(c.Stream) || !shown(c.Cause) || !shown(c.Boot) {
+	if bad != nil || len(b) > mostList || c.ID != name || c.Size <= 0 || len(sum) != sha256.Size || !shown(c.Stream) || !shown(c.Cause) || !shown(c.Boot) || !shown(c.Title.ZH) || !shown(c.Title.EN) {
 		return status(http.StatusBadRequest)
 	}
 	if c.Size > s.o.Most {
