@@ -28,6 +28,8 @@ func (c *camera) Push(_ context.Context, p letter.Push) error {
 	return c.refuse
 }
 
+func (c *camera) Bring(context.Context, letter.Bring) error { return c.refuse }
+
 func (c *camera) Stop(stream string) error { c.ended <- stream; return nil }
 
 func (c *camera) Catalogue() letter.Catalogue {

@@ -77,6 +77,8 @@ func (d *drone) Stop(string) error {
 	return nil
 }
 
+func (d *drone) Bring(context.Context, letter.Bring) error { return phrase.E("pictures.no_answer") }
+
 func (d *drone) Push(_ context.Context, p letter.Push) error {
 	ctx, end := context.WithCancel(context.Background())
 	d.mu.Lock()

@@ -48,6 +48,8 @@ const (
 	// videoNameMost bounds what a viewer says of himself, in characters.
 	videoNameMost = 40
 	videoClock    = time.Minute
+	// videoAnswer bounds what the child says at once: 1024 clips of each stream.
+	videoAnswer = 16 << 20
 )
 
 // pictures is this box's side of live pictures: it keeps the child that relays them,
@@ -58,6 +60,7 @@ type pictures struct {
 	client *http.Client
 	proxy  *httputil.ReverseProxy
 	state  atomic.Pointer[terms.State]
+	clips  atomic.Pointer[[]terms.Clip]
 
 	mu     sync.Mutex
 	site   *config.Video
@@ -186,7 +189,7 @@ func (p *pictures) plan(site *config.Video) (terms.Plan, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(site.Streams)) {
 		c := site.Streams[name]
-		s := terms.Source{Name: name, Key: secret(c.Key), View: secret(c.View), UDP: c.UDP, ONVIF: c.ONVIF, User: c.User, Password: secret(c.Password), TS: c.Port, Record: site.Record != nil && !c.Unrecorded}
+		s := terms.Source{Name: name, Key: secret(c.Key), View: secret(c.View), UDP: c.UDP, ONVIF: c.ONVIF, User: c.User, Password: secret(c.Password), TS: c.Port, Record: site.Record != nil && !c.Unrecorded, Here: c.Here}
 		s.From, _ = netip.ParsePrefix(c.From)
 		for _, a := range []string{c.Pull, c.Low} {
 			if u, err := url.Parse(a); a != "" && err == nil {
@@ -326,6 +329,7 @@ func (p *pictures) watch(ctx context.Context) error {
 	defer t.Stop()
 	up := false
 	var told clock.Stamp
+	var clips uint64
 	for {
 		select {
 		case <-ctx.Done():
@@ -349,13 +353,7 @@ func (p *pictures) watch(ctx context.Context) error {
 		p.state.Store(&s)
 		p.told(s)
 		p.pin(ctx)
-		var done []terms.Clip
-		if p.ask(ctx, http.MethodGet, "/finished", nil, &done) == nil {
-			for _, c := range done {
-				p.h.record("video.clip", phrase.M("station.video_clip", "clip", c.ID, "stream", c.Stream, "size", c.Size, "gap", c.Gap.Round(time.Second), "sha256", c.SHA256),
-					map[string]any{"cause": c.Cause, "stream": c.Stream, "clip": c.ID, "sha256": c.SHA256, "bytes": c.Size})
-			}
-		}
+		clips = p.keepClips(ctx, s, clips)
 	}
 }
 
@@ -402,7 +400,7 @@ func (p *pictures) pin(ctx context.Context) {
 		if known {
 			continue
 		}
-		if err := p.ask(ctx, http.MethodPost, "/pin", terms.Pin{Cause: a.ID, Before: before, After: after}, nil); err == nil {
+		if err := p.ask(ctx, http.MethodPost, "/pin", terms.Pin{Cause: a.ID, Title: titleOf(a), Before: before, After: after}, nil); err == nil {
 			p.mu.Lock()
 			p.pinned[a.ID] = true
 			p.mu.Unlock()
@@ -411,6 +409,12 @@ func (p *pictures) pin(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.pinned, func(id string, _ bool) bool { return !standing[id] })
+}
+
+// titleOf is an alarm in people's words.
+func titleOf(a api.Alarm) phrase.Text {
+	both := func(hazard, level string) string { return strings.TrimSpace(hazard + " " + level) }
+	return phrase.Text{ZH: both(a.HazardText.ZH, a.LevelText.ZH), EN: both(a.HazardText.EN, a.LevelText.EN)}
 }
 
 // ask is one question to the child.
@@ -434,7 +438,7 @@ func (p *pictures) ask(ctx context.Context, method, path string, in, out any) er
 		return phrase.Wrap(err, "station.video_away")
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	b, err := io.ReadAll(io.LimitReader(res.Body, videoAnswer))
 	if err != nil {
 		return phrase.Wrap(err, "station.video_away")
 	}
@@ -464,12 +468,7 @@ func (p *pictures) Push(ctx context.Context, q letter.Push) error {
 	for _, s := range q.ICE {
 		in.ICE = append(in.ICE, terms.ICE{URLs: s.URLs, User: s.User, Password: s.Password})
 	}
-	bp := p.h.seen().bp
-	if l, ok := bp.Doc.Site.Links[q.Link]; ok && l.CA != "" {
-		if ca, err := readCA(beside(bp.Doc.File, l.CA)); err == nil {
-			in.CA = string(ca)
-		}
-	}
+	in.CA = p.authority(q.Link)
 	if err := p.ask(ctx, http.MethodPost, "/push/"+url.PathEscape(q.Stream), in, nil); err != nil {
 		return err
 	}
@@ -520,6 +519,7 @@ func (p *pictures) Catalogue() letter.Catalogue {
 	if s == nil {
 		return c
 	}
+	c.Clips = s.Waiting
 	for _, v := range s.Streams {
 		cam, ok := p.camera(v.Name)
 		if !ok || cam.Here {

@@ -68,6 +68,7 @@ func (r *Relay) State() terms.State {
 		}
 		s.Streams = append(s.Streams, v)
 	}
+	s.Clips, s.Waiting, s.Sending = r.clipState()
 	for _, v := range r.web.Sessions() {
 		if v.Kind == whep.View {
 			s.Viewers = append(s.Viewers, terms.Viewer{Stream: v.Stream, Name: v.Name, Remote: v.Remote, For: now - v.Since, Behind: v.Behind, Skipped: v.Skipped, LeftOut: v.LeftOut, Loss: v.Loss})
@@ -109,6 +110,16 @@ func (r *Relay) Handler() http.Handler {
 			return
 		}
 		if err := r.Push(q.Context(), q.PathValue("stream"), p); err != nil {
+			writeError(w, http.StatusBadGateway, err)
+		}
+	})
+	m.HandleFunc("POST /bring", func(w http.ResponseWriter, q *http.Request) {
+		var b terms.Bring
+		if err := json.NewDecoder(io.LimitReader(q.Body, controlMost)).Decode(&b); err != nil {
+			writeError(w, http.StatusBadRequest, err)
+			return
+		}
+		if err := r.Bring(b); err != nil {
 			writeError(w, http.StatusBadGateway, err)
 		}
 	})

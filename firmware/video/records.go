@@ -83,7 +83,7 @@ func (r *Relay) records(m *http.ServeMux) {
 			if rec == nil {
 				continue
 			}
-			c, err := rec.Pin(q.Context(), recorder.Alarm{Cause: p.Cause, Class: p.Class, From: max(now-p.Before, 0), To: now + p.After})
+			c, err := rec.Pin(q.Context(), recorder.Alarm{Cause: p.Cause, Title: p.Title, Class: p.Class, From: max(now-p.Before, 0), To: now + p.After})
 			if err != nil {
 				r.log.Warn("no clip", "stream", name, "cause", p.Cause, "err", err)
 				continue
@@ -92,7 +92,7 @@ func (r *Relay) records(m *http.ServeMux) {
 		}
 		writeJSON(w, clips)
 	})
-	m.HandleFunc("GET /finished", func(w http.ResponseWriter, q *http.Request) { writeJSON(w, r.takeFinished()) })
+	m.HandleFunc("GET /clips", func(w http.ResponseWriter, q *http.Request) { writeJSON(w, r.clips()) })
 }
 
 // show serves a film; browsers ask for ranges of it.
@@ -105,24 +105,4 @@ func show(w http.ResponseWriter, q *http.Request, film *recorder.Film, err error
 	w.Header().Set("Content-Type", "video/mp4")
 	w.Header().Set("Cache-Control", "no-store")
 	http.ServeContent(w, q, "", time.Time{}, film)
-}
-
-// finished keeps the clips that the parent has not heard of yet.
-const mostFinished = 256
-
-func (r *Relay) finish(c recorder.Clip) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.finished) < mostFinished {
-		r.finished = append(r.finished, c)
-	}
-}
-
-// takeFinished gives them once: the parent journals their hashes.
-func (r *Relay) takeFinished() []recorder.Clip {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f := r.finished
-	r.finished = nil
-	return f
 }

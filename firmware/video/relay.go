@@ -36,16 +36,16 @@ type Relay struct {
 	guard   *guard.Guard
 	order   []string
 	streams map[string]*entry
+	county  *county // where clips are brought
 	desk    *desk
 	web     *whep.Server
 	budget  budget
 	rules   *ladder.Rules
 	stills  *stills
 
-	mu       sync.Mutex
-	pushes   map[string]*push
-	faults   map[string]phrase.Message
-	finished []recorder.Clip // of which the parent has not heard
+	mu     sync.Mutex
+	pushes map[string]*push
+	faults map[string]phrase.Message
 }
 
 // entry is one stream with what belongs to it.
@@ -70,7 +70,7 @@ func (b *budget) get() int     { b.mu.Lock(); defer b.mu.Unlock(); return b.bits
 // New builds a relay of a plan. A port that cannot be opened is a fault that is told
 // and tried again; WebRTC's alone is an error.
 func New(p terms.Plan, g *guard.Guard, c clock.Clock, log *slog.Logger) (*Relay, error) {
-	r := &Relay{plan: p, log: log, clock: c, guard: g, stills: newStills(p.FFmpeg), streams: map[string]*entry{}, pushes: map[string]*push{}, faults: map[string]phrase.Message{}}
+	r := &Relay{plan: p, log: log, clock: c, guard: g, stills: newStills(p.FFmpeg), streams: map[string]*entry{}, pushes: map[string]*push{}, county: &county{}, faults: map[string]phrase.Message{}}
 	for _, s := range p.Streams {
 		e := &entry{plan: s, stream: stream.New(stream.Opts{Name: s.Name, Now: r.mono})}
 		if s.ONVIF != "" {
@@ -213,7 +213,6 @@ func (r *Relay) record(ctx context.Context, e *entry) error {
 	rec, err := recorder.Open(recorder.Opts{
 		Dir: filepath.Join(k.Dir, e.plan.Name), Stream: e.plan.Name, Clock: r.clock, Quota: k.Quota / n, ClipQuota: k.ClipQuota / n, Age: k.Age, ClipAge: k.ClipAge,
 		AskKey: func() { e.stream.AskKey() },
-		Pinned: r.finish,
 		Fault:  func(m phrase.Message) { r.fault("record "+e.plan.Name, m) },
 		Go: func(name string, run func(context.Context) error) {
 			r.guard.GoIn(ctx, "video", name, guard.Restart, run)
@@ -226,6 +225,9 @@ func (r *Relay) record(ctx context.Context, e *entry) error {
 	r.mu.Lock()
 	e.rec = rec
 	r.mu.Unlock()
+	if !e.plan.Here {
+		r.guard.GoIn(ctx, "video", "bring "+e.plan.Name, guard.Restart, func(ctx context.Context) error { return r.bring(ctx, e, rec) })
+	}
 	reader := e.stream.Reader(stream.ReaderOpts{Name: "recorder", Sound: true})
 	defer reader.Close()
 	return rec.Run(ctx, reader)

@@ -339,13 +339,16 @@ func TestWhatWasSeenAroundAnAlarmIsKept(t *testing.T) {
 	if len(clips) != 1 || clips[0].Stream != "dam" || clips[0].Cause != "alarm-1" {
 		t.Fatalf("%+v", clips)
 	}
-	var done []recorder.Clip
-	for end := time.Now().Add(time.Minute); len(done) == 0; time.Sleep(50 * time.Millisecond) {
-		c.do("GET", "/finished", "", nil, &done)
-		if time.Now().After(end) {
-			t.Fatal("it was never finished")
+	var done []terms.Clip
+	mark := uint64(0)
+	c.until("the clip is finished", func(s terms.State) bool {
+		if s.Clips == 0 || s.Clips == mark {
+			return false
 		}
-	}
+		mark = s.Clips
+		c.do("GET", "/clips", "", nil, &done)
+		return len(done) == 1 && done[0].Finished
+	})
 	if len(done[0].SHA256) != 64 || done[0].Size == 0 {
 		t.Errorf("%+v", done[0])
 	}

@@ -32,6 +32,7 @@ type Rules struct {
 	Stills  StillRules  `yaml:"stills"`
 	Source  SourceRules `yaml:"source"`
 	Pace    PaceRules   `yaml:"pace"`
+	Clips   ClipRules   `yaml:"clips"`
 }
 
 // BudgetRules say what a link is trusted to bear.
@@ -105,6 +106,12 @@ type PaceRules struct {
 	Over  float64 `yaml:"over"`
 	Wait  Span    `yaml:"wait"`
 	Queue int     `yaml:"queue"`
+}
+
+// ClipRules say what alarm clips may take of a link on their way to the county.
+type ClipRules struct {
+	Free  Rate `yaml:"free"`
+	Other Rate `yaml:"other"`
 }
 
 // Span is a length of time in the rules' file.
@@ -217,5 +224,7 @@ func (r *Rules) prove() error {
 	ratio("pace.over", r.Pace.Over, 1, 20)
 	span("pace.wait", r.Pace.Wait, 50*time.Millisecond, 10*time.Second)
 	need(r.Pace.Queue >= 64<<10 && r.Pace.Queue <= 64<<20, "pace.queue", r.Pace.Queue)
+	rate("clips.free", r.Clips.Free, 1000, 1_000_000_000)
+	rate("clips.other", r.Clips.Other, 0, r.Clips.Free)
 	return errors.Join(faults...)
 }

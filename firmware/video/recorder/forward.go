@@ -55,6 +55,10 @@ const (
 	lastAway  = 2 * time.Minute
 )
 
+// errWrong is what the other end says of bytes that are not those of the hash: they have changed on this
+// disk, or there is another clip of that name.
+var errWrong = errors.New("recorder: the other end finds it wrong")
+
 var errDry = errors.New("recorder: no budget left")
 
 // Forward sends finished clips until ctx ends: the newest alarm first, from where the
@@ -98,8 +102,8 @@ type forwarder struct {
 
 // step sends a part of the newest clip, and says how long to wait then.
 func (f *forwarder) step(ctx context.Context) (pause time.Duration) {
-	c, ok := f.newest()
-	if !ok || f.o.Budget() <= 0 {
+	n, c := f.r.Waiting()
+	if n == 0 || f.o.Budget() <= 0 {
 		return idle
 	}
 	err := f.send(ctx, c)
@@ -118,6 +122,13 @@ func (f *forwarder) step(ctx context.Context) (pause time.Duration) {
 			return 0
 		}
 	}
+	if errors.Is(err, errWrong) {
+		f.r.mu.Lock()
+		if f.r.wrong[c.ID]++; len(f.r.wrong) > mostClips {
+			clear(f.r.wrong)
+		}
+		f.r.mu.Unlock()
+	}
 	f.clip = "" // ask anew where it stands
 	pause = min(firstAway<<min(f.fails, 10), lastAway)
 	if f.fails++; f.fails == 3 {
@@ -132,18 +143,6 @@ func (f *forwarder) tell(m phrase.Message) {
 		f.told = bad
 		f.o.Fault(m)
 	}
-}
-
-// newest gives the newest alarm's clip that is finished and not delivered.
-func (f *forwarder) newest() (c Clip, ok bool) {
-	f.r.mu.Lock()
-	defer f.r.mu.Unlock()
-	for i := len(f.r.clips) - 1; i >= 0; i-- {
-		if x := f.r.clips[i]; x.Finished && !x.gone() {
-			return x.Clip, true
-		}
-	}
-	return c, false
 }
 
 func (f *forwarder) send(ctx context.Context, c Clip) error {
@@ -165,7 +164,7 @@ func (f *forwarder) send(ctx context.Context, c Clip) error {
 			// It has another file under this name: from the begin, but not for ever at once.
 			f.at = 0
 			if f.again++; f.again > 1 {
-				return fmt.Errorf("recorder: the other end names another hash for %s", c.ID)
+				return fmt.Errorf("recorder: the other end names another hash for %s: %w", c.ID, errWrong)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"os"
 	"path/filepath"
@@ -339,16 +340,34 @@ func (r *Recorder) dated(c Clip) Clip {
 	return c
 }
 
-// Waiting tells how many clips are to be sent on, and when the newest of them was pinned.
-func (r *Recorder) Waiting() (n int, newest clock.Stamp) {
+// Waiting tells how many clips are to be sent on, and which of them is the next: the newest, but those that the
+// other end found wrong come after the others.
+func (r *Recorder) Waiting() (n int, next Clip) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.clips {
-		if c.Finished && !c.gone() {
-			n, newest = n+1, c.At
+	for i := len(r.clips) - 1; i >= 0; i-- {
+		if c := r.clips[i]; c.Finished && !c.gone() {
+			if n == 0 || r.wrong[c.ID] < r.wrong[next.ID] {
+				next = c.Clip
+			}
+			n++
 		}
 	}
-	return n, newest
+	return n, next
+}
+
+// Mark changes when a clip does or what became of it; 0 until the clips were read after the start.
+func (r *Recorder) Mark() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.state.Ready {
+		return 0
+	}
+	h := fnv.New64a()
+	for _, c := range r.clips {
+		fmt.Fprint(h, c.ID, c.Finished, c.Delivered, c.Refused)
+	}
+	return max(h.Sum64(), 1)
 }
 
 // Clips lists the clips in the order in which they were pinned.

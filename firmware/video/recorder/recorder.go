@@ -30,6 +30,7 @@ type Recorder struct {
 	segs    []*kept // of the ring, the oldest first; the last may be open
 	held    map[string]*kept
 	clips   []*clip
+	wrong   map[string]int // how often the other end found a clip wrong
 	times   times
 	queue   []*fragment
 	waiting int
@@ -50,7 +51,7 @@ func Open(o Opts) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Recorder{o: o, wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), asks: make(chan func()), held: map[string]*kept{}, times: times{}}
+	r := &Recorder{o: o, wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), asks: make(chan func()), held: map[string]*kept{}, times: times{}, wrong: map[string]int{}}
 	r.keeper = &keeper{r: r}
 	o.Go("disk", r.keeper.run)
 	o.Go("clips", r.finishClips)

@@ -21,7 +21,8 @@ import (
 //	PUT  base/id.json   what the clip is, where it has nothing yet
 //	PUT  base/id        a part: Content-Range, and Repr-Digest of the whole
 //
-// A digest is SHA-256 (RFC 9530). 410 says that the clip is not wanted.
+// A digest is SHA-256 (RFC 9530). 410 says that the clip is not wanted, 422 that all of it is there and gives
+// another hash.
 type HTTPSink struct {
 	Base   string // https://host/path
 	Client *http.Client
@@ -105,6 +106,8 @@ func status(a *http.Response) error {
 		return nil
 	case a.StatusCode == http.StatusGone:
 		return ErrRefused
+	case a.StatusCode == http.StatusUnprocessableEntity:
+		return fmt.Errorf("HTTP %d: %w", a.StatusCode, errWrong)
 	}
 	return fmt.Errorf("HTTP %d", a.StatusCode)
 }

@@ -59,8 +59,9 @@ type Source struct {
 	// TS is the UDP port of an MPEG transport stream, From who may send it.
 	TS   string       `json:"ts,omitempty"`
 	From netip.Prefix `json:"from,omitzero"`
-	// Record keeps it.
+	// Record keeps it; Here keeps its clips from the county.
 	Record bool `json:"record,omitempty"`
+	Here   bool `json:"here,omitempty"`
 }
 
 // Record says what is kept, where.

@@ -13,6 +13,12 @@ type State struct {
 	Faults  map[string]phrase.Message `json:"faults,omitempty"`
 	// Budget is what the links bear for pictures as the parent said, bit/s; 0: no bound.
 	Budget int `json:"budget"`
+	// Clips changes when a clip or what became of it does; 0 until all of them were read.
+	Clips uint64 `json:"clips"`
+	// Waiting are clips that are finished and may go to the county; Sending says that the
+	// county has asked for them.
+	Waiting int  `json:"waiting"`
+	Sending bool `json:"sending,omitempty"`
 }
 
 // StreamState is one stream for those who show it.

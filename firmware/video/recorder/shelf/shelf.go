@@ -351,7 +351,7 @@ func (s *Shelf) part(path string, q *http.Request) error {
 		return nil
 	}
 	if _, err = s.finish(path, e); errors.Is(err, errOther) {
-		return status(http.StatusConflict) // from the begin
+		return status(http.StatusUnprocessableEntity) // from the begin
 	}
 	return err
 }
