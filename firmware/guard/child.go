@@ -26,6 +26,9 @@ type Caps struct {
 	Files uint64
 	// Nice is added to the priority, 0 to 19.
 	Nice int
+	// Weight is its share of a busy processor where this process' is 100, in a control
+	// group of its own, if there are such (UseGroups); 0 takes 25.
+	Weight int
 	// Within is the longest it may run; 0 is no bound.
 	Within time.Duration
 }
@@ -52,7 +55,16 @@ func (g *Guard) Child(ctx context.Context, owner, name string, cmd *exec.Cmd, c 
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d,%d,%d", capsVariable, c.Memory, c.Files, c.Nice))
+	group := ""
+	if s := g.groups.Load(); s != nil {
+		var err error
+		if group, err = s.open(owner, name, c); err != nil {
+			g.log.Warn("a child has no control group of its own", "child", owner+"/"+name, "err", err)
+		} else {
+			defer endGroup(group)
+		}
+	}
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d,%d,%d,%s", capsVariable, c.Memory, c.Files, c.Nice, group))
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -89,16 +101,22 @@ func ApplyCaps() error {
 		return err
 	}
 	var n [3]int64
-	parts := strings.Split(s, ",")
-	if len(parts) != len(n) {
-		return fmt.Errorf("%s=%q is not three numbers", capsVariable, s)
+	parts := strings.SplitN(s, ",", len(n)+1)
+	if len(parts) != len(n)+1 {
+		return fmt.Errorf("%s=%q is not three numbers and a group", capsVariable, s)
 	}
-	for i, p := range parts {
-		v, err := strconv.ParseInt(p, 10, 64)
+	for i := range n {
+		v, err := strconv.ParseInt(parts[i], 10, 64)
 		if err != nil || v < 0 {
-			return fmt.Errorf("%s=%q is not three numbers", capsVariable, s)
+			return fmt.Errorf("%s=%q is not three numbers and a group", capsVariable, s)
 		}
 		n[i] = v
+	}
+	if group := parts[len(n)]; group != "" {
+		if err := join(group); err != nil {
+			// Its limits and its priority hold it all the same.
+			fmt.Fprintln(os.Stderr, "no control group of its own:", err)
+		}
 	}
 	debug.SetMemoryLimit(n[0] / 100 * heapShare)
 	for _, l := range []struct {

@@ -39,6 +39,19 @@ func TestMain(m *testing.M) {
 		unix.Getrlimit(unix.RLIMIT_NOFILE, &f)
 		adj, _ := os.ReadFile("/proc/self/oom_score_adj")
 		fmt.Println(d.Max, f.Max, strings.TrimSpace(string(adj)), os.Getenv(capsVariable))
+	case "group":
+		b, _ := os.ReadFile("/proc/self/cgroup")
+		fmt.Print(string(b))
+	case "box":
+		g := New(context.Background(), quiet(), nil)
+		if err := g.UseGroups(); err != nil {
+			fmt.Println(err)
+			os.Exit(3)
+		}
+		c, out := child("group")
+		err := g.Child(context.Background(), "video", "relay", c, Caps{Memory: 256 << 20})
+		b, _ := os.ReadFile("/proc/self/cgroup")
+		fmt.Print(err, string(b), out)
 	case "hang":
 		select {}
 	case "panic":

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,6 +54,8 @@ type Guard struct {
 	wg sync.WaitGroup
 	mu sync.Mutex
 	on map[string]int
+
+	groups atomic.Pointer[groups]
 }
 
 // New makes a Guard whose goroutines end with ctx. report is called for each

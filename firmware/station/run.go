@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,6 +79,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	lean()
 	h.guard = guard.New(path, o.Log, h.roomFailed)
+	if err := h.guard.UseGroups(); err != nil && !errors.Is(err, guard.ErrUndelegated) {
+		h.log.Warn("children share the processor by their priority alone", "err", err)
+	}
 	h.startClock()
 	h.times = newTimes(h, bp.Time)
 	h.video = newPictures(h)
