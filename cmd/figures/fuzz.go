@@ -18,24 +18,30 @@ func fuzzing(b *bench) error {
 	if err != nil {
 		return err
 	}
-	targets, bare, stale, err := parsersIn(root)
+	each := choose(b.long, 10*time.Minute, 5*time.Second)
+	targets, bare, failed, err := b.fuzzRooms(root, parserRooms, each)
 	if err != nil {
 		return err
+	}
+	b.log("%d targets for %v each: %d failed, %d parsers without one", targets, each, failed, bare)
+	b.tell("acquire.fuzz", float64(bare+failed), targets)
+	return nil
+}
+
+// fuzzRooms counts the fuzz targets of rooms, those that fail, and the parsers that none reaches.
+func (b *bench) fuzzRooms(root string, rooms []string, each time.Duration) (targets, bare, failed int, err error) {
+	all, without, stale, err := parsersIn(root, rooms)
+	if err != nil {
+		return 0, 0, 0, err
 	}
 	if len(stale) > 0 {
-		return fmt.Errorf("the table of what is no parser is out of step: %s", strings.Join(stale, ", "))
+		return 0, 0, 0, fmt.Errorf("the table of what is no parser is out of step: %s", strings.Join(stale, ", "))
 	}
-	for _, p := range bare {
+	for _, p := range without {
 		b.log("%s takes bytes, and no fuzz target reaches it", p)
 	}
-	each := choose(b.long, 10*time.Minute, 5*time.Second)
-	failed, err := b.fuzzEach(root, targets, each)
-	if err != nil {
-		return err
-	}
-	b.log("%d targets for %v each: %d failed, %d parsers without one", len(targets), each, failed, len(bare))
-	b.tell("acquire.fuzz", float64(len(bare)+failed), len(targets))
-	return nil
+	failed, err = b.fuzzEach(root, all, each)
+	return len(all), len(without), failed, err
 }
 
 // fuzzEach runs the repository's own targets one after another and counts those that

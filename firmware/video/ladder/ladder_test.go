@@ -2,7 +2,6 @@ package ladder
 
 import (
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 )
@@ -157,15 +156,4 @@ func TestAGateShowsNoTornPicture(t *testing.T) {
 			broken = true
 		}
 	}
-}
-
-func FuzzRules(f *testing.F) {
-	if b, err := os.ReadFile("../../../configs/" + RulesName); err == nil {
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := ParseRules(b); (r == nil) == (err == nil) {
-			t.Fatal(r, err)
-		}
-	})
 }

@@ -36,7 +36,11 @@ func FuzzParseRules(f *testing.F) {
 	}
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := ParseRules(b); err == nil && (r.Fresh.Gap <= 0 || r.Budget.Floor <= 0) {
+		r, err := ParseRules(b)
+		if (r == nil) == (err == nil) {
+			t.Fatal(r, err)
+		}
+		if err == nil && (r.Fresh.Gap <= 0 || r.Budget.Floor <= 0) {
 			t.Error("accepted without bounds")
 		}
 	})

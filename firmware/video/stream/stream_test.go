@@ -383,7 +383,14 @@ func FuzzPicture(f *testing.F) {
 		}
 		for len(raw) > 1 {
 			n := min(int(raw[0])+1, len(raw)-1)
-			w.Picture(c, pts, dts, [][]byte{bytes.Clone(raw[1 : 1+n])})
+			nal := bytes.Clone(raw[1 : 1+n])
+			w.Picture(c, pts, dts, [][]byte{nal})
+			if !HasKey(c, [][]byte{nal}) && w.Sound(PCMA, dts, nal) != nil {
+				t.Fatal("sound was refused")
+			}
+			if s.Show(nal) == nil && (len(nal) < 4 || nal[0] != 0xff) {
+				t.Fatal("shown as a still: ", nal)
+			}
 			raw = raw[1+n:]
 			pts, dts = pts+dts, dts-pts
 			now += 33 * time.Millisecond

@@ -515,6 +515,16 @@ func FuzzOffer(f *testing.F) {
 		} else if v != nil {
 			t.Error("a session and an error")
 		}
+		given := stream.New(stream.Opts{Name: "phone", Now: mono})
+		if _, v, err := s.Publish(ctx, offer, "a", func() (*stream.Writer, error) { return given.Open("whip") }); err == nil {
+			v.Close()
+			<-v.Done()
+		} else if v != nil {
+			t.Error("a publisher and an error")
+		}
+		if given.State().From != "" {
+			t.Error("a publisher that has gone still writes")
+		}
 	})
 }
 

@@ -456,6 +456,9 @@ func FuzzDemuxer(f *testing.F) {
 			s.write(p)
 		}
 		s.d.Flush()
+		if p := bare(b); len(p)%packetSize != 0 {
+			t.Fatalf("%d bytes of a datagram are no packets", len(p))
+		}
 		if n := cap(s.d.pat.b) + cap(s.d.pmt.b) + cap(s.d.rest); n > 3*(tableSize+4*packetSize)+len(b) {
 			t.Fatalf("%d bytes kept", n)
 		}
