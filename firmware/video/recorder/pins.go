@@ -210,7 +210,12 @@ func (k *keeper) drop(c *clip) error {
 	k.r.mu.Lock()
 	id := c.ID
 	k.r.mu.Unlock()
-	if err := os.RemoveAll(filepath.Join(k.r.kept(), id)); err != nil {
+	at := filepath.Join(k.r.kept(), id)
+	// First by another name, so that nothing comes into the folder while it is emptied. One that
+	// a failure leaves behind is no clip to a start.
+	gone := at + ".gone"
+	_ = os.Rename(at, gone) // where a full disk has no room even for that, it is emptied where it stands
+	if err := errors.Join(os.RemoveAll(gone), os.RemoveAll(at)); err != nil {
 		k.r.o.Log.Warn("recorder: a clip cannot be removed", "clip", id, "err", err)
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -596,6 +597,37 @@ func TestWhatIsErasedIsGone(t *testing.T) {
 	})
 	if n == 0 || len(r.Clips()) != 0 {
 		t.Errorf("%d segments after all was erased", n)
+	}
+}
+
+// A clip may be at its finish, which writes to its folder, when all is to go.
+func TestAClipIsErasedWhileItIsWritten(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	r := recordIn(t, w, dir, nil)
+	r.play(numbered(t, 500, 25, 50, w.now.Mono))
+	for range 20 {
+		now := w.Now().Mono
+		c, err := r.Pin(t.Context(), Alarm{Cause: "a", From: now - 4*time.Second, To: now + time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for n := 0; os.WriteFile(filepath.Join(r.kept(), c.ID, fmt.Sprint("clip.json.new", n%50)), nil, 0o640) == nil; n++ {
+				if n == 50 {
+					close(begun)
+				}
+			}
+		}()
+		<-begun
+		if err := r.EraseAll(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		<-ended
+		if left, err := os.ReadDir(r.kept()); err != nil || len(left) > 0 || len(r.Clips()) > 0 {
+			t.Fatalf("%v %v are left", left, err)
+		}
 	}
 }
 
