@@ -66,12 +66,13 @@ type pictures struct {
 	site   *config.Video
 	socket string
 	ends   context.CancelFunc // of the child that runs
+	films  map[string]playing // what somebody was let play
 	pinned map[string]bool    // alarms of which clips were asked for
 	faults map[string]bool
 }
 
 func newPictures(h *House) *pictures {
-	p := &pictures{h: h, pinned: map[string]bool{}, faults: map[string]bool{}}
+	p := &pictures{h: h, films: map[string]playing{}, pinned: map[string]bool{}, faults: map[string]bool{}}
 	tr := &http.Transport{MaxIdleConnsPerHost: 4, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		p.mu.Lock()
 		at := p.socket
@@ -552,17 +553,17 @@ func (p *pictures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.proxy.ServeHTTP(w, r)
 	}
 	grant := api.GrantOf(r.Context())
+	// A name is what the viewer says; the address is what the box saw.
+	who := grant.Addr
+	if n := []rune(r.URL.Query().Get("who")); len(n) > 0 {
+		who = string(n[:min(len(n), videoNameMost)]) + " " + who
+	}
 	switch {
 	case path == "" || path == "/":
-		p.list(w)
+		p.list(w, grant.Role)
 	case len(part) == 2 && part[0] == "sessions":
 		pass("/session/" + part[1])
 	case len(part) == 2 && part[1] == "whep" && r.Method == http.MethodPost:
-		// A name is what the viewer says; the address is what the box saw.
-		who := grant.Addr
-		if n := []rune(r.URL.Query().Get("who")); len(n) > 0 {
-			who = string(n[:min(len(n), videoNameMost)]) + " " + who
-		}
 		r.URL.RawQuery = url.Values{"who": {who}}.Encode()
 		pass("/view/" + part[0])
 	case len(part) == 2 && part[1] == "whip" && r.Method == http.MethodPost:
@@ -571,6 +572,18 @@ func (p *pictures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Tocsin-Key", strings.TrimSpace(key))
 		r.Header.Set("Tocsin-Remote", remoteOf(grant.Addr))
 		pass("/publish/" + part[0])
+	case len(part) == 2 && part[1] == "play" && r.Method == http.MethodPost:
+		p.play(w, r, part[0], who, grant)
+	case len(part) == 2 && part[0] == "films" && r.Method == http.MethodGet:
+		f, ok := p.film(part[1], grant.Addr)
+		if !ok {
+			refusePicture(w, http.StatusNotFound, phrase.E("station.video_over"))
+			return
+		}
+		r.URL.RawQuery = f.query
+		// A thin line takes longer than other answers may.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(filmWrite))
+		pass(f.path)
 	case len(part) == 2 && part[1] == "still" && r.Method == http.MethodGet:
 		pass("/still/" + part[0])
 	case len(part) == 2 && slices.Contains([]string{"spans", "clips", "film"}, part[1]) && r.Method == http.MethodGet:
@@ -608,14 +621,16 @@ type picture struct {
 	Texts  []phrase.Text `json:"notes_text"`
 	Reason *phrase.Text  `json:"reason_text,omitempty"`
 	WhyNot *phrase.Text  `json:"why_text,omitempty"`
+	Clips  []shownClip   `json:"clips"`
 }
 
-func (p *pictures) list(w http.ResponseWriter) {
+func (p *pictures) list(w http.ResponseWriter, role access.Role) {
 	out := struct {
 		Running bool           `json:"running"`
+		Play    bool           `json:"play"` // whoever asks may see what was recorded
 		Streams []picture      `json:"streams"`
 		Viewers []terms.Viewer `json:"viewers"`
-	}{Streams: []picture{}, Viewers: []terms.Viewer{}}
+	}{Streams: []picture{}, Viewers: []terms.Viewer{}, Play: p.mayPlay(role)}
 	if s := p.state.Load(); s != nil {
 		out.Running, out.Viewers = true, s.Viewers
 		for _, v := range s.Streams {
@@ -635,6 +650,7 @@ func (p *pictures) list(w http.ResponseWriter) {
 				t := saidBoth(*v.Why)
 				o.WhyNot = &t
 			}
+			o.Clips = p.clipList(v.Name, s)
 			o.Said, o.Told = nil, nil // they are its texts
 			out.Streams = append(out.Streams, o)
 		}

@@ -89,7 +89,7 @@ func (p *pictures) keepClips(ctx context.Context, s terms.State, known uint64) u
 			if string(was) == clipFinished {
 				m = phrase.M("station.video_clip_lost", "clip", id)
 			}
-			p.h.write(p.clipRecord("video.clip_gone", m, map[string]any{"clip": id}), map[string][]byte{key: nil})
+			p.h.write(p.clipRecord("video.clip_gone", "", m, map[string]any{"clip": id}), map[string][]byte{key: nil})
 		}
 	}
 	return s.Clips
@@ -101,21 +101,21 @@ func (p *pictures) keepClip(c terms.Clip) {
 	was, _ := p.h.journal.Get(key)
 	body := map[string]any{"cause": c.Cause, "stream": c.Stream, "clip": c.ID, "sha256": c.SHA256, "bytes": c.Size}
 	if was == nil {
-		p.h.write(p.clipRecord("video.clip", phrase.M("station.video_clip", "clip", c.ID, "stream", c.Stream, "size", c.Size, "gap", c.Gap.Round(time.Second), "sha256", c.SHA256), body),
+		p.h.write(p.clipRecord("video.clip", c.Cause, phrase.M("station.video_clip", "clip", c.ID, "stream", c.Stream, "size", c.Size, "gap", c.Gap.Round(time.Second), "sha256", c.SHA256), body),
 			map[string][]byte{key: []byte(clipFinished)})
 		was = []byte(clipFinished)
 	}
 	switch {
 	case string(was) != clipFinished:
 	case c.Delivered:
-		p.h.write(p.clipRecord("video.clip_delivered", phrase.M("station.video_clip_delivered", "clip", c.ID, "stream", c.Stream, "sha256", c.SHA256), body), map[string][]byte{key: []byte(clipDelivered)})
+		p.h.write(p.clipRecord("video.clip_delivered", c.Cause, phrase.M("station.video_clip_delivered", "clip", c.ID, "stream", c.Stream, "sha256", c.SHA256), body), map[string][]byte{key: []byte(clipDelivered)})
 	case c.Refused:
-		p.h.write(p.clipRecord("video.clip_refused", phrase.M("station.video_clip_refused", "clip", c.ID, "stream", c.Stream), body), map[string][]byte{key: []byte(clipRefused)})
+		p.h.write(p.clipRecord("video.clip_refused", c.Cause, phrase.M("station.video_clip_refused", "clip", c.ID, "stream", c.Stream), body), map[string][]byte{key: []byte(clipRefused)})
 	}
 }
 
-func (p *pictures) clipRecord(kind string, m phrase.Message, body map[string]any) journal.Record {
-	r := journal.Record{Kind: kind, Message: m, At: p.h.clock.Now()}
+func (p *pictures) clipRecord(kind, cause string, m phrase.Message, body map[string]any) journal.Record {
+	r := journal.Record{Kind: kind, Cause: cause, Message: m, At: p.h.clock.Now()}
 	r.Body, _ = json.Marshal(body) // plain words always marshal
 	return r
 }

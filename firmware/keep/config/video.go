@@ -54,6 +54,9 @@ type VideoRecord struct {
 	// Keep and KeepClips are how long at most: the county's word on privacy.
 	Keep      Span `yaml:"keep"`
 	KeepClips Span `yaml:"keep_clips"`
+	// Page lets whoever may see the live pictures here see what was recorded; else only who has the
+	// box's own socket.
+	Page bool `yaml:"page"`
 	// Before and After an alarm are pinned (1m, 5m).
 	Before Span `yaml:"before"`
 	After  Span `yaml:"after"`

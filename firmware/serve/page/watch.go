@@ -24,7 +24,8 @@ var filled = []phrase.Message{
 	phrase.M("serve.video_open"), phrase.M("serve.video_close"), phrase.M("serve.video_sound_on"), phrase.M("serve.video_sound_off"),
 	phrase.M("serve.video_away"), phrase.M("serve.video_live"), phrase.M("serve.video_nobody"), phrase.M("serve.video_connecting"),
 	phrase.M("serve.video_now"), phrase.M("serve.video_failed"), phrase.M("serve.video_stills"), phrase.M("serve.video_no_still"),
-	phrase.M("serve.video_push_none"), phrase.M("serve.video_watch_none"), phrase.M("serve.video_record_none"),
+	phrase.M("serve.video_clip", "at", "{at}", "title", "{title}", "n", "{n}", "mb", "{mb}"), phrase.M("serve.video_clips_none"), phrase.M("serve.video_play"),
+	phrase.M("serve.video_undated"), phrase.M("serve.video_not_played"), phrase.M("serve.video_push_none"), phrase.M("serve.video_watch_none"), phrase.M("serve.video_record_none"),
 }
 
 // cameras are those of the site, in the reader's language.

@@ -25,6 +25,13 @@
       this.url = root + "/" + encodeURIComponent(this.name);
       const is = n => card.querySelector(`[data-is="${n}"]`), act = n => card.querySelector(`[data-act="${n}"]`);
       this.state = is("state"); this.why = is("why"); this.figures = is("figures"); this.notes = is("notes"); this.told = is("told");
+      this.kept = is("kept"); this.barred = is("barred"); this.clips = is("clips"); this.form = is("ask"); this.player = is("player"); this.unplayed = is("unplayed"); this.noted = is("noted");
+      this.form.onsubmit = e => {
+        e.preventDefault();
+        const at = new Date(this.form.from.value), iso = t => new Date(t).toISOString().replace(/\.\d+Z$/, "Z");
+        this.play({ from: iso(+at), to: iso(+at + this.form.minutes.value * 60000) });
+      };
+      this.kept.ontoggle = () => { if (!this.kept.open) this.unplay(); };
       this.screen = card.querySelector(".screen"); this.video = card.querySelector("video"); this.img = card.querySelector(".screen img"); this.over = card.querySelector(".over");
       this.button = act("open"); this.loud = act("sound"); this.full = act("full");
       this.isOpen = false; this.tries = 0; this.run = 0;
@@ -192,6 +199,58 @@
       this.stills = setTimeout(next, 0);
     }
 
+    // play asks for what was recorded, which is noted, and shows it.
+    async play(what) {
+      this.unplay();
+      const film = this.player.querySelector("video");
+      try {
+        const r = await fetch(this.url + "/play?" + new URLSearchParams(what), { method: "POST" });
+        if (!r.ok) return set(this.unplayed, await refusal(r));
+        film.onerror = () => { this.unplay(); set(this.unplayed, say("not_played")); };
+        film.onresize = () => { if (film.videoWidth) this.player.style.aspectRatio = film.videoWidth + "/" + film.videoHeight; };
+        film.src = (await r.json()).url;
+        this.player.hidden = false;
+        film.play().catch(() => {});
+      } catch (e) { set(this.unplayed, say("not_played")); }
+    }
+
+    unplay() {
+      const film = this.player.querySelector("video");
+      film.onerror = null;
+      film.removeAttribute("src");
+      film.load();
+      this.player.hidden = true;
+      set(this.unplayed, "");
+    }
+
+    // keep lists the clips of alarms.
+    keep(s, may) {
+      this.kept.hidden = !s.record;
+      this.barred.hidden = may;
+      this.form.hidden = this.noted.hidden = !may;
+      const shown = JSON.stringify([s.clips, may]);
+      if (this.clips.dataset.shown === shown) return;
+      this.clips.dataset.shown = shown;
+      this.clips.replaceChildren(...(s.clips || []).map(c => {
+        const li = document.createElement("li"), what = document.createElement("span"), state = document.createElement("span"), sum = document.createElement("code");
+        const at = c.began ? new Date(c.began).toLocaleString(lang === "en" ? "en-GB" : "zh-CN", { hour12: false }) : say("undated");
+        what.textContent = say("clip", { at, title: text(c.title), n: c.seconds, mb: (c.bytes / 1e6).toFixed(1) });
+        state.textContent = text(c.state_text);
+        state.className = "meta";
+        sum.textContent = c.sha256 ? "SHA-256 " + c.sha256 : "";
+        li.append(what, state, sum);
+        if (may && c.done) {
+          const b = document.createElement("button");
+          b.type = "button";
+          b.textContent = say("play");
+          b.onclick = () => this.play({ clip: c.id });
+          li.append(b);
+        }
+        return li;
+      }));
+      if (!(s.clips || []).length) { const li = document.createElement("li"); li.textContent = say("clips_none"); this.clips.append(li); }
+    }
+
     // show writes what the box says of the stream.
     show(s, viewers) {
       this.viewers = viewers;
@@ -228,6 +287,7 @@
       document.body.classList.remove("stale");
       for (const f of films) {
         const s = all.streams.find(x => x.name === f.name);
+        if (s) f.keep(s, all.play);
         if (s) f.show(s, all.viewers.filter(v => v.stream === f.name));
         else f.away(say(all.running ? "nobody" : "away"));
       }
