@@ -50,6 +50,9 @@ func (p *prover) proveVideo() {
 	port("rtsp", v.RTSP)
 	port("rtmp", v.RTMP)
 	port("srt", v.SRT)
+	if v.Upper != nil {
+		port("upper", orElse(v.Upper.Listen, gbListen))
+	}
 	if v.Viewers < 0 || v.Viewers > videoViewerMost {
 		p.problem(phrase.M("site.video_viewers", "n", v.Viewers, "most", videoViewerMost), "video", "viewers")
 	}
@@ -62,6 +65,7 @@ func (p *prover) proveVideo() {
 	for _, name := range slices.Sorted(maps.Keys(v.Streams)) {
 		p.proveCamera(name, v.Streams[name])
 	}
+	p.proveNational(v)
 	if r := v.Record; r != nil {
 		for key, q := range map[string]int64{"quota": r.Quota.Bytes(), "clips": r.Clips.Bytes()} {
 			if n := int64(max(len(v.Streams), 1)); q != 0 && q/n < videoRing {
@@ -81,7 +85,7 @@ func (p *prover) proveCamera(name string, c config.Camera) {
 	if !letter.IsStream(name) {
 		at(phrase.M("site.video_name", "stream", name))
 	}
-	if n := oneOf(c.Key, c.Pull, c.Port); n != 1 {
+	if n := oneOf(c.Key, c.Pull, c.Port, string(c.Device)); n != 1 {
 		at(phrase.M("site.video_way", "stream", name))
 	}
 	if c.Key != "" {

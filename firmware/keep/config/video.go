@@ -17,9 +17,16 @@ type Video struct {
 	// Streams are the pictures, by names of the site's own.
 	Streams map[string]Camera `yaml:"streams"`
 	Record  *VideoRecord      `yaml:"record"`
+	// Platforms are those of GB/T 28181 at which this box signs in, by names of the site's
+	// own; Sessions is how many pictures they may have at once, all together (4).
+	Platforms map[string]Platform `yaml:"platforms"`
+	Sessions  int                 `yaml:"sessions"`
+	// Upper is where cameras and drones of GB/T 28181 sign in.
+	Upper *Upper `yaml:"upper"`
 }
 
-// Camera is one stream: published with its key, pulled by RTSP, or a transport stream.
+// Camera is one stream: published with its key, pulled by RTSP, a transport stream, or of a
+// device that signs in by GB/T 28181.
 type Camera struct {
 	Name phrase.Text `yaml:"name"`
 	// Key is a file with the key by which it is published, View one with the key by which it
@@ -40,6 +47,13 @@ type Camera struct {
 	// Port is the UDP port of a transport stream (":9000"), From the network that may send it.
 	Port string `yaml:"port"`
 	From string `yaml:"from"`
+	// Device is the code with which it signs in here by GB/T 28181 (with Password), Channel
+	// that of its camera (the first that it tells); TCP has pictures come by TCP, SHA256 has
+	// it prove its password by SHA-256 instead of MD5.
+	Device  Code `yaml:"device"`
+	Channel Code `yaml:"channel"`
+	TCP     bool `yaml:"tcp"`
+	SHA256  bool `yaml:"sha256"`
 	// Here keeps it on the site's own network: the county is not shown it.
 	Here bool `yaml:"here"`
 	// Unrecorded leaves it out of the recording.
