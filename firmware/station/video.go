@@ -200,8 +200,10 @@ func (p *pictures) plan(site *config.Video) (terms.Plan, error) {
 				s.Pull = append(s.Pull, u.String())
 			}
 		}
+		s.Device = deviceOf(c)
 		out.Streams = append(out.Streams, s)
 	}
+	p.nationally(&out, site, secret)
 	if r := site.Record; r != nil {
 		out.Record = &terms.Record{Dir: filepath.Join(p.h.o.Data, "video"), Quota: r.Quota.Bytes(), ClipQuota: r.Clips.Bytes(), Age: r.Keep.Duration(), ClipAge: r.KeepClips.Duration()}
 		if out.Record.Quota == 0 {
@@ -354,6 +356,7 @@ func (p *pictures) watch(ctx context.Context) error {
 		p.state.Store(&s)
 		p.told(s)
 		p.pin(ctx)
+		p.shown(ctx)
 		clips = p.keepClips(ctx, s, clips)
 	}
 }
@@ -626,13 +629,14 @@ type picture struct {
 
 func (p *pictures) list(w http.ResponseWriter, role access.Role) {
 	out := struct {
-		Running bool           `json:"running"`
-		Play    bool           `json:"play"` // whoever asks may see what was recorded
-		Streams []picture      `json:"streams"`
-		Viewers []terms.Viewer `json:"viewers"`
-	}{Streams: []picture{}, Viewers: []terms.Viewer{}, Play: p.mayPlay(role)}
+		Running   bool           `json:"running"`
+		Play      bool           `json:"play"` // whoever asks may see what was recorded
+		Streams   []picture      `json:"streams"`
+		Viewers   []terms.Viewer `json:"viewers"`
+		Platforms []platform     `json:"platforms"`
+	}{Streams: []picture{}, Viewers: []terms.Viewer{}, Platforms: []platform{}, Play: p.mayPlay(role)}
 	if s := p.state.Load(); s != nil {
-		out.Running, out.Viewers = true, s.Viewers
+		out.Running, out.Viewers, out.Platforms = true, s.Viewers, p.platforms(s.Platforms)
 		for _, v := range s.Streams {
 			c, _ := p.camera(v.Name)
 			o := picture{StreamState: v, Title: c.Name, Texts: []phrase.Text{}}

@@ -30,6 +30,7 @@ func (r *Relay) State() terms.State {
 		s.Faults[k] = v
 	}
 	r.mu.Unlock()
+	devices := r.devices()
 	for _, name := range r.order {
 		e := r.streams[name]
 		st := e.stream.State()
@@ -66,6 +67,12 @@ func (r *Relay) State() terms.State {
 			st := rec.State()
 			v.Record = &st
 		}
+		if d := devices[name]; d != nil {
+			v.Device = d
+			if st.From == "" {
+				v.Why = &d.Phase
+			}
+		}
 		s.Streams = append(s.Streams, v)
 	}
 	s.Clips, s.Waiting, s.Sending = r.clipState()
@@ -74,6 +81,7 @@ func (r *Relay) State() terms.State {
 			s.Viewers = append(s.Viewers, terms.Viewer{Stream: v.Stream, Name: v.Name, Remote: v.Remote, For: now - v.Since, Behind: v.Behind, Skipped: v.Skipped, LeftOut: v.LeftOut, Loss: v.Loss})
 		}
 	}
+	r.tellPlatforms(&s)
 	return s
 }
 
@@ -124,6 +132,7 @@ func (r *Relay) Handler() http.Handler {
 		}
 	})
 	m.HandleFunc("DELETE /push/{stream}", func(w http.ResponseWriter, q *http.Request) { r.Stop(q.PathValue("stream")) })
+	m.HandleFunc("GET /shown", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, r.takeShown()) })
 	r.records(m)
 	return m
 }

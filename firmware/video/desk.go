@@ -49,7 +49,7 @@ func (d *desk) Publish(a source.Asker) (*stream.Writer, error) {
 	e := d.streams[a.Stream]
 	if a.Way != wayTS || e == nil || e.plan.TS == "" { // UDP has no key: its listener knows who may send
 		var err error
-		if e, err = d.show(a, func(s terms.Source) string { return s.Key }); err != nil {
+		if e, err = d.show(a, func(s terms.Source) string { return keyOf(s, a.Way) }); err != nil {
 			return nil, err
 		}
 	}
@@ -58,6 +58,15 @@ func (d *desk) Publish(a source.Asker) (*stream.Writer, error) {
 		return nil, phrase.Wrap(err, "video.taken", "stream", a.Stream)
 	}
 	return w, nil
+}
+
+// keyOf is what lets one publish a stream that way: a device that signs in has its
+// password, and nobody else publishes its stream.
+func keyOf(s terms.Source, way string) string {
+	if way == wayNational && s.Device != nil {
+		return s.Password
+	}
+	return s.Key
 }
 
 // View lets a reader in.
@@ -131,5 +140,8 @@ func (d *desk) key(name string, view bool) string {
 	return e.plan.Key
 }
 
-// wayTS is the way of transport streams by UDP.
-const wayTS = "ts"
+// wayTS is the way of transport streams by UDP, wayNational that of GB/T 28181.
+const (
+	wayTS       = "ts"
+	wayNational = "gb28181"
+)

@@ -14,8 +14,10 @@ import (
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/video/gb28181"
 	"tocsin/firmware/video/ladder"
 	"tocsin/firmware/video/recorder"
+	national "tocsin/firmware/video/source/gb28181"
 	"tocsin/firmware/video/source/onvif"
 	"tocsin/firmware/video/source/rtmp"
 	"tocsin/firmware/video/source/rtsp"
@@ -46,6 +48,11 @@ type Relay struct {
 	mu     sync.Mutex
 	pushes map[string]*push
 	faults map[string]phrase.Message
+	shown  []terms.Shown // of which the parent has not heard
+	upper  *national.Server
+	device *gb28181.Device
+
+	pause func(context.Context, time.Duration) error // between attempts at platforms; nil waits for real
 }
 
 // entry is one stream with what belongs to it.
@@ -142,6 +149,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			})
 		})
 	}
+	r.nationally(ctx)
 	if r.plan.RTSP != "" {
 		s, err := rtsp.New(rtsp.Opts{Listen: r.plan.RTSP, Desk: r.desk, View: r.desk.View, Key: r.desk.key, Log: r.log, Now: r.mono, Go: r.start})
 		if err != nil {

@@ -60,7 +60,10 @@ type child struct {
 	clock  clock.Clock
 }
 
-func run(t *testing.T, p terms.Plan) *child {
+func run(t *testing.T, p terms.Plan) *child { return runWith(t, p, nil) }
+
+// runWith changes the relay before it runs.
+func runWith(t *testing.T, p terms.Plan, change func(*Relay)) *child {
 	rules, err := os.ReadFile("../../configs/" + ladder.RulesName)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +86,9 @@ func run(t *testing.T, p terms.Plan) *child {
 	g := guard.New(ctx, slog.New(slog.DiscardHandler), func(guard.Event) {})
 	if c.relay, err = New(p, g, c.clock, slog.New(slog.NewTextHandler(t.Output(), nil))); err != nil {
 		t.Fatal(err)
+	}
+	if change != nil {
+		change(c.relay)
 	}
 	h := &http.Server{Handler: c.relay.Handler()}
 	done := make(chan struct{})

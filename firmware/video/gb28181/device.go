@@ -26,7 +26,7 @@ func New(o Opts) (*Device, error) {
 	}
 	d := &Device{o: o, sessions: map[*session]struct{}{}}
 	for i := range o.Platforms {
-		d.lines = append(d.lines, &line{d: d, p: &d.o.Platforms[i], phase: phrase.M("gb28181.not_yet")})
+		d.lines = append(d.lines, &line{d: d, n: i, p: &d.o.Platforms[i], phase: phrase.M("gb28181.not_yet")})
 	}
 	return d, nil
 }
@@ -119,6 +119,7 @@ type PlatformStatus struct {
 	Online   bool
 	Since    time.Duration  // of being so, on the monotonic clock
 	Phase    phrase.Message // what is going on, or what is wrong and the mend
+	Why      phrase.Message // while it is not online: what was wrong last
 	Answered time.Duration  // when it last answered; nought where never
 	Clock    time.Duration  // how far its clock is before the box's, where it said so
 	Sessions []SessionStatus
@@ -138,7 +139,7 @@ func (d *Device) Status() Status {
 	var st Status
 	for _, l := range d.lines {
 		l.mu.Lock()
-		ps := PlatformStatus{Name: l.p.Name, ID: l.p.ID, Online: l.online, Since: l.since, Phase: l.phase, Answered: l.answered, Clock: l.clock}
+		ps := PlatformStatus{Name: l.p.Name, ID: l.p.ID, Online: l.online, Since: l.since, Phase: l.phase, Why: l.why, Answered: l.answered, Clock: l.clock}
 		l.mu.Unlock()
 		d.mu.Lock()
 		for s := range d.sessions {

@@ -30,12 +30,14 @@ const (
 // line is one platform: where it stands, and, while signed in, the user agent.
 type line struct {
 	d *Device
+	n int // of Platforms
 	p *Platform
 
 	mu       sync.Mutex
 	online   bool
 	since    time.Duration
 	phase    phrase.Message
+	why      phrase.Message
 	answered time.Duration
 	clock    time.Duration
 	sn       int
@@ -48,7 +50,17 @@ func (l *line) tell(online bool, m phrase.Message) {
 		l.since = l.d.o.Now()
 		l.d.log().Info("platform", "name", l.p.Name, "online", online, "why", m.In(phrase.EN))
 	}
-	l.online, l.phase = online, m
+	if l.online, l.phase = online, m; online {
+		l.why = phrase.Message{}
+	}
+}
+
+// fail tells what went wrong, and keeps it while the box tries again.
+func (l *line) fail(m phrase.Message) {
+	l.tell(false, m)
+	l.mu.Lock()
+	l.why = m
+	l.mu.Unlock()
 }
 
 func (l *line) heard() {
@@ -78,7 +90,7 @@ func (l *line) run(ctx context.Context) {
 		if !errors.As(err, &e) {
 			e = phrase.Wrap(err, "gb28181.failed", "why", fmt.Sprint(err))
 		}
-		l.tell(false, e.Message)
+		l.fail(e.Message)
 		if was {
 			again = firstAgain
 		}

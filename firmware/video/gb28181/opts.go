@@ -23,8 +23,9 @@ type Opts struct {
 
 	About     About
 	Platforms []Platform
-	// Began, where set, is told of each session that a platform has begun. It must not block.
-	Began func(platform string, s SessionStatus)
+	// Began, where set, is told of each session that a platform has begun, with its place in
+	// Platforms. It must not block.
+	Began func(platform int, s SessionStatus)
 	// MostSessions at a time, over all platforms; nought is 4.
 	MostSessions int
 	// Budget is the bits in a second that all sessions may have together; nil, or

@@ -170,7 +170,7 @@ func (s *session) run(ctx context.Context) {
 	err := s.connect(ctx)
 	if err == nil {
 		if d.o.Began != nil {
-			d.o.Began(s.line.p.Name, s.status())
+			d.o.Began(s.line.n, s.status())
 		}
 		if s.offer.kind == "Play" {
 			err = s.live(ctx)

@@ -34,6 +34,12 @@ type Plan struct {
 	FFmpeg string `json:"ffmpeg,omitempty"`
 	// Record is nil where nothing is kept.
 	Record *Record `json:"record,omitempty"`
+	// Platforms are where the box signs in, Sessions how many pictures they may have at
+	// once, About what it says of itself there. Upper is where devices sign in; nil: none do.
+	Platforms []Platform `json:"platforms,omitempty"`
+	Sessions  int        `json:"sessions,omitempty"`
+	About     About      `json:"about,omitzero"`
+	Upper     *Upper     `json:"upper,omitempty"`
 	// Floor and Trust are the box's clock as it was when the child began.
 	Floor time.Time   `json:"floor"`
 	Trust clock.Trust `json:"trust"`
@@ -59,6 +65,8 @@ type Source struct {
 	// TS is the UDP port of an MPEG transport stream, From who may send it.
 	TS   string       `json:"ts,omitempty"`
 	From netip.Prefix `json:"from,omitzero"`
+	// Device is what signs in with it and the Password.
+	Device *Device `json:"device,omitempty"`
 	// Record keeps it; Here keeps its clips from the county.
 	Record bool `json:"record,omitempty"`
 	Here   bool `json:"here,omitempty"`

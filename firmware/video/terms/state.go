@@ -12,7 +12,8 @@ type State struct {
 	Viewers []Viewer                  `json:"viewers"`
 	Faults  map[string]phrase.Message `json:"faults,omitempty"`
 	// Budget is what the links bear for pictures as the parent said, bit/s; 0: no bound.
-	Budget int `json:"budget"`
+	Budget    int             `json:"budget"`
+	Platforms []PlatformState `json:"platforms,omitempty"`
 	// Clips changes when a clip or what became of it does; 0 until all of them were read.
 	Clips uint64 `json:"clips"`
 	// Waiting are clips that are finished and may go to the county; Sending says that the
@@ -45,6 +46,8 @@ type StreamState struct {
 	// Record is how it is kept; nil where it is not.
 	Record *Recording `json:"record,omitempty"`
 	Still  uint64     `json:"still,omitempty"` // number of the latest still
+	// Device is of a stream that a device of GB/T 28181 sends.
+	Device *DeviceState `json:"device,omitempty"`
 }
 
 // PushState is a stream on its way to the county.
