@@ -105,7 +105,7 @@ func (a *attachment) onInvite(r *sip.Request, tx sip.ServerTransaction) {
 		to.Params.Remove("tag")
 		to.Params.Add("tag", s.tag)
 	}
-	res.AppendHeader(&sip.ContactHeader{Address: a.contact})
+	res.AppendHeader(&sip.ContactHeader{Address: a.reach()})
 	res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	if err := a.acked(tx, s, res); err != nil {
 		s.close()

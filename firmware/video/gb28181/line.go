@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -109,7 +110,7 @@ type attachment struct {
 	l        *line
 	platform netip.AddrPort
 	local    netip.Addr // of ours towards it
-	contact  sip.Uri
+	contact  sip.Uri    // without the port; reach tells all
 	client   *sipgo.Client
 	ctx      context.Context
 	handling chan struct{}
@@ -118,6 +119,8 @@ type attachment struct {
 	callID string
 	tag    string
 	cseq   uint32
+
+	port atomic.Int32 // by which the platform reaches us: over TCP another with each connection
 
 	mu       sync.Mutex
 	sessions map[string]*session // by Call-ID
@@ -167,7 +170,8 @@ func (l *line) attach(ctx context.Context) (was bool, err error) {
 	a.serve(server)
 
 	options := []sipgo.ClientOption{sipgo.WithClientLogger(quiet), sipgo.WithClientNAT()}
-	a.contact = sip.Uri{Scheme: "sip", User: l.p.Device, Host: hostOf(local), Port: 5060}
+	a.contact = sip.Uri{Scheme: "sip", User: l.p.Device, Host: hostOf(local)}
+	a.port.Store(5060)
 	if l.p.Transport == "udp" {
 		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, uint16(l.p.LocalPort))))
 		if err != nil {
@@ -175,7 +179,7 @@ func (l *line) attach(ctx context.Context) (was bool, err error) {
 		}
 		defer conn.Close()
 		at := conn.LocalAddr().String()
-		a.contact.Port = conn.LocalAddr().(*net.UDPAddr).Port
+		a.port.Store(int32(conn.LocalAddr().(*net.UDPAddr).Port))
 		options = append(options, sipgo.WithClientConnectionAddr(at))
 		wg.Add(1)
 		l.d.o.Go("gb28181 sip "+l.p.Name, func(context.Context) error {
@@ -211,6 +215,13 @@ func (l *line) attach(ctx context.Context) (was bool, err error) {
 		_, _ = a.register(out, 0)
 	}
 	return true, err
+}
+
+// reach is where the platform reaches us.
+func (a *attachment) reach() sip.Uri {
+	u := a.contact
+	u.Port = int(a.port.Load())
+	return u
 }
 
 // signedIn says that the platform may ask. Its first question may be here before its

@@ -15,12 +15,12 @@ import (
 
 // kept is a box's records of one channel: the clip, again and again.
 type kept struct {
-	b      *bench
-	list   []Record
-	length int // pictures of a record
-	hole   int // before which picture an hour is missing
-	opened chan Record
-	seeks  chan time.Duration
+	pictures []picture
+	list     []Record
+	length   int // pictures of a record
+	hole     int // before which picture an hour is missing
+	opened   chan Record
+	seeks    chan time.Duration
 }
 
 func (k *kept) List(_ context.Context, channel string, from, until time.Time, most int) (out []Record, _ error) {
@@ -49,7 +49,7 @@ func (p *playing) Next(ctx context.Context) (*stream.Unit, error) {
 	if p.n >= p.k.length {
 		return nil, io.EOF
 	}
-	c := p.k.b.pictures[p.n%len(p.k.b.pictures)]
+	c := p.k.pictures[p.n%len(p.k.pictures)]
 	at, gap := int64(p.n)*3600, p.n > 0 && p.n == p.k.hole
 	if p.k.hole > 0 && p.n >= p.k.hole {
 		at += 3600 * 90000
@@ -66,9 +66,9 @@ func (p *playing) Seek(to time.Duration) error {
 
 func (p *playing) Close() {}
 
-func keeping(length int) (*kept, func(*Opts)) {
+func keeping(t *testing.T, length int) (*kept, func(*Opts)) {
 	day := time.Date(2026, 11, 27, 0, 0, 0, 0, beijing)
-	k := &kept{length: length, opened: make(chan Record, 10), seeks: make(chan time.Duration, 10)}
+	k := &kept{pictures: clip(t, stream.H264), length: length, opened: make(chan Record, 10), seeks: make(chan time.Duration, 10)}
 	for h := range 5 {
 		k.list = append(k.list, Record{day.Add(time.Duration(h) * time.Hour), day.Add(time.Duration(h)*time.Hour + 20*time.Minute)})
 	}
@@ -76,9 +76,8 @@ func keeping(length int) (*kept, func(*Opts)) {
 }
 
 func TestRecordsAreListedWithinTheSpan(t *testing.T) {
-	k, opts := keeping(50)
+	_, opts := keeping(t, 50)
 	b := newBench(t, stream.H264, nil, opts)
-	k.b = b
 	b.await("signed in", 1)
 	out, err := b.p.Ask(b.ctx, deviceID, "Query", "RecordInfo", channelID, "<StartTime>2026-11-27T00:10:00</StartTime><EndTime>2026-11-27T03:10:00</EndTime><Type>all</Type>")
 	if err != nil {
@@ -103,9 +102,8 @@ func playback(kind string, speed int) platform.Wish {
 func TestADownloadComesWholeFasterThanItWasAndItsEndIsTold(t *testing.T) {
 	for _, way := range []string{"udp", "passive", "active"} {
 		t.Run(way, func(t *testing.T) {
-			k, opts := keeping(100)
+			k, opts := keeping(t, 100)
 			b := newBench(t, stream.H264, nil, opts)
-			k.b = b
 			b.await("signed in", 1)
 			w := playback("Download", 8)
 			w.Way = way
@@ -132,9 +130,8 @@ func TestADownloadComesWholeFasterThanItWasAndItsEndIsTold(t *testing.T) {
 }
 
 func TestAPlaybackObeysTheOneWhoWatches(t *testing.T) {
-	k, opts := keeping(25 * 1000)
+	k, opts := keeping(t, 25*1000)
 	b := newBench(t, stream.H264, nil, opts)
-	k.b = b
 	b.await("signed in", 1)
 	c, err := b.p.Invite(b.ctx, playback("Playback", 0))
 	if err != nil {
@@ -199,10 +196,9 @@ func TestAPlaybackObeysTheOneWhoWatches(t *testing.T) {
 }
 
 func TestNobodyWaitsAsLongAsNothingWasRecorded(t *testing.T) {
-	k, opts := keeping(20)
+	k, opts := keeping(t, 20)
 	k.hole = 10
 	b := newBench(t, stream.H264, nil, opts)
-	k.b = b
 	b.await("signed in", 1)
 	c, err := b.p.Invite(b.ctx, playback("Playback", 0))
 	if err != nil {

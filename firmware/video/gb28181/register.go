@@ -42,7 +42,7 @@ func (a *attachment) do(ctx context.Context, r *sip.Request) (*sip.Response, err
 	}
 	// Over TCP the platform asks by the connection that signed in. Where that broke,
 	// this request went by another, and only signing in again makes it known.
-	if via := r.Via(); err == nil && a.l.p.Transport == "tcp" && r.Method != sip.REGISTER && via != nil && via.Port != a.contact.Port {
+	if via := r.Via(); err == nil && a.l.p.Transport == "tcp" && r.Method != sip.REGISTER && via != nil && via.Port != int(a.port.Load()) {
 		return res, errForgotten
 	}
 	return res, err
@@ -56,7 +56,7 @@ func (a *attachment) register(ctx context.Context, expires time.Duration) (time.
 	id := sip.CallIDHeader(a.callID)
 	r.AppendHeader(&id)
 	r.AppendHeader(&sip.CSeqHeader{SeqNo: a.cseq, MethodName: sip.REGISTER})
-	r.AppendHeader(&sip.ContactHeader{Address: a.contact})
+	r.AppendHeader(&sip.ContactHeader{Address: a.reach()})
 	seconds := sip.ExpiresHeader(expires / time.Second)
 	r.AppendHeader(&seconds)
 	r.AppendHeader(sip.NewHeader("X-GB-Ver", version))
@@ -73,8 +73,8 @@ func (a *attachment) register(ctx context.Context, expires time.Duration) (time.
 		}
 		if p.Transport == "tcp" { // the port is known since the connection is there
 			if via := r.Via(); via != nil && via.Port > 0 {
-				a.contact.Port = via.Port
-				r.ReplaceHeader(&sip.ContactHeader{Address: a.contact})
+				a.port.Store(int32(via.Port))
+				r.ReplaceHeader(&sip.ContactHeader{Address: a.reach()})
 			}
 		}
 		chosen := sip.NewResponse(res.StatusCode, res.Reason)
