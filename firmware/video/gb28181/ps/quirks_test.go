@@ -225,6 +225,19 @@ func TestStrangersPacketsAreLeftOut(t *testing.T) {
 	}
 }
 
+// Sound and pictures each begin with what came first, some ticks apart; whoever seeks goes back in earnest.
+func TestTheTimesOfPacketsDoNotRunBackWhereSoundAndPicturesCross(t *testing.T) {
+	p := Packetizer{Start: 0xffffff00} // and wraps
+	for i, c := range []struct{ is, want int64 }{{3614, 3614}, {3611, 3614}, {7214, 7214}, {7211, 7214}, {97211, 97211}, {7211, 7211}, {10814, 10814}} {
+		_ = p.Packets(nil, []byte{1}, c.is, func(b []byte) error {
+			if q, err := ReadPacket(b); err != nil || q.Time != p.Start+uint32(c.want) {
+				t.Errorf("packet %d of %d: %d, %v", i, c.is, int32(q.Time-p.Start), err)
+			}
+			return nil
+		})
+	}
+}
+
 func TestRTPPacketsAreAsTheAnnexSays(t *testing.T) {
 	f := film(stream.H265, 11, 5000, stream.None)
 	var m Muxer

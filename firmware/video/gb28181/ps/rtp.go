@@ -20,11 +20,24 @@ type Packetizer struct {
 	Start    uint32 // added to every time
 	// Framed puts the packet's length before it, as streams of TCP need (RFC 4571).
 	Framed bool
+
+	last  int64
+	begun bool
 }
 
+// behind is how far the times of a stream's sound and pictures may cross: each begins
+// with what came of it first.
+const behind = 90000 // a second
+
 // Packets cuts a unit's pack into packets, gives each to send in its turn and marks
-// the last one. The bytes that send is given are used again for the next.
+// the last one. The bytes that send is given are used again for the next. Packets' times
+// do not run back where sound and pictures cross, or the packets of one would look late; a
+// step of a second and more is the sender's will. The pack has the unit's own time.
 func (p *Packetizer) Packets(buf []byte, pack []byte, ticks int64, send func([]byte) error) error {
+	if p.begun && ticks < p.last && p.last-ticks < behind {
+		ticks = p.last
+	}
+	p.last, p.begun = ticks, true
 	for len(pack) > 0 {
 		n := min(len(pack), MostPacket-rtpHeader)
 		b := buf[:0]
