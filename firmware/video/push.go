@@ -19,6 +19,8 @@ import (
 const (
 	turn     = 100 * time.Millisecond
 	stillMay = 4 * time.Second // for making one
+	// Stills further apart than this may take long on their way.
+	seldomFrom = 4 * time.Second
 )
 
 // push is one stream on its way to the county.
@@ -33,8 +35,12 @@ type push struct {
 	gate ladder.Gate
 	now  ladder.Decision
 	keys meanKey
-	made time.Duration // when the last still went
 	busy bool
+	// Of stills: when the last was begun, of a picture of when (where the camera makes none itself),
+	// and one that could not go yet.
+	made, taken time.Duration
+	waits       []byte
+	began       bool // the link was up once
 	// What the source's rungs take, when they were last there, and how big stills are, in bytes.
 	main, lower         int
 	still, thumb, small int
@@ -50,7 +56,7 @@ type meanKey struct {
 	drop   int // bit/s of droppable pictures, the second before
 }
 
-// Let, Rate and Probe are the governor's: what the ladder decided last holds.
+// Let, Goes, Rate and Probe are the governor's: what the ladder decided last holds.
 func (p *push) Let(u *stream.Unit) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,6 +80,7 @@ func (p *push) Let(u *stream.Unit) bool {
 }
 
 func (p *push) Rate() int  { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rate }
+func (p *push) Goes() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rung.Video() }
 func (p *push) Probe() int { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Probe }
 
 func (p *push) decision() ladder.Decision { p.mu.Lock(); defer p.mu.Unlock(); return p.now }
@@ -98,8 +105,8 @@ func (p *push) run(ctx context.Context) {
 func (p *push) turn(ctx context.Context) {
 	now := p.r.mono()
 	st, ss := p.e.stream.State(), p.session.State()
-	if !ss.Connected {
-		return // nothing is known of a link that has carried nothing yet; a session that breaks ends
+	if p.began = p.began || ss.Connected; !p.began {
+		return // nothing is known of a link that has carried nothing yet
 	}
 	p.mu.Lock()
 	if st.Bitrate > 0 {
@@ -122,9 +129,9 @@ func (p *push) turn(ctx context.Context) {
 	before := p.now.Rung
 	p.now = d
 	p.gate.Set(d)
-	due := d.StillEvery > 0 && now-p.made >= d.StillEvery && !p.busy
-	if due {
-		p.busy, p.made = true, now
+	due := p.due(now, d, d.Rung > before)
+	if waits := p.waits; waits != nil && p.session.SendStill(waits, seldom(d)) {
+		p.waits = nil
 	}
 	p.mu.Unlock()
 	if d.Rung != before {
@@ -135,6 +142,32 @@ func (p *push) turn(ctx context.Context) {
 		p.r.start("still "+p.e.plan.Name, func(context.Context) error { p.sendStill(ctx, d); return nil })
 	}
 }
+
+// due says whether a still is to be made now, and notes it. Stills of key pictures are as far apart as
+// those, so that none is missed by a little; after a step down one of the size that goes now comes at once. The
+// caller holds mu.
+func (p *push) due(now time.Duration, d ladder.Decision, down bool) bool {
+	if down {
+		p.made, p.taken, p.waits = 0, 0, nil
+	}
+	if d.StillEvery == 0 || p.busy {
+		return false
+	}
+	if p.e.camera == nil {
+		u := p.e.stream.Key()
+		if u == nil || p.taken > 0 && u.Arrived-p.taken < max(d.StillEvery-p.keys.every/4, 1) {
+			return false
+		}
+		p.taken = u.Arrived
+	} else if p.made > 0 && now-p.made < d.StillEvery {
+		return false
+	}
+	p.busy, p.made = true, now
+	return true
+}
+
+// seldom says that the next still is so far that this one may take its time.
+func seldom(d ladder.Decision) bool { return d.StillEvery > seldomFrom }
 
 // rungs asks the source for its lower rung below the main one, and for its best again.
 func (p *push) rungs(before, now ladder.Rung) {
@@ -156,6 +189,7 @@ func (p *push) sendStill(ctx context.Context, d ladder.Decision) {
 	defer cancel()
 	jpeg, err := p.r.makeStill(ctx, p.e, d.Width, d.Height)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.busy = false
 	if err == nil {
 		switch {
@@ -167,12 +201,13 @@ func (p *push) sendStill(ctx context.Context, d ladder.Decision) {
 			p.small = len(jpeg)
 		}
 	}
-	p.mu.Unlock()
 	if err != nil {
 		p.r.log.Debug("no still", "stream", p.e.plan.Name, "err", err)
 		return
 	}
-	p.session.SendStill(jpeg)
+	if p.waits = nil; !p.session.SendStill(jpeg, seldom(d)) {
+		p.waits = jpeg // in place of an older one that could not go either
+	}
 }
 
 // Push begins to send a stream to the county, in place of an older push of it.

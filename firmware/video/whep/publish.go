@@ -60,7 +60,7 @@ func (s *Server) Publish(ctx context.Context, offer, who string, open func() (*s
 		}
 	})
 	v.pc.OnDataChannel(func(d *webrtc.DataChannel) {
-		if d.Label() == stillsChannel {
+		if d.Label() == stillsChannel || d.Label() == seldomChannel {
 			v.stillsOf(d)
 		}
 	})

@@ -18,13 +18,18 @@ import (
 	"tocsin/firmware/video/stream"
 )
 
-// stillsChannel is the data channel by which stills go where a link bears no video;
-// a still that took longer than its life is worth nothing any more.
+// The data channels by which stills go where a link bears no video. One that comes every few
+// seconds and took longer than its life is worth nothing any more; one that comes seldom may take its time.
 const (
 	stillsChannel = "stills"
-	stillLife     = uint16(8000) // ms
-	probeEvery    = 20 * time.Millisecond
-	padding       = 224 // bytes of a packet that holds nothing
+	seldomChannel = "seldom stills"
+	stillLife     = 3 * time.Second
+	seldomLife    = time.Minute
+	// stillAgain is the longest wait before what was not heard of is sent again: a link that was
+	// away and is back shall not wait for the minute to which RFC 9260 6.3.3 lets it grow.
+	stillAgain = 1200 * time.Millisecond
+	probeEvery = 20 * time.Millisecond
+	padding    = 224 // bytes of a packet that holds nothing
 )
 
 // PushRequest is a stream that goes to the county.
@@ -66,7 +71,8 @@ func (s *Server) Push(ctx context.Context, q PushRequest) (*Session, error) {
 		}
 	}()
 	var est cc.BandwidthEstimator
-	api, err := s.pusher(q.Start, func(e cc.BandwidthEstimator) { est = e })
+	v.wire = &wire{now: s.o.Now}
+	api, err := s.pusher(q.Start, v.wire, func(e cc.BandwidthEstimator) { est = e })
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +94,15 @@ func (s *Server) Push(ctx context.Context, q PushRequest) (*Session, error) {
 		}
 		senders = append(senders, tr.Sender())
 	}
-	life := stillLife
-	if v.stills, err = v.pc.CreateDataChannel(stillsChannel, &webrtc.DataChannelInit{MaxPacketLifeTime: &life}); err != nil {
-		return nil, err
+	for i, c := range []struct {
+		name string
+		life time.Duration
+	}{{stillsChannel, stillLife}, {seldomChannel, seldomLife}} {
+		life := uint16(c.life / time.Millisecond)
+		if v.stills[i].ch, err = v.pc.CreateDataChannel(c.name, &webrtc.DataChannelInit{MaxPacketLifeTime: &life}); err != nil {
+			return nil, err
+		}
+		v.stills[i].life = c.life
 	}
 	offer, err := v.pc.CreateOffer(nil)
 	if err != nil {
@@ -164,22 +176,60 @@ func leave(q PushRequest, at string) {
 	}
 }
 
-// SendStill gives the county a still; false where the channel is not open or the last
-// has not gone yet.
-func (v *Session) SendStill(jpeg []byte) bool {
-	if v.stills == nil || v.stills.ReadyState() != webrtc.DataChannelStateOpen || v.stills.BufferedAmount() > 0 {
+// channel is a data channel for stills, with what it was given and has not brought there.
+type channel struct {
+	ch   *webrtc.DataChannel
+	life time.Duration
+	left int
+	at   time.Duration // when it was given something last
+}
+
+// SendStill gives the county a still; seldom says that the next is far. It is false where the
+// channel is not open or the last has not gone yet.
+func (v *Session) SendStill(jpeg []byte, seldom bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := &v.stills[0]
+	if seldom {
+		c = &v.stills[1]
+	}
+	if c.ch == nil || c.ch.ReadyState() != webrtc.DataChannelStateOpen {
 		return false
 	}
+	for i := range v.stills {
+		if v.stills[i].ch.BufferedAmount() > 0 {
+			return false
+		}
+	}
+	v.came(v.s.o.Now())
+	c.left, c.at = len(jpeg), v.s.o.Now()
 	for len(jpeg) > 0 { // a message holds 16 KiB that every stack takes; the last is shorter
 		n := min(len(jpeg), stillPart)
-		if v.stills.Send(jpeg[:n]) != nil {
+		if c.ch.Send(jpeg[:n]) != nil {
 			return false
 		}
 		if jpeg = jpeg[n:]; len(jpeg) == 0 && n == stillPart {
-			v.stills.Send(nil)
+			c.ch.Send(nil)
 		}
 	}
 	return true
+}
+
+// came counts what of stills has arrived: it is known to have been sent when it is known to
+// have come, since the data channel has a pace of its own. The caller holds mu.
+func (v *Session) came(now time.Duration) {
+	for i := range v.stills {
+		c := &v.stills[i]
+		if c.ch == nil || c.left == 0 {
+			continue
+		}
+		left := min(int(c.ch.BufferedAmount()), c.left)
+		if n := c.left - left; now-c.at < c.life { // later it was given up
+			v.out.add(now, n)
+			v.ack.add(now, n)
+		}
+		c.left = left
+	}
 }
 
 const stillPart = 16 << 10
@@ -233,41 +283,22 @@ func (t *track) pad(h *rtp.Header) error {
 	}
 	t.seq++
 	t.header(h, t.seq, t.last.rtp, false)
-	h.Padding, h.PaddingSize = true, padding
 	t.mu.Unlock()
-	_, err := w.WriteRTP(h, nil)
+	_, err := w.WriteRTP(h, nothing[:])
 	return err
 }
 
 // arrived counts what the other end says has come (transport-wide feedback, section 3.1).
-func (v *Session) arrived(now time.Duration, p *rtcp.TransportLayerCC, t *track) {
-	n := 0
-	for _, c := range p.PacketChunks {
-		switch c := c.(type) {
-		case *rtcp.RunLengthChunk:
-			if c.PacketStatusSymbol == rtcp.TypeTCCPacketReceivedSmallDelta || c.PacketStatusSymbol == rtcp.TypeTCCPacketReceivedLargeDelta {
-				n += int(c.RunLength)
-			}
-		case *rtcp.StatusVectorChunk:
-			for _, s := range c.SymbolList {
-				if s == rtcp.TypeTCCPacketReceivedSmallDelta || s == rtcp.TypeTCCPacketReceivedLargeDelta {
-					n++
-				}
-			}
-		}
+func (v *Session) arrived(now time.Duration, p *rtcp.TransportLayerCC) {
+	if v.wire == nil {
+		return
 	}
-	n = min(n, int(p.PacketStatusCount))
+	came, lost, way := v.wire.tells(now, p)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.ack.add(now, n*v.mean(t))
-}
-
-// mean is how big a packet is on average, header and all. The caller holds mu.
-func (v *Session) mean(t *track) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.count.packets == 0 {
-		return padding
+	v.ack.add(now, came)
+	v.lost.add(now, lost)
+	if way > 0 {
+		v.st.RTT, v.heard = way, now
 	}
-	return int(t.count.bytes/t.count.packets) + 12
 }

@@ -192,7 +192,7 @@ func (s *Server) engine(tcp ice.TCPMux, receive bool) (*webrtc.API, error) {
 
 // pusher is an engine of one session that estimates what its way bears. It has
 // sockets of its own: it goes out by whatever uplink there is.
-func (s *Server) pusher(start int, got func(cc.BandwidthEstimator)) (*webrtc.API, error) {
+func (s *Server) pusher(start int, w *wire, got func(cc.BandwidthEstimator)) (*webrtc.API, error) {
 	m, err := codecs()
 	if err != nil {
 		return nil, err
@@ -210,7 +210,10 @@ func (s *Server) pusher(start int, got func(cc.BandwidthEstimator)) (*webrtc.API
 		return nil, err
 	}
 	est.OnNewPeerConnection(func(_ string, e cc.BandwidthEstimator) { got(e) })
+	// What is added last sees a packet first.
+	r.Add(with{&hollow{}})
 	r.Add(est)
+	r.Add(with{w})
 	ext, err := twcc.NewHeaderExtensionInterceptor()
 	if err != nil {
 		return nil, err
@@ -223,6 +226,7 @@ func (s *Server) pusher(start int, got func(cc.BandwidthEstimator)) (*webrtc.API
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.SetICETimeouts(goneAfter/2, goneAfter, keepEvery)
 	e.SetReceiveMTU(1500)
+	e.SetSCTPRTOMax(stillAgain)
 	e.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(e)), nil
 }

@@ -56,6 +56,8 @@ type Governor interface {
 	Let(u *stream.Unit) bool
 	// Rate is the pace in bit/s; 0 is no bound.
 	Rate() int
+	// Goes says whether pictures go out at all: one that has begun is left where they do not.
+	Goes() bool
 	// Probe is bit/s that shall leave now, filled by padding; 0 is no probe.
 	Probe() int
 }
@@ -72,7 +74,7 @@ type Session struct {
 	tracks []*track
 	gov    Governor
 	est    func() int // what congestion control believes, bit/s
-	stills *webrtc.DataChannel
+	wire   *wire
 	began  time.Duration
 	done   chan struct{}
 	end    context.CancelCauseFunc
@@ -80,12 +82,15 @@ type Session struct {
 	up     chan struct{} // closed when media may flow
 	upOnce sync.Once
 
-	mu   sync.Mutex
-	st   State
-	cork *cork
-	rate meter // what pictures took
-	out  meter // what left, padding with it
-	ack  meter // what arrived, as the other end says
+	mu     sync.Mutex
+	st     State
+	cork   *cork
+	rate   meter         // what pictures took
+	out    meter         // what left, padding with it
+	ack    meter         // what arrived, as the other end says
+	lost   meter         // what did not
+	heard  time.Duration // when the other end told last
+	stills [2]channel    // often, seldom
 }
 
 // meter is bytes over the last second, in tenths.
@@ -132,7 +137,15 @@ func (v *Session) State() State {
 	v.mu.Lock()
 	st := v.st
 	now := v.s.o.Now()
+	v.came(now)
 	st.Bitrate, st.Sent, st.Acked = v.rate.read(now)*8, v.out.read(now)*8, v.ack.read(now)*8
+	if v.wire != nil {
+		lost := v.lost.read(now) * 8
+		st.Loss = float64(lost) / float64(max(st.Acked+lost, 1))
+		if now-v.heard > wordFor {
+			st.RTT = 0
+		}
+	}
 	v.mu.Unlock()
 	if v.est != nil {
 		st.Estimate = v.est()
@@ -178,6 +191,10 @@ func (v *Session) watch() {
 			v.st.Connected = true
 			v.mu.Unlock()
 			v.upOnce.Do(func() { close(v.up) })
+		case webrtc.PeerConnectionStateDisconnected: // it may come back
+			v.mu.Lock()
+			v.st.Connected = false
+			v.mu.Unlock()
 		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			v.end(errGone)
 		}
@@ -237,7 +254,8 @@ const (
 	keySpread = 20 * time.Millisecond // at most, for a key picture
 	reportIn  = time.Second
 	lateAfter = 150 * time.Millisecond
-	catchUp   = 4 // times the stream's own rate
+	catchUp   = 4               // times the stream's own rate
+	wordFor   = 2 * time.Second // an older word about the way is none
 	leastFast = 8_000_000
 )
 
@@ -313,6 +331,12 @@ func (v *Session) send(ctx context.Context) error {
 			due = now
 		}
 		for i := 0; i < len(payloads); {
+			if v.gov != nil && u.Codec.Picture() {
+				if !v.gov.Goes() {
+					break
+				}
+				rate = v.pace(u, late, len(payloads))
+			}
 			if rate > 0 {
 				if err := pause(due); err != nil {
 					return err
@@ -326,6 +350,7 @@ func (v *Session) send(ctx context.Context) error {
 				n += len(payloads[i])
 			}
 			v.flush()
+			v.gone(n)
 			if rate > 0 {
 				due += time.Duration(int64(n) * int64(time.Second) / int64(rate))
 			}
@@ -333,7 +358,6 @@ func (v *Session) send(ctx context.Context) error {
 		now = v.s.o.Now()
 		v.mu.Lock()
 		v.rate.add(now, u.Size())
-		v.out.add(now, u.Size())
 		if u.Codec.Picture() {
 			v.st.Pictures++
 			v.st.Behind = now - u.Arrived
@@ -349,6 +373,16 @@ func (v *Session) send(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// gone counts what left.
+func (v *Session) gone(n int) {
+	if v.wire == nil {
+		return
+	}
+	v.mu.Lock()
+	v.out.add(v.s.o.Now(), n)
+	v.mu.Unlock()
 }
 
 // pace is how fast a unit goes out, in bytes a second; 0 is at once. A key picture is
@@ -400,17 +434,27 @@ func (v *Session) hear(sender *webrtc.RTPSender, t *track) {
 				if now-window > 250*time.Millisecond {
 					window = now
 					v.mu.Lock()
-					room = max(v.rate.read(now)/againShare, 64<<10)
+					most := max(v.rate.read(now)/againShare, 64<<10)
 					v.mu.Unlock()
+					switch {
+					case v.gov == nil:
+						room = most
+					case v.gov.Goes(): // a link that bears little is not filled with what it lost
+						room = min(room+v.gov.Rate()/8/againShare/againShare, most)
+					default:
+						room = 0
+					}
 				}
-				room -= t.resend(&h, p, room)
+				n := t.resend(&h, p, room)
+				room -= n
+				v.gone(n)
 				v.flush()
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 				v.stream.AskKey()
 			case *rtcp.ReceiverReport:
 				v.reports(now, p.Reports, t)
 			case *rtcp.TransportLayerCC:
-				v.arrived(now, p, t)
+				v.arrived(now, p)
 			}
 		}
 	}
@@ -430,7 +474,7 @@ func (v *Session) reports(now time.Duration, rs []rtcp.ReceptionReport, t *track
 		}
 		v.mu.Lock()
 		v.st.Loss = loss
-		if rtt > 0 {
+		if rtt > 0 && v.wire == nil {
 			v.st.RTT = rtt
 		}
 		v.mu.Unlock()
