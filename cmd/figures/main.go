@@ -112,6 +112,8 @@ var measures = []measure{
 		most: 5 * time.Minute, mostLong: 20 * time.Minute, run: viewers720},
 	{goals: []goal{{"video.cpu_ms_per_viewer_s_1080p", atMost, 5}, {"video.lost_1080p_default_buffers", atMost, 0}},
 		most: 2 * time.Minute, mostLong: 10 * time.Minute, run: viewers1080},
+	{goals: []goal{{"video.ladder_gap_s", atMost, 3}},
+		most: 3 * time.Minute, mostLong: 8 * time.Minute, run: ladderGaps},
 	{goals: []goal{{"video.alarm_path_effect_ms", atMost, 10}},
 		most: 3 * time.Minute, mostLong: 20 * time.Minute, run: alarmBesideVideo},
 	{goals: []goal{{"video.fuzz_crashes", atMost, 0}},

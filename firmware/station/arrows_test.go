@@ -98,6 +98,7 @@ var arrows = map[string][]string{
 	"firmware/video/source/gb28181":   {"firmware/video/gb28181/mans", "firmware/video/gb28181/ps", "firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/gb28181/ps":       {"firmware/video/stream"},
 	"firmware/video/recorder/shelf":   {"firmware/video/recorder"},
+	"firmware/video/squeeze":          {"firmware/video", "firmware/video/stream", "firmware/video/terms", "firmware/video/whep", "firmware/clock", "firmware/guard"},
 	"firmware/video/recorder/drill":   {"firmware/video/recorder", "firmware/video/stream", "firmware/clock", "firmware/guard"},
 	"firmware/video/recorder":         {"firmware/video/stream", "firmware/video/terms", "firmware/clock", "firmware/phrase"},
 	"firmware/video/source/srt":       {"firmware/video/source", "firmware/video/source/ts", "firmware/video/stream", "firmware/phrase"},
@@ -122,7 +123,7 @@ var arrows = map[string][]string{
 	"cmd/village":       {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own.
-	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill"},
+	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/flight":     {},

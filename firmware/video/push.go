@@ -149,6 +149,7 @@ func (p *push) turn(ctx context.Context) {
 func (p *push) due(now time.Duration, d ladder.Decision, down bool) bool {
 	if down {
 		p.made, p.taken, p.waits = 0, 0, nil
+		p.session.LeaveStill()
 	}
 	if d.StillEvery == 0 || p.busy {
 		return false

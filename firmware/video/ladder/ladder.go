@@ -45,6 +45,7 @@ type Ladder struct {
 	probe   probe
 	wait    time.Duration // before the next probe after one that failed
 	nextTry time.Duration
+	missed  int           // bit/s that failed last
 	stepped time.Duration // when it last stepped up
 	rose    bool          // and no step down since
 	moved   time.Duration // when it last stepped either way
@@ -133,11 +134,14 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 		}
 	case sign || now >= late:
 		l.trust.restore(now, p.keep, link.RTT)
+		l.failed(now, p.rate)
 		l.probe = probe{}
-		l.failed(now)
 	case now-p.began >= c.For.D() && float64(p.best) >= c.Held*float64(p.rate):
 		rate := p.rate
 		l.probe, l.nextTry = probe{}, now+l.r.Signs.Lag.D()
+		if rate >= l.missed {
+			l.wait = c.First.D() // the link bears what it did not when it was tried last
+		}
 		if to := l.r.best(tMain, s, rate, c.Need); to.tier < l.at.tier {
 			l.stepped, l.rose = now, true
 			l.move(now, to, phrase.M("ladder.held", "kbit", kbit(rate)))
@@ -147,7 +151,8 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 }
 
 // failed makes the next probe wait, and the one after it twice as long.
-func (l *Ladder) failed(now time.Duration) {
+func (l *Ladder) failed(now time.Duration, rate int) {
+	l.missed = rate
 	l.nextTry = now + l.wait
 	l.wait = min(2*l.wait, l.r.Climb.Most.D())
 }
@@ -175,13 +180,13 @@ func (l *Ladder) fall(now time.Duration, link Link, s *Supply, budget int, by bo
 		why = phrase.M("ladder.estimate", "kbit", kbit(budget))
 	}
 	if l.rose && now-l.stepped <= l.r.Climb.Within.D() {
-		l.failed(now)
+		l.failed(now, never) // its probe had held: the next does not say more
 	} else if l.rose && now-l.stepped >= l.r.Climb.Most.D() {
 		l.wait = l.r.Climb.First.D()
 	}
 	l.rose = false
 	if l.probe.on && !l.probe.down {
-		l.failed(now)
+		l.failed(now, l.probe.rate)
 	}
 	l.probe = probe{}
 	steady := l.at.tier.steady()

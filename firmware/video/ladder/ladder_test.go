@@ -81,6 +81,7 @@ func TestASessionMayBeginOnAThinLink(t *testing.T) {
 				change(&w.camera)
 				w.now = phase(i)
 				w.fresh, w.since64 = w.now, w.now
+				w.still, w.stillAt = parcel{jpeg: true, taken: max(w.now, 1)}, w.now+300*time.Millisecond // the stream keeps its last key picture
 				w.run(40 * time.Second)
 				if w.worst > 3*time.Second {
 					t.Errorf("%s, %d bit/s: somebody waited %v", name, rate, w.worst)

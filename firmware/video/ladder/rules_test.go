@@ -13,7 +13,7 @@ func TestRulesNameWhatIsWrong(t *testing.T) {
 	}
 	for _, c := range []struct{ from, to, want string }{
 		{"version: 1", "version: 2", "version"},
-		{"floor: 32 kbit/s", "floor: 32", "32"},
+		{"floor: 48 kbit/s", "floor: 48", "48"},
 		{"gap: 3s", "gap: 0s", "fresh.gap"},
 		{"need: 1.2", "need: 1.05", "climb.need"},
 		{"width: 320", "width: 3200", "stills.thumb"},

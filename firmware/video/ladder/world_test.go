@@ -241,7 +241,7 @@ func (w *world) jpeg() {
 	if !w.camera.live { // of key pictures so far apart
 		now, slack = w.still.taken, slack-w.camera.group/4
 	}
-	if len(w.queue)+len(w.again) > 0 || now-w.lastJPG < slack {
+	if len(w.queue)+len(w.again) > 0 || w.lastJPG > 0 && now-w.lastJPG < slack {
 		return
 	}
 	switch {

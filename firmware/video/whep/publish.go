@@ -288,22 +288,3 @@ func (r *reorder) put(p *rtp.Packet, now time.Duration) []*rtp.Packet {
 	}
 	return r.out
 }
-
-// stillsOf puts stills together: parts of 16 KiB, of which the last is shorter.
-func (v *Session) stillsOf(d *webrtc.DataChannel) {
-	var b []byte
-	d.OnMessage(func(m webrtc.DataChannelMessage) {
-		if len(m.Data) >= 2 && m.Data[0] == 0xff && m.Data[1] == 0xd8 {
-			b = b[:0]
-		}
-		if len(b)+len(m.Data) > 1<<20 {
-			b = nil
-			return
-		}
-		b = append(b, m.Data...)
-		if len(m.Data) < stillPart {
-			v.stream.Show(append([]byte(nil), b...))
-			b = nil
-		}
-	})
-}

@@ -18,18 +18,9 @@ import (
 	"tocsin/firmware/video/stream"
 )
 
-// The data channels by which stills go where a link bears no video. One that comes every few
-// seconds and took longer than its life is worth nothing any more; one that comes seldom may take its time.
 const (
-	stillsChannel = "stills"
-	seldomChannel = "seldom stills"
-	stillLife     = 3 * time.Second
-	seldomLife    = time.Minute
-	// stillAgain is the longest wait before what was not heard of is sent again: a link that was
-	// away and is back shall not wait for the minute to which RFC 9260 6.3.3 lets it grow.
-	stillAgain = 1200 * time.Millisecond
-	probeEvery = 20 * time.Millisecond
-	padding    = 224 // bytes of a packet that holds nothing
+	fillEvery = 20 * time.Millisecond
+	padding   = 224 // bytes of a packet that holds nothing
 )
 
 // PushRequest is a stream that goes to the county.
@@ -94,15 +85,8 @@ func (s *Server) Push(ctx context.Context, q PushRequest) (*Session, error) {
 		}
 		senders = append(senders, tr.Sender())
 	}
-	for i, c := range []struct {
-		name string
-		life time.Duration
-	}{{stillsChannel, stillLife}, {seldomChannel, seldomLife}} {
-		life := uint16(c.life / time.Millisecond)
-		if v.stills[i].ch, err = v.pc.CreateDataChannel(c.name, &webrtc.DataChannelInit{MaxPacketLifeTime: &life}); err != nil {
-			return nil, err
-		}
-		v.stills[i].life = c.life
+	if err := v.album.open(v.pc); err != nil {
+		return nil, err
 	}
 	offer, err := v.pc.CreateOffer(nil)
 	if err != nil {
@@ -124,7 +108,7 @@ func (s *Server) Push(ctx context.Context, q PushRequest) (*Session, error) {
 	for i, t := range v.tracks {
 		s.o.Start("whip feedback", func() { v.hear(senders[i], t) })
 	}
-	s.o.Start("whip probes", v.probe)
+	s.o.Start("whip fill", v.fill)
 	s.o.Start("whip push", func() {
 		v.run()
 		if at != "" {
@@ -176,67 +160,10 @@ func leave(q PushRequest, at string) {
 	}
 }
 
-// channel is a data channel for stills, with what it was given and has not brought there.
-type channel struct {
-	ch   *webrtc.DataChannel
-	life time.Duration
-	left int
-	at   time.Duration // when it was given something last
-}
-
-// SendStill gives the county a still; seldom says that the next is far. It is false where the
-// channel is not open or the last has not gone yet.
-func (v *Session) SendStill(jpeg []byte, seldom bool) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	c := &v.stills[0]
-	if seldom {
-		c = &v.stills[1]
-	}
-	if c.ch == nil || c.ch.ReadyState() != webrtc.DataChannelStateOpen {
-		return false
-	}
-	for i := range v.stills {
-		if v.stills[i].ch.BufferedAmount() > 0 {
-			return false
-		}
-	}
-	v.came(v.s.o.Now())
-	c.left, c.at = len(jpeg), v.s.o.Now()
-	for len(jpeg) > 0 { // a message holds 16 KiB that every stack takes; the last is shorter
-		n := min(len(jpeg), stillPart)
-		if c.ch.Send(jpeg[:n]) != nil {
-			return false
-		}
-		if jpeg = jpeg[n:]; len(jpeg) == 0 && n == stillPart {
-			c.ch.Send(nil)
-		}
-	}
-	return true
-}
-
-// came counts what of stills has arrived: it is known to have been sent when it is known to
-// have come, since the data channel has a pace of its own. The caller holds mu.
-func (v *Session) came(now time.Duration) {
-	for i := range v.stills {
-		c := &v.stills[i]
-		if c.ch == nil || c.left == 0 {
-			continue
-		}
-		left := min(int(c.ch.BufferedAmount()), c.left)
-		if n := c.left - left; now-c.at < c.life { // later it was given up
-			v.out.add(now, n)
-			v.ack.add(now, n)
-		}
-		c.left = left
-	}
-}
-
-const stillPart = 16 << 10
-
-// probe fills what pictures leave free with padding while the governor asks for it.
-func (v *Session) probe() {
-	t := time.NewTicker(probeEvery)
+// fill sends stills at the link's pace, and has padding fill what all else leaves free of what
+// the governor asks for.
+func (v *Session) fill() {
+	t := time.NewTicker(fillEvery)
 	defer t.Stop()
 	var h rtp.Header
 	owed := 0
@@ -248,20 +175,21 @@ func (v *Session) probe() {
 		case <-t.C:
 		}
 		now := v.s.o.Now()
+		since := now - last
+		last = now
 		want := 0
 		if v.gov != nil {
+			v.stills(now, since, v.gov.Rate()/8)
 			want = v.gov.Probe()
 		}
+		v.mu.Lock()
+		left := v.out.since()
+		v.mu.Unlock()
 		if want == 0 {
-			owed, last = 0, now
+			owed = 0
 			continue
 		}
-		owed = min(owed+int(int64(want/8)*int64(now-last)/int64(time.Second)), want/40)
-		v.mu.Lock()
-		owed -= v.out.since()
-		v.mu.Unlock()
-		last = now
-		for ; owed > padding; owed -= padding {
+		for owed = min(owed+during(want/8, since), want/40) - left; owed > padding; owed -= padding {
 			if v.tracks[0].pad(&h) != nil {
 				return
 			}
@@ -272,6 +200,9 @@ func (v *Session) probe() {
 		}
 	}
 }
+
+// during is what a rate gives in a time.
+func during(rate int, d time.Duration) int { return int(int64(rate) * int64(d) / int64(time.Second)) }
 
 // pad sends a packet that holds nothing (RFC 3550 5.1).
 func (t *track) pad(h *rtp.Header) error {

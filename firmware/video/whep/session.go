@@ -82,15 +82,15 @@ type Session struct {
 	up     chan struct{} // closed when media may flow
 	upOnce sync.Once
 
-	mu     sync.Mutex
-	st     State
-	cork   *cork
-	rate   meter         // what pictures took
-	out    meter         // what left, padding with it
-	ack    meter         // what arrived, as the other end says
-	lost   meter         // what did not
-	heard  time.Duration // when the other end told last
-	stills [2]channel    // often, seldom
+	mu    sync.Mutex
+	st    State
+	cork  *cork
+	rate  meter         // what pictures took
+	out   meter         // what left, padding with it
+	ack   meter         // what arrived, as the other end says
+	lost  meter         // what did not
+	heard time.Duration // when the other end told last
+	album album
 }
 
 // meter is bytes over the last second, in tenths.
@@ -137,7 +137,6 @@ func (v *Session) State() State {
 	v.mu.Lock()
 	st := v.st
 	now := v.s.o.Now()
-	v.came(now)
 	st.Bitrate, st.Sent, st.Acked = v.rate.read(now)*8, v.out.read(now)*8, v.ack.read(now)*8
 	if v.wire != nil {
 		lost := v.lost.read(now) * 8

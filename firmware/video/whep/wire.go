@@ -60,12 +60,13 @@ func (w *wire) tells(now time.Duration, p *rtcp.TransportLayerCC) (came, lost in
 	one := func(symbol uint16) {
 		s := &w.sent[seq%wireKept]
 		if s.seq == seq && s.size > 0 {
-			if symbol == rtcp.TypeTCCPacketNotReceived {
-				lost += int(s.size)
-			} else {
+			switch {
+			case symbol != rtcp.TypeTCCPacketNotReceived:
 				came += int(s.size)
 				way = now - s.at
 				s.size = 0
+			case now-s.at < wordFor: // what was lost at the end of a flow is told when the next begins
+				lost += int(s.size)
 			}
 		}
 		seq, left = seq+1, left-1
