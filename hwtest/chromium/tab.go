@@ -2,60 +2,96 @@ package chromium
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
+// Failer is who a tab fails: a test, or whoever else ends what it does by Fatal, as a test does.
+type Failer interface {
+	Helper()
+	Name() string
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+// ErrMissing is New's and Start's where there is no Chromium.
+var ErrMissing = errors.New("chromium is not installed")
+
 // Tab drives one tab of a real Chromium over its debugging pipe (DevTools
 // protocol; messages end with a NUL byte).
 type Tab struct {
 	left bool // the last evaluation had no answer: its page was left
-	// T is the test that it fails.
-	T       *testing.T
-	to      *os.File
-	in      chan message
-	id      atomic.Int64
+	// T is who it fails.
+	T       Failer
+	browser *browser
 	session string
+	// Patience is how long an answer of the browser is waited for; a minute where it is 0.
+	Patience time.Duration
 	// Logs and URLs are what the page logged and threw, and what it asked for.
 	Logs, URLs []string
 }
 
+// browser is the process. One question at a time goes through its pipe.
+type browser struct {
+	mu   sync.Mutex
+	to   *os.File
+	in   chan message
+	id   int64
+	tabs map[string]*Tab // by session
+}
+
 type message struct {
-	ID     int64           `json:"id"`
-	Method string          `json:"method"`
-	Params json.RawMessage `json:"params"`
-	Result json.RawMessage `json:"result"`
-	Error  *struct{ Message string }
+	ID        int64           `json:"id"`
+	SessionID string          `json:"sessionId"`
+	Method    string          `json:"method"`
+	Params    json.RawMessage `json:"params"`
+	Result    json.RawMessage `json:"result"`
+	Error     *struct{ Message string }
 }
 
 // New opens a tab, and closes the browser when the test ends; without Chromium the test is
 // skipped. Flags are further ones of Chromium's command line.
 func New(t *testing.T, flags ...string) *Tab {
 	t.Helper()
+	b, end, err := Start(t, flags...)
+	if errors.Is(err, ErrMissing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return b
+}
+
+// Start opens a tab of a new browser, which ends by the function that it gives.
+func Start(t Failer, flags ...string) (_ *Tab, end func(), err error) {
 	bin, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("chromium is not installed")
+		return nil, nil, ErrMissing
 	}
 	inR, inW, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	outR, outW, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	profile, err := os.MkdirTemp("", "chromium")
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	cmd := exec.Command(bin, append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -63,12 +99,12 @@ func New(t *testing.T, flags ...string) *Tab {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.ExtraFiles = []*os.File{inR, outW}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, nil, errors.Join(err, os.RemoveAll(profile))
 	}
 	inR.Close()
 	outW.Close()
-	b := &Tab{T: t, to: inW, in: make(chan message, 1024)}
-	done := make(chan struct{})
+	p := &browser{to: inW, in: make(chan message, 1024), tabs: map[string]*Tab{}}
+	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		r := bufio.NewReader(outR)
@@ -79,11 +115,15 @@ func New(t *testing.T, flags ...string) *Tab {
 			}
 			var m message
 			if json.Unmarshal(s[:len(s)-1], &m) == nil {
-				b.in <- m
+				select {
+				case p.in <- m:
+				case <-over:
+				}
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	end = func() {
+		close(over)
 		inW.Close()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		cmd.Wait()
@@ -96,12 +136,35 @@ func New(t *testing.T, flags ...string) *Tab {
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
-	})
+	}
+	open := false
+	defer func() { // also where t ends us
+		if !open {
+			end()
+		}
+	}()
+	b := p.tab(t)
+	open = true
+	return b, end, nil
+}
+
+// Another opens a further tab of the same browser.
+func (b *Tab) Another() *Tab {
+	n := b.browser.tab(b.T)
+	n.Patience = b.Patience
+	return n
+}
+
+func (p *browser) tab(t Failer) *Tab {
+	b := &Tab{T: t, browser: p}
 	var made struct{ TargetID string }
 	b.Call("Target.createTarget", map[string]any{"url": "about:blank"}, &made)
 	var at struct{ SessionID string }
 	b.Call("Target.attachToTarget", map[string]any{"targetId": made.TargetID, "flatten": true}, &at)
+	p.mu.Lock()
 	b.session = at.SessionID
+	p.tabs[b.session] = b
+	p.mu.Unlock()
 	for _, d := range []string{"Page", "Runtime", "Log", "Network"} {
 		b.Call(d+".enable", nil, nil)
 	}
@@ -119,11 +182,21 @@ func (b *Tab) note(m message) {
 	}
 }
 
-// Call asks the browser something by its protocol.
+// Call asks the browser something by its protocol. Tabs of one browser may be used by several goroutines, one
+// tab by one at a time.
 func (b *Tab) Call(method string, params, result any) {
 	b.T.Helper()
-	id := b.id.Add(1)
-	m := map[string]any{"id": id, "method": method}
+	if err := b.call(method, params, result); err != nil {
+		b.T.Fatalf("%s: %v", method, err)
+	}
+}
+
+func (b *Tab) call(method string, params, result any) error {
+	p := b.browser
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id++
+	m := map[string]any{"id": p.id, "method": method}
 	if params != nil {
 		m["params"] = params
 	}
@@ -132,34 +205,32 @@ func (b *Tab) Call(method string, params, result any) {
 	}
 	s, err := json.Marshal(m)
 	if err != nil {
-		b.T.Fatal(err)
+		return err
 	}
-	if _, err := b.to.Write(append(s, 0)); err != nil {
-		b.T.Fatal(err)
+	if _, err := p.to.Write(append(s, 0)); err != nil {
+		return err
 	}
-	limit := time.After(60 * time.Second)
+	limit := time.After(cmp.Or(b.Patience, time.Minute))
 	for {
 		select {
-		case m := <-b.in:
-			if m.ID != id {
-				b.note(m)
-				continue
-			}
-			if m.Error != nil && method == "Runtime.evaluate" && strings.Contains(m.Error.Message, "navigated") {
-				b.left = true // the page gave way to the next one while it was asked
-				return
-			}
-			if m.Error != nil {
-				b.T.Fatalf("%s: %s", method, m.Error.Message)
-			}
-			if result != nil {
-				if err := json.Unmarshal(m.Result, result); err != nil {
-					b.T.Fatal(err)
+		case m := <-p.in:
+			switch {
+			case m.ID != p.id:
+				if of := p.tabs[m.SessionID]; of != nil {
+					of.note(m)
 				}
+				continue
+			case m.Error != nil && method == "Runtime.evaluate" && strings.Contains(m.Error.Message, "navigated"):
+				b.left = true // the page gave way to the next one while it was asked
+				return nil
+			case m.Error != nil:
+				return errors.New(m.Error.Message)
+			case result != nil:
+				return json.Unmarshal(m.Result, result)
 			}
-			return
+			return nil
 		case <-limit:
-			b.T.Fatalf("%s: no answer", method)
+			return errors.New("no answer")
 		}
 	}
 }
