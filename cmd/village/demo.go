@@ -66,7 +66,7 @@ alerts:
     issuers:
 {{.Issuer}}  folders:
     drop: {path: {{.Drop}}, every: 500ms}
-{{.Links}}{{.Phones}}plan: flash-flood-village
+{{.Links}}{{.Phones}}{{.Video}}plan: flash-flood-village
 page: {listen: "{{.Listen}}"}
 `
 
@@ -107,6 +107,8 @@ type demo struct {
 	county *county
 	hub    *hub
 	phones *phones
+	drone  *drone
+	sight  *sight
 	sum    summary
 	plain  plainBox
 	begin  time.Time
@@ -123,6 +125,7 @@ func newDemo(edged, hubd, out string) (*demo, error) {
 		return nil, err
 	}
 	d := &demo{edged: edged, out: out, dir: dir}
+	d.sight = &sight{d: d}
 	d.v, err = storm.Build(storm.Config{Dir: filepath.Join(dir, "dev"), River: calm - zero, Upstream: 3})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -141,7 +144,15 @@ func newDemo(edged, hubd, out string) (*demo, error) {
 		d.close()
 		return nil, err
 	}
-	if d.hub, err = newHub(hubd, dir, filepath.Join(out, "hubd.log"), d.county); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		d.close()
+		return nil, err
+	}
+	if d.drone, err = newDrone(dir); err != nil {
+		d.close()
+		return nil, err
+	}
+	if d.hub, err = newHub(hubd, dir, filepath.Join(out, "hubd.log"), d.county, d.drone.media); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -153,7 +164,7 @@ func newDemo(edged, hubd, out string) (*demo, error) {
 	err = template.Must(template.New("site").Parse(site)).Execute(&text, map[string]any{
 		"Field": d.v.Port(storm.FieldPort), "Out": d.v.Port(storm.OutPort), "Text": d.v.Port(storm.TextPort), "TCP": d.v.Gateway.Addr(),
 		"Sound": filepath.Join(dir, "horn"), "Listen": listen,
-		"Issuer": d.county.issuer(), "Drop": d.county.drop(), "Links": d.hub.countyLinks(), "Phones": d.phones.site(),
+		"Issuer": d.county.issuer(), "Drop": d.county.drop(), "Links": d.hub.countyLinks(), "Phones": d.phones.site(), "Video": d.drone.site(),
 		"Prepare": fmt.Sprintf("%.2f", prepare), "Evacuate": fmt.Sprintf("%.2f", evacuate), "Clear": fmt.Sprintf("%.2f", clear),
 	})
 	if err == nil {
@@ -210,6 +221,10 @@ func (d *demo) token() string {
 }
 
 func (d *demo) close() {
+	d.sight.close()
+	if d.drone != nil {
+		d.drone.stop()
+	}
 	if d.box != nil {
 		d.box.stop()
 	}

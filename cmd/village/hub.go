@@ -43,16 +43,13 @@ type hub struct {
 }
 
 // newHub makes the county's files and starts hubd.
-func newHub(hubd, dir, log string, c *county) (h *hub, err error) {
+func newHub(hubd, dir, log string, c *county, media string) (h *hub, err error) {
 	h = &hub{hubd: hubd, dir: filepath.Join(dir, "hub"), log: log, servers: map[string]string{}}
 	defer func() {
 		if err != nil {
 			h.close()
 		}
 	}()
-	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -89,6 +86,15 @@ func newHub(hubd, dir, log string, c *county) (h *hub, err error) {
 			return nil, err
 		}
 	}
+	// Pictures go by the fibre: what squeezes it squeezes them.
+	whip, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	pictures, err := h.fibre.WHIP(whip)
+	if err != nil {
+		return nil, err
+	}
 	for name, text := range map[string]string{
 		filepath.Join(dir, "secrets", "seed"):   seed,
 		filepath.Join(dir, "secrets", "county"): root,
@@ -100,11 +106,12 @@ data: data
 nats: {listen: "%s"}
 page: {listen: "127.0.0.1:0"}
 warnings: {trust: trust.yaml}
+pictures: {listen: "%s", url: "%s", media: "%s:0", linger: 5s}
 terminals:
   - {name: beidou, kind: beidou, port: %s, own: "%d", transmit: {card: "%d", approval: demonstration}}
 stations:
   %s: {name: {zh: 黄渡村, en: Huangdu}, nkey: %s, number: 17, root: root, addresses: {beidou: "%d"}}
-`, nats, h.ports[1].Path, countyCard, countyCard, station, nkey, card),
+`, nats, whip, pictures, media, h.ports[1].Path, countyCard, countyCard, station, nkey, card),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -80,6 +81,7 @@ func (d *demo) play(ctx context.Context) {
 	if st, err := d.hub.state(); err == nil {
 		d.sum.Links = st.byLink()
 	}
+	d.sum.Picture = d.drone.story()
 	d.sum.Plain = d.plain.story(d.begin)
 }
 
@@ -149,11 +151,18 @@ const (
 	allClear = 5 * time.Second
 	// The county warns when the all-clear has been said to its end.
 	warnAt = 96 * time.Second
-	// What it sends down by BeiDou follows when its cancel has been said.
-	downAt = warnAt + 26*time.Second
+	// What it sends down by BeiDou follows when the drone has landed (fly.go).
+	downAt = warnAt + 43*time.Second
 )
 
+// steps are the storm's and the drone's, in the order of their time.
 func (d *demo) steps() []step {
+	all := append(d.storm(), d.flight()...)
+	slices.SortStableFunc(all, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	return all
+}
+
+func (d *demo) storm() []step {
 	const s = time.Second
 	v := d.v
 	var id string

@@ -42,6 +42,8 @@ type summary struct {
 	Receipts []receipt `json:"receipts"`
 	// Links lists what came to the hub and what became of what it sent, by link.
 	Links []string `json:"links"`
+	// Picture lists how much of the drone's picture went to the county, when and why.
+	Picture []string `json:"picture"`
 	// Plain is what a box that only compares numbers would have done.
 	Plain []string `json:"plain_threshold_box"`
 }
@@ -98,6 +100,9 @@ func (s *summary) print(w io.Writer) {
 	fmt.Fprintf(w, "\n看到 %d/%d 步，用时 %.0f 秒 · %d of %d steps seen in %.0f s\n", seen, len(s.Steps), s.Seconds, seen, len(s.Steps), s.Seconds)
 	if len(s.Links) > 0 {
 		fmt.Fprintf(w, "各条消息和回执走的链路 · every message and receipt by its links:\n  %s\n", strings.Join(s.Links, "\n  "))
+	}
+	if len(s.Picture) > 0 {
+		fmt.Fprintf(w, "无人机画面逐级升降 · the drone's picture, rung by rung:\n  %s\n", strings.Join(s.Picture, "\n  "))
 	}
 	if len(s.Plain) > 0 {
 		fmt.Fprintf(w, "只比大小的盒子会 · a plain threshold box would have:\n  %s\n", strings.Join(s.Plain, "\n  "))

@@ -31,6 +31,8 @@ type Viewing struct {
 	HTTP  *http.Client // nil is the usual one
 	Film  *Film
 	Table *Table // nil: nobody knows when pictures were sent
+	// Everywhere looks for ways by all addresses of this machine, not by its loopback alone.
+	Everywhere bool
 }
 
 func (w Viewing) client() *http.Client {
@@ -160,7 +162,9 @@ func (v *Viewer) ask() error {
 	}
 	s := webrtc.SettingEngine{}
 	s.SetIncludeLoopbackCandidate(true)
-	s.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+	if !v.viewing.Everywhere {
+		s.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+	}
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(with), webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
