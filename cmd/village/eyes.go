@@ -52,8 +52,8 @@ func (s *sight) how() (zh, en string) {
 	if s.browser() {
 		return "", ""
 	}
-	return "（没有装 Chromium，改用 WHEP 客户端数完整帧，不解码、无截图；装上再看：sudo apt install chromium）",
-		" (Chromium is not installed: a WHEP client counts whole pictures, nothing is decoded, no screenshot; to see it: sudo apt install chromium)"
+	return "（没有装 Chromium，改用 WHEP 客户端数完整帧，不解码、无截图；装上再看：make browser）",
+		" (Chromium is not installed: a WHEP client counts whole pictures, nothing is decoded, no screenshot; to see it: make browser)"
 }
 
 // counted is what was done to the pictures that are counted.

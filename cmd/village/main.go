@@ -62,8 +62,7 @@ func run(ctx context.Context, edged, hubd, out string, limit time.Duration) (int
 	}
 	d.sum.print(os.Stdout)
 	if limit == 0 {
-		fmt.Printf("\n本机网页 · the page:  %s\n停止口令 · stop token: %s\n中心网页 · the hub:    %s\n按 Ctrl-C 结束 · Ctrl-C ends it\n", d.url, d.token(), d.hub.page())
-		<-ctx.Done()
+		d.stay(ctx, os.Stdin)
 	}
 	if !ok {
 		return 1, nil

@@ -152,7 +152,7 @@ const (
 	// The county warns when the all-clear has been said to its end.
 	warnAt = 96 * time.Second
 	// What it sends down by BeiDou follows when the drone has landed (fly.go).
-	downAt = warnAt + 43*time.Second
+	downAt = goneAt + 7*time.Second
 )
 
 // steps are the storm's and the drone's, in the order of their time.
