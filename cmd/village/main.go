@@ -1,8 +1,8 @@
 // Command village is the demonstration: a simulated village that looks like
-// hardware from outside, a real edged on its lines, and a storm. It touches no
-// real port. Every step is checked from outside, by what the bench's sirens and
-// loudspeaker did and by what edged's own journal says; it ends with 0 only if
-// each was seen.
+// hardware from outside, a real edged on its lines, a storm, and a drone over it. It
+// touches no real port. Every step is checked from outside, by what the bench's sirens and
+// loudspeaker did, by what a browser decoded, and by what edged's own journal says; it ends
+// with 0 only if each was seen.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 func main() {
 	edged := flag.String("edged", "out/bin/edged", "the edged to run")
 	hubd := flag.String("hubd", "out/bin/hubd", "the hubd to run")
-	out := flag.String("out", "out/demo", "where the summary and the sound go")
+	out := flag.String("out", "out/demo", "where the summary, the sound and the screenshots go")
 	limit := flag.Duration("for", 0, "run unattended, at most this long; 0: stay up after the storm")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
