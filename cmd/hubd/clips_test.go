@@ -191,12 +191,7 @@ func recording(t *testing.T, media string) (*recordingBox, *hub, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rtsp := free.Addr().String()
-	free.Close()
+	rtsp := freeAt(t)
 	ctx, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
@@ -235,6 +230,17 @@ func recording(t *testing.T, media string) (*recordingBox, *hub, string) {
 		return r.do("GET", "/state", nil, &s) == nil && s.Streams[0].Record != nil && s.Streams[0].Record.Bytes > 20<<10
 	})
 	return r, h, page
+}
+
+// freeAt is an address that nobody holds now.
+func freeAt(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func (r *recordingBox) pin(cause, zh, en string) {

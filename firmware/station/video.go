@@ -417,8 +417,13 @@ func (p *pictures) pin(ctx context.Context) {
 
 // titleOf is an alarm in people's words.
 func titleOf(a api.Alarm) phrase.Text {
-	both := func(hazard, level string) string { return strings.TrimSpace(hazard + " " + level) }
-	return phrase.Text{ZH: both(a.HazardText.ZH, a.LevelText.ZH), EN: both(a.HazardText.EN, a.LevelText.EN)}
+	both := func(hazard, between, level string) string {
+		if hazard == "" || level == "" {
+			return hazard + level
+		}
+		return hazard + between + level
+	}
+	return phrase.Text{ZH: both(a.HazardText.ZH, " ", a.LevelText.ZH), EN: both(a.HazardText.EN, ": ", a.LevelText.EN)}
 }
 
 // ask is one question to the child.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -173,7 +174,7 @@ func (p *Pictures) shelved(out *State, l phrase.Lang, roles []string) {
 	used, quota := p.shelf.Used()
 	_, _, _, keep := p.o.File.Pictures.Clips.Bounds()
 	all := p.shelf.List()
-	out.Shelf = &ShelfState{Text: phrase.M("pictures.shelf_state", "n", len(all), "used", gigabytes(used), "quota", gigabytes(quota), "days", int(keep/(24*time.Hour))).In(l)}
+	out.Shelf = &ShelfState{Text: phrase.M("pictures.shelf_state", "n", len(all), "used", sized(used), "quota", sized(quota), "days", int(keep/(24*time.Hour))).In(l)}
 	for _, e := range all[:min(len(all), clipsShown)] {
 		out.Clips = append(out.Clips, p.clipState(e, l, roles))
 	}
@@ -183,7 +184,7 @@ func (p *Pictures) shelved(out *State, l phrase.Lang, roles []string) {
 func (p *Pictures) clipState(e shelf.Entry, l phrase.Lang, roles []string) ClipState {
 	view := p.o.File.Pictures.ViewOf(letter.Station(e.Station), e.Clip.Stream)
 	v := ClipState{Key: e.Station + "/" + e.Clip.ID, At: p.when(e.When()), Where: join(p.name(letter.Station(e.Station), l), p.streamName(e, l)), What: e.Clip.Title.In(l),
-		Much: phrase.M("pictures.clip_much", "seconds", int((e.Clip.Last-e.Clip.First)/time.Second), "mb", megabytes(e.Clip.Size)).In(l), Whole: e.Whole(), May: view.MaySee(roles)}
+		Much: phrase.M("pictures.clip_much", "seconds", int((e.Clip.Last-e.Clip.First)/time.Second), "size", sized(e.Clip.Size)).In(l), Whole: e.Whole(), May: view.MaySee(roles)}
 	if v.What == "" {
 		v.What = e.Clip.Cause
 	}
@@ -211,5 +212,15 @@ func (p *Pictures) streamName(e shelf.Entry, l phrase.Lang) string {
 	return e.Clip.Stream
 }
 
-func gigabytes(n int64) float64 { return float64(n*10>>30) / 10 }
-func megabytes(n int64) float64 { return float64(n*10>>20) / 10 }
+// sized is a number of bytes for people.
+func sized(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%.0f GB", float64(n)/(1<<30))
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
+	case n >= 10<<20:
+		return fmt.Sprintf("%.0f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+}
