@@ -2,8 +2,9 @@
 // them sign in by digest and forgets them when they are silent, asks for catalogs and
 // records, invites live pictures, playback and downloads over datagrams and over TCP in
 // both directions, and holds what comes against the standard: codes, the SSRC it asked
-// for, the order of RTP packets, the shape of the program stream. Written from the
-// public text of the standard and the RFCs; it imports nothing of firmware.
+// for, the order of RTP packets, the shape of the program stream. A Drone is the other
+// end: a device that signs in at a platform and sends what it is invited to. Written
+// from the public text of the standard and the RFCs; it imports nothing of firmware.
 package platform
 
 import (

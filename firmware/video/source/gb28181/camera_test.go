@@ -1,30 +1,22 @@
 package gb28181
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/emiago/sipgo"
-	"github.com/emiago/sipgo/sip"
-	mpeg2 "github.com/yapingcat/gomedia/go-mpeg2"
-
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/gb28181/ps"
 	"tocsin/firmware/video/source"
 	"tocsin/firmware/video/stream"
+	"tocsin/hwtest/platform"
 )
 
 const (
@@ -33,252 +25,50 @@ const (
 	channelID = "34020000001310000001"
 )
 
-// drone is a device of another maker: SIP by sipgo, the digest by the library that
-// sipgo uses, program streams by gomedia.
+// drone is a device of another maker, as the bench has it.
 type drone struct {
-	t      *testing.T
-	ctx    context.Context
-	ua     *sipgo.UserAgent
-	client *sipgo.Client
-	box    netip.AddrPort
-	local  string
-	sipBy  string
-	codec  stream.Codec
-
-	mu     sync.Mutex
-	invite *sip.Request
-	stop   context.CancelFunc
-	events chan string
-	mute   bool // answers and sends nothing
-	lose   int  // every so many packets one is lost
+	*platform.Drone
+	t   *testing.T
+	ctx context.Context
 }
 
-func launch(t *testing.T, ctx context.Context, box netip.AddrPort, sipBy string, codec stream.Codec) *drone {
+func launch(t *testing.T, ctx context.Context, box netip.AddrPort, sipBy string, codec stream.Codec, change ...func(*platform.Flight)) *drone {
 	t.Helper()
-	d := &drone{t: t, ctx: ctx, box: box, sipBy: sipBy, codec: codec, events: make(chan string, 1000)}
-	quiet := slog.New(slog.DiscardHandler)
-	var err error
-	d.ua, err = sipgo.NewUA(sipgo.WithUserAgent(deviceID), sipgo.WithUserAgentHostname(boxID[:10]),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(quiet)))
+	f := platform.Flight{Device: deviceID, Channel: channelID, Upper: boxID, At: box, SIP: sipBy, H265: codec == stream.H265, Pictures: clip(t, codec), Every: 2 * time.Millisecond}
+	for _, c := range change {
+		c(&f)
+	}
+	d, err := platform.Launch(ctx, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := sipgo.NewServer(d.ua, sipgo.WithServerLogger(quiet))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.OnMessage(d.onMessage)
-	server.OnInvite(d.onInvite)
-	server.OnAck(d.onAck)
-	server.OnBye(func(r *sip.Request, tx sip.ServerTransaction) {
-		_ = tx.Respond(sip.NewResponseFromRequest(r, 200, "OK", nil))
-		d.mu.Lock()
-		if d.stop != nil {
-			d.stop()
-		}
-		d.mu.Unlock()
-		d.events <- "bye"
-	})
-	options := []sipgo.ClientOption{sipgo.WithClientLogger(quiet), sipgo.WithClientNAT()}
-	if sipBy == "UDP" {
-		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.local = conn.LocalAddr().String()
-		options = append(options, sipgo.WithClientConnectionAddr(d.local))
-		go func() { _ = server.ServeUDP(conn) }()
-		t.Cleanup(func() { conn.Close() })
-		for {
-			if c, err := d.ua.TransportLayer().GetConnection("udp", d.local); err == nil && c != nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}
-	if d.client, err = sipgo.NewClient(d.ua, options...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		d.mu.Lock()
-		if d.stop != nil {
-			d.stop()
-		}
-		d.mu.Unlock()
-		d.ua.Close()
-	})
-	return d
-}
-
-func (d *drone) request(method sip.RequestMethod, to string) *sip.Request {
-	r := sip.NewRequest(method, sip.Uri{Scheme: "sip", User: boxID, Host: boxID[:10]})
-	r.SetTransport(d.sipBy)
-	r.SetDestination(d.box.String())
-	from := sip.FromHeader{Address: sip.Uri{Scheme: "sip", User: deviceID, Host: boxID[:10]}}
-	from.Params.Add("tag", sip.GenerateTagN(8))
-	r.AppendHeader(&from)
-	r.AppendHeader(&sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: to, Host: boxID[:10]}})
-	r.AppendHeader(&sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: deviceID, Host: "127.0.0.1", Port: 5060}})
-	return r
+	t.Cleanup(d.Close)
+	return &drone{d, t, ctx}
 }
 
 // register gives the code of the last answer.
 func (d *drone) register(password string, expires int) int {
 	d.t.Helper()
-	r := d.request(sip.REGISTER, deviceID)
-	e := sip.ExpiresHeader(expires)
-	r.AppendHeader(&e)
-	res, err := d.client.Do(d.ctx, r)
+	code, err := d.Register(password, expires)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if res.StatusCode == 401 {
-		if res, err = d.client.DoDigestAuth(d.ctx, r, res, sipgo.DigestAuth{Username: deviceID, Password: password}); err != nil {
-			d.t.Fatal(err)
-		}
-	}
-	return res.StatusCode
+	return code
 }
 
 func (d *drone) message(body string) int {
 	d.t.Helper()
-	r := d.request(sip.MESSAGE, boxID)
-	r.AppendHeader(sip.NewHeader("Content-Type", "Application/MANSCDP+xml"))
-	r.SetBody([]byte(body))
-	res, err := d.client.Do(d.ctx, r)
+	code, err := d.Message(body)
 	if err != nil {
 		d.t.Error(err)
-		return 0
 	}
-	return res.StatusCode
-}
-
-var number = regexp.MustCompile(`<SN>(\d+)</SN>`)
-
-func (d *drone) onMessage(r *sip.Request, tx sip.ServerTransaction) {
-	_ = tx.Respond(sip.NewResponseFromRequest(r, 200, "OK", nil))
-	body := string(r.Body())
-	switch {
-	case strings.Contains(body, "<CmdType>Catalog<"):
-		n := number.FindStringSubmatch(body)
-		d.message(`<?xml version="1.0" encoding="GB2312"?><Response><CmdType>Catalog</CmdType><SN>` + n[1] + `</SN><DeviceID>` + deviceID + `</DeviceID><SumNum>2</SumNum><DeviceList Num="2"><Item><DeviceID>34020000001340000001</DeviceID><Name>` + "\xb1\xa8\xbe\xaf" + `</Name></Item><Item><DeviceID>` + channelID + `</DeviceID><Name>` + "\xd4\xc6\xcc\xa8" + `</Name></Item></DeviceList></Response>`)
-	case strings.Contains(body, "<IFameCmd>Send<"):
-		d.events <- "key"
-	}
-}
-
-func (d *drone) onInvite(r *sip.Request, tx sip.ServerTransaction) {
-	if r.Recipient.User != channelID {
-		_ = tx.Respond(sip.NewResponseFromRequest(r, 404, "No Such Channel", nil))
-		return
-	}
-	res := sip.NewResponseFromRequest(r, 200, "OK", []byte("v=0\r\no="+channelID+" 0 0 IN IP4 127.0.0.1\r\ns=Play\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 15060 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny="+line(r.Body(), "y=")+"\r\n"))
-	host, port, _ := net.SplitHostPort(d.local)
-	n, _ := strconv.Atoi(port)
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	res.AppendHeader(&sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: channelID, Host: host, Port: n}})
-	d.mu.Lock()
-	d.invite = r
-	d.mu.Unlock()
-	_ = tx.Respond(res)
-	d.events <- "invite"
-}
-
-func line(b []byte, prefix string) string {
-	for _, l := range strings.Split(string(b), "\r\n") {
-		if v, ok := strings.CutPrefix(l, prefix); ok {
-			return v
-		}
-	}
-	return ""
-}
-
-func (d *drone) onAck(*sip.Request, sip.ServerTransaction) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stop != nil {
-		d.stop()
-	}
-	ctx, stop := context.WithCancel(d.ctx)
-	d.stop = stop
-	if d.mute {
-		return
-	}
-	go d.send(ctx, d.invite.Body(), d.lose)
-}
-
-// send flies the clip round and round.
-func (d *drone) send(ctx context.Context, sdp []byte, lose int) {
-	f := strings.Fields(line(sdp, "m=video "))
-	network := "udp"
-	if f[1] == "TCP/RTP/AVP" {
-		network = "tcp"
-	}
-	c, err := net.Dial(network, net.JoinHostPort(strings.Fields(line(sdp, "c="))[2], f[0]))
-	if err != nil {
-		d.t.Error(err)
-		return
-	}
-	defer c.Close()
-	ssrc, _ := strconv.Atoi(line(sdp, "y="))
-	m := mpeg2.NewPsMuxer()
-	cid := mpeg2.PS_STREAM_H264
-	if d.codec == stream.H265 {
-		cid = mpeg2.PS_STREAM_H265
-	}
-	pictures, sounds := m.AddStream(cid), m.AddStream(mpeg2.PS_STREAM_G711A)
-	var pack []byte
-	m.OnPacket = func(b []byte) { pack = append(pack, b...) }
-	seq := uint16(65000)
-	flush := func(at uint32) {
-		for len(pack) > 0 {
-			n := min(1388, len(pack))
-			b := []byte{0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-			if n == len(pack) {
-				b[1] |= 0x80
-			}
-			binary.BigEndian.PutUint16(b[2:], seq)
-			binary.BigEndian.PutUint32(b[4:], at)
-			binary.BigEndian.PutUint32(b[8:], uint32(ssrc))
-			b = append(b, pack[:n]...)
-			pack = pack[n:]
-			seq++
-			if network == "tcp" {
-				b = append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
-			} else if lose > 0 && int(seq)%lose == 0 {
-				continue
-			}
-			_, _ = c.Write(b)
-		}
-	}
-	for i := 0; ctx.Err() == nil; i++ {
-		var frame []byte
-		for _, n := range clip(d.t, d.codec)[i%50] {
-			frame = append(append(frame, 0, 0, 0, 1), n...)
-		}
-		ms := uint64(i*40 + 1000)
-		_ = m.Write(pictures, frame, ms, ms)
-		flush(uint32(ms * 90))
-		_ = m.Write(sounds, bytes.Repeat([]byte{0xD5}, 320), ms, ms)
-		flush(uint32(ms * 90))
-		time.Sleep(2 * time.Millisecond)
-	}
+	return code
 }
 
 func (d *drone) await(what string) {
 	d.t.Helper()
-	for {
-		select {
-		case e := <-d.events:
-			if e == what {
-				return
-			}
-		case <-d.ctx.Done():
-			d.t.Fatalf("no %s", what)
-		}
+	if err := d.Await(d.ctx, what); err != nil {
+		d.t.Fatal(err)
 	}
 }
 
@@ -462,16 +252,13 @@ func TestWhoIsNotConfiguredOrDoesNotKnowThePasswordIsRefused(t *testing.T) {
 
 func TestASessionIsAskedForAgainWhenItEndsOrFallsSilent(t *testing.T) {
 	b := newBench(t, func(o *Opts) { o.Silence = 50 * time.Millisecond })
-	d := launch(t, b.ctx, b.s.Address(), "UDP", stream.H264)
-	d.mute = true
+	d := launch(t, b.ctx, b.s.Address(), "UDP", stream.H264, func(f *platform.Flight) { f.Mute = true })
 	if code := d.register("Xq-71", 3600); code != 200 {
 		t.Fatal(code)
 	}
 	d.await("invite")
 	d.await("bye") // it sent nothing
-	d.mu.Lock()
-	d.mute = false
-	d.mu.Unlock()
+	d.Speak()
 	b.phase("gb28181_in.sending")
 	if code := d.register("Xq-71", 0); code != 200 {
 		t.Errorf("signing out: %d", code)
@@ -494,8 +281,7 @@ func TestADeskThatSaysNoEndsTheSession(t *testing.T) {
 
 func TestLostPacketsCostTheirPicturesAlone(t *testing.T) {
 	b := newBench(t, nil)
-	d := launch(t, b.ctx, b.s.Address(), "UDP", stream.H264)
-	d.lose = 17
+	d := launch(t, b.ctx, b.s.Address(), "UDP", stream.H264, func(f *platform.Flight) { f.Lose = 17 })
 	r := b.desk.stream.Reader(stream.ReaderOpts{Name: "test"})
 	defer r.Close()
 	if code := d.register("Xq-71", 3600); code != 200 {
