@@ -17,9 +17,10 @@ const (
 	takeOffAt = 80 * time.Second
 	countyAt  = takeOffAt + 4*time.Second
 	squeezeAt = takeOffAt + 18*time.Second
-	widenAt   = squeezeAt + 13*time.Second
-	// A probe that the thin link refused is not made anew before 10 s, then 20 s (configs/video.yaml).
-	goneAt = widenAt + 32*time.Second
+	// The fibre is whole again as soon as the lower rung was seen, and at the latest then. A probe that the thin link
+	// refused is not made anew before 10 s, then 20 s (configs/video.yaml).
+	widenAt = squeezeAt + 13*time.Second
+	goneAt  = widenAt + 32*time.Second
 )
 
 // squeezed is what is left of the fibre, in kbit/s: less than half of what the drone sends.
@@ -106,6 +107,7 @@ func (d *demo) flight() []step {
 	here, there := &watching{open: d.sight.stationEye}, &watching{open: d.sight.countyEye}
 	zhHow, enHow := d.sight.how()
 	endFollow := func() {}
+	seen := make(chan struct{}) // the picture on a lower rung
 	// live has a page show two seconds of the picture, and say so.
 	live := func(w *watching, word, shot string) func() (bool, string) {
 		return func() (bool, string) {
@@ -139,6 +141,9 @@ func (d *demo) flight() []step {
 			return false, g.says
 		}
 		ok, where := d.snap(e, "drone-squeezed")
+		if ok {
+			close(seen)
+		}
 		return ok, fmt.Sprintf("%d new pictures in %.1f s; the county's page says: %s%s", n, took, g.says, where)
 	}
 	return []step{
@@ -162,7 +167,7 @@ func (d *demo) flight() []step {
 				return nil
 			},
 			check: less},
-		{name: "widened", at: widenAt, zh: "光纤恢复：画面自己回到全质量", en: "The fibre is whole again: the picture comes back to full by itself", most: goneAt - widenAt - s,
+		{name: "widened", at: widenAt, once: seen, zh: "光纤恢复：画面自己回到全质量", en: "The fibre is whole again: the picture comes back to full by itself", most: goneAt - widenAt - s,
 			do: func() error { d.hub.fibre.Set(impair.Fibre, impair.Fibre); return nil },
 			check: func() (bool, string) {
 				e, g, err := there.look()

@@ -16,7 +16,9 @@ import (
 
 // step is one thing that befalls the village and what must be seen of it.
 type step struct {
-	at     time.Duration // after the box is armed
+	at time.Duration // after the box is armed
+	// once, where it is there, has the step done as soon as it is closed, and at the latest at that time.
+	once   <-chan struct{}
 	zh, en string
 	do     func() error
 	// most is how long after do the box may take; check looks until it says
@@ -54,27 +56,33 @@ func (d *demo) play(ctx context.Context) {
 	go d.plain.watch(plainCtx, d.v)
 
 	var wg sync.WaitGroup
-	for _, s := range d.steps() {
+	steps := d.steps()
+	for _, s := range steps {
+		if s.once == nil {
+			continue
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			select {
+			case <-ctx.Done():
+			case <-s.once:
+			case <-time.After(time.Until(d.begin.Add(s.at))):
+			}
+			d.act(ctx, s)()
+		}()
+	}
+	for _, s := range steps {
+		if s.once != nil {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Until(d.begin.Add(s.at))):
 		}
-		if ctx.Err() != nil {
-			d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: "the time was over before this step"})
-			continue
-		}
-		did := time.Now()
-		if err := s.do(); err != nil {
-			d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: err.Error()})
-			continue
-		}
-		slot := d.sum.reserve(result{Name: s.name, ZH: s.zh, EN: s.en, At: did.Sub(d.begin).Seconds()})
+		look := d.act(ctx, s)
 		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			ok, by := d.look(ctx, s)
-			d.sum.fill(slot, ok, by, time.Since(did))
-		}()
+		go func() { defer wg.Done(); look() }()
 	}
 	wg.Wait()
 	d.sum.Receipts = d.receipts()
@@ -83,6 +91,24 @@ func (d *demo) play(ctx context.Context) {
 	}
 	d.sum.Picture = d.drone.story()
 	d.sum.Plain = d.plain.story(d.begin)
+}
+
+// act does a step, and gives what looks for what must be seen of it.
+func (d *demo) act(ctx context.Context, s step) (look func()) {
+	if ctx.Err() != nil {
+		d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: "the time was over before this step"})
+		return func() {}
+	}
+	did := time.Now()
+	if err := s.do(); err != nil {
+		d.sum.add(result{Name: s.name, ZH: s.zh, EN: s.en, At: s.at.Seconds(), By: err.Error()})
+		return func() {}
+	}
+	slot := d.sum.reserve(result{Name: s.name, ZH: s.zh, EN: s.en, At: did.Sub(d.begin).Seconds()})
+	return func() {
+		ok, by := d.look(ctx, s)
+		d.sum.fill(slot, ok, by, time.Since(did))
+	}
 }
 
 func (d *demo) look(ctx context.Context, s step) (bool, string) {
