@@ -167,7 +167,7 @@ func (d *demo) flight() []step {
 				return nil
 			},
 			check: less},
-		{name: "widened", at: widenAt, once: seen, zh: "光纤恢复：画面自己回到全质量", en: "The fibre is whole again: the picture comes back to full by itself", most: goneAt - widenAt - s,
+		{name: "widened", at: widenAt, once: seen, zh: "光纤恢复：画面自己回到全质量", en: "The fibre is whole again: the picture comes back to full by itself", most: goneAt - squeezeAt,
 			do: func() error { d.hub.fibre.Set(impair.Fibre, impair.Fibre); return nil },
 			check: func() (bool, string) {
 				e, g, err := there.look()
