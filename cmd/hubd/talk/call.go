@@ -62,6 +62,7 @@ type Call struct {
 	mu     sync.Mutex
 	mouth  *talk.Mouth
 	queue  []byte
+	from   time.Time // since when there is a frame in it, or what begins one
 	last   talk.Report
 	letGo  bool
 	broken error
@@ -183,6 +184,9 @@ func (c *Call) speak(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		if from := c.since(); from.After(due) {
+			due = from // nothing was said before: there is nothing to make up for
+		}
 		for now := time.Now(); !now.Before(due); due = due.Add(frameEach) {
 			b, last := c.next()
 			if b == nil {
@@ -200,6 +204,13 @@ func (c *Call) speak(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// since is when what waits began to wait.
+func (c *Call) since() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.from
 }
 
 // next seals what is to be sent now; nil: nothing. What is left of less than a frame when the talker
@@ -235,6 +246,9 @@ func (c *Call) Write(alaw []byte) (int, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.queue) < frameLong {
+		c.from = time.Now()
+	}
 	c.queue = append(c.queue, alaw...)
 	if n := len(c.queue) - queueMost; n > 0 {
 		c.queue = append(c.queue[:0], c.queue[n:]...)

@@ -153,6 +153,7 @@ func TestAnOfficersPiecesGoOutAsFramesAndInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said []byte
+	began := time.Now()
 	for i := range 5 {
 		piece := make([]byte, 1600)
 		for j := range piece {
@@ -177,7 +178,8 @@ func TestAnOfficersPiecesGoOutAsFramesAndInOrder(t *testing.T) {
 	if got := string(b.voice); !strings.HasPrefix(got, string(said[5:])) && !strings.HasPrefix(got, string(said)) || len(got)%160 != 0 {
 		t.Errorf("%d bytes of %d", len(got), len(said))
 	}
-	if d := b.times[len(b.times)-1].Sub(b.times[0]); d < 900*time.Millisecond {
+	// The first may be read late; the last never comes before its time.
+	if d := b.times[len(b.times)-1].Sub(began); d < 900*time.Millisecond {
 		t.Errorf("a second was sent in %v", d)
 	}
 }
