@@ -32,6 +32,7 @@ type feed struct {
 
 	asking  bool
 	asked   bool      // the station was asked, and may push
+	came    int       // how often it did
 	again   time.Time // not before, the station is asked again
 	tries   int
 	refused error // what the station said last
@@ -105,20 +106,25 @@ func (p *Pictures) ask(ctx context.Context, f *feed, now time.Time) {
 		push.ICE = []letter.ICE{{URLs: c.URLs, User: c.User, Password: c.Password}}
 	}
 	f.asking, f.asked = true, true
+	came := f.came
 	p.o.Guard.GoIn(ctx, "pictures", "ask", guard.Once, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, askIn)
 		defer cancel()
 		err := p.o.Ask.Ask(ctx, f.key.station, letter.Ask{Push: push})
-		p.answered(f, err)
+		p.answered(f, came, err)
 		return nil
 	})
 }
 
-// answered notes what a station said.
-func (p *Pictures) answered(f *feed, err error) {
+// answered notes what a station said. Where what it was asked for came before its word, the push has told
+// when to ask again.
+func (p *Pictures) answered(f *feed, came int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f.asking = false
+	if f.came != came {
+		return
+	}
 	f.tries++
 	pause := min(pauseFirst<<min(f.tries-1, 8), pauseMost)
 	if err == nil {

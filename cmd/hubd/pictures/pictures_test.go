@@ -99,17 +99,22 @@ type box struct {
 	asked  []letter.Ask
 	refuse error
 	came   chan struct{}
+	late   chan struct{} // where set, an answer waits until it is closed
 }
 
 func (b *box) Ask(_ context.Context, s letter.Station, a letter.Ask) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.asked = append(b.asked, a)
+	err, late := b.refuse, b.late
+	b.mu.Unlock()
 	select {
 	case b.came <- struct{}{}:
 	default:
 	}
-	return b.refuse
+	if late != nil {
+		<-late
+	}
+	return err
 }
 
 // push waits for the n-th that was asked.
@@ -391,6 +396,25 @@ func TestATokenIsGoodOnceForOneStreamOfOneStation(t *testing.T) {
 	if r := w.push(q); r.Code != 401 {
 		t.Errorf("after its time: %d", r.Code)
 	}
+}
+
+// A station's pictures may come, and break off, before its word that it sends them.
+func TestAWordThatComesAfterThePicturesHoldsNothingUp(t *testing.T) {
+	w := newWorld(t)
+	w.box.late = make(chan struct{})
+	_ = w.see("a", string(upper)+"/dock-1", "fire")
+	w.kicked()
+	p := w.box.nth(t, 1).Push
+	r := w.push(p)
+	if r.Code != 201 {
+		t.Fatal(r.Code, r.Body)
+	}
+	if x := send(w.WHIP(), "DELETE", r.Header().Get("Location"), "", "Authorization", "Bearer "+p.Token); x.Code != 200 {
+		t.Fatal(x.Code)
+	}
+	close(w.box.late)
+	w.pass(pauseFirst)
+	w.box.nth(t, 2)
 }
 
 func TestABodyThatIsNoOfferIsRefused(t *testing.T) {

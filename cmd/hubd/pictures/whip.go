@@ -119,6 +119,7 @@ func (p *Pictures) publish(ctx context.Context, f *feed, g *grant, offer, from s
 	p.mu.Lock()
 	f.call, f.callID, f.writer, f.since, f.refused = call, g.call, w, p.o.Now(), nil
 	f.tries = 0
+	f.came++
 	p.pushes[g.call] = f
 	if p.feeds[f.key] != f { // it ended meanwhile
 		p.hang(f)
