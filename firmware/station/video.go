@@ -333,6 +333,7 @@ func (p *pictures) watch(ctx context.Context) error {
 	up := false
 	var told clock.Stamp
 	var clips uint64
+	var share *uplinkShare
 	for {
 		select {
 		case <-ctx.Done():
@@ -355,6 +356,10 @@ func (p *pictures) watch(ctx context.Context) error {
 		}
 		p.state.Store(&s)
 		p.told(s)
+		if share == nil {
+			share = p.share()
+		}
+		p.budget(ctx, share, s)
 		p.pin(ctx)
 		p.shown(ctx)
 		clips = p.keepClips(ctx, s, clips)

@@ -41,6 +41,7 @@ type push struct {
 	made, taken time.Duration
 	waits       []byte
 	began       bool // the link was up once
+	caught      bool // what goes is live: it began with what was kept
 	// What the source's rungs take, when they were last there, and how big stills are, in bytes.
 	main, lower         int
 	still, thumb, small int
@@ -76,7 +77,10 @@ func (p *push) Let(u *stream.Unit) bool {
 	case u.Droppable:
 		k.rest += u.Size()
 	}
-	return p.gate.Pass(u.Key, u.Droppable, u.Gap)
+	// What waited long here is of no use to a viewer, who sees the next key picture sooner without it.
+	wait, late := p.r.rules.Pace.Wait.D(), p.r.mono()-u.Arrived
+	p.caught = p.caught || late < wait/2
+	return p.gate.Pass(u.Key, u.Droppable, u.Gap || p.caught && late > wait && !u.Key)
 }
 
 func (p *push) Rate() int  { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rate }
@@ -120,7 +124,7 @@ func (p *push) turn(ctx context.Context) {
 	supply := ladder.Supply{Main: p.main, Lower: p.lower, KeyBytes: k.bytes, KeyEvery: k.every, HasLower: st.Rungs > 1, HasDroppable: k.drop > 0,
 		CanStill: p.r.canStill(p.e), LiveStill: p.e.camera != nil, StillBytes: p.still, ThumbBytes: p.thumb, SmallBytes: p.small}
 	p.mu.Unlock()
-	link := ladder.Link{Budget: p.r.budget.get(), Estimate: ss.Estimate, Sent: ss.Sent, Acked: ss.Acked, Loss: ss.Loss, RTT: ss.RTT, Up: ss.Connected}
+	link := ladder.Link{Budget: p.r.share(), Estimate: ss.Estimate, Sent: ss.Sent, Acked: ss.Acked, Loss: ss.Loss, RTT: ss.RTT, Up: ss.Connected}
 	if k.drop > 0 {
 		supply.Thinned = max(st.Bitrate-k.drop, 1)
 	}
@@ -223,7 +227,7 @@ func (r *Relay) Push(ctx context.Context, name string, q terms.Push) error {
 	}
 	r.Stop(name)
 	p := &push{r: r, e: e, ladder: ladder.New(ladder.Opts{Rules: r.rules})}
-	p.now = p.ladder.Step(r.mono(), ladder.Link{Up: true, Budget: r.budget.get()}, ladder.Supply{Main: e.stream.State().Bitrate})
+	p.now = p.ladder.Step(r.mono(), ladder.Link{Up: true, Budget: r.share()}, ladder.Supply{Main: e.stream.State().Bitrate})
 	p.gate.Set(p.now)
 	if p.session, err = r.web.Push(ctx, whep.PushRequest{Stream: e.stream, URL: q.URL, Token: q.Token, ICE: servers(q.ICE), Client: client, Gov: p, Start: int(r.rules.Budget.Start)}); err != nil {
 		return err

@@ -74,6 +74,17 @@ type budget struct {
 func (b *budget) set(bits int) { b.mu.Lock(); b.bits = bits; b.mu.Unlock() }
 func (b *budget) get() int     { b.mu.Lock(); defer b.mu.Unlock(); return b.bits }
 
+// share is what one of the streams on their way to the county may take, in bit/s.
+func (r *Relay) share() int {
+	bits := r.budget.get()
+	if bits == 0 {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(bits/max(len(r.pushes), 1), 1)
+}
+
 // New builds a relay of a plan. A port that cannot be opened is a fault that is told
 // and tried again; WebRTC's alone is an error.
 func New(p terms.Plan, g *guard.Guard, c clock.Clock, log *slog.Logger) (*Relay, error) {
@@ -101,7 +112,7 @@ func New(p terms.Plan, g *guard.Guard, c clock.Clock, log *slog.Logger) (*Relay,
 	if r.rules, err = ladder.ParseRules([]byte(p.Rules)); err != nil {
 		return nil, err
 	}
-	r.web, err = whep.New(whep.Opts{Log: log, Now: r.mono, Start: g.Starter("video"), Listen: p.Listen, Loopback: p.Loopback, Most: p.Viewers})
+	r.web, err = whep.New(whep.Opts{Log: log, Now: r.mono, Start: g.Starter("video"), Listen: p.Listen, Loopback: p.Loopback, Most: p.Viewers, Key: r.rules.Pace.Key.D()})
 	return r, err
 }
 

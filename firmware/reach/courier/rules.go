@@ -67,6 +67,8 @@ type LinkRule struct {
 	Probe    ProbeRule     `yaml:"probe"`
 	HoldDown time.Duration `yaml:"hold_down"`
 	Spread   time.Duration `yaml:"spread"`
+	// Live is bit/s that live pictures may take of a wide link; 0: no bound.
+	Live int `yaml:"live"`
 }
 
 // Cost is in yuan.
@@ -184,6 +186,7 @@ func (l LinkRule) prove(p *proof, at string) {
 	dur("ack_slow", l.AckSlow, l.Ack, 24*time.Hour)
 	dur("hold_down", l.HoldDown, 0, time.Hour)
 	dur("spread", l.Spread, 0, time.Hour)
+	num("live", l.Live, 0, 1_000_000_000)
 	money("cost.message", l.Cost.Message, 1000)
 	money("cost.kib", l.Cost.KiB, 1000)
 	money("budget", l.Budget, 1e6)

@@ -14,7 +14,8 @@
 // Down at once. A step down to video proves itself by padding, since nothing else goes until the next key
 // picture, and that is big. Up only after a probe: padding up to what the better rung needs, at most
 // twice what is borne now, held for a second. A probe or a step that failed makes the next
-// wait 10 s, then 20 s, then 40 s: what a link bears no more is tried for a second in forty.
+// wait 10 s, then 20 s, then 40 s: what a link bears no more is tried for a second in forty. One that holds
+// what had failed forgets the failure.
 //
 // Where a link bears it, nobody waits for a new picture longer than Rules.Fresh.Gap: a rung is
 // taken only where the wait for its next picture and the time that this picture takes fit in there, and

@@ -264,7 +264,7 @@ func (l *Ladder) decision(now time.Duration, link Link, budget int) Decision {
 	}
 	if d.Rung == Main && l.trust.calm(now) {
 		// The stream itself bounds what is sent: only its bursts go faster.
-		free := int(l.r.Budget.Most)
+		free := min(int(l.r.Budget.Most), int(l.r.Pace.Over*float64(l.at.need)))
 		if link.Estimate > 0 {
 			free = min(free, int(l.r.Budget.Estimate*float64(link.Estimate)))
 		}

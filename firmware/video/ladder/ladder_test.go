@@ -32,11 +32,11 @@ var cameras = map[string]func(*camera){
 	"1080p with own stills":  func(c *camera) { c.rate, c.live = 4_068_000, true },
 }
 
-// phases are how far a link's change is from a key picture: the group is of two seconds, and no
-// tenth of a second comes twice.
-const phases = 10
+// phases are how far a link's change is from a key picture: the group is of two seconds, and they
+// fall all over it.
+const phases = 6
 
-func phase(i uint64) time.Duration { return time.Duration(i) * 210 * time.Millisecond }
+func phase(i uint64) time.Duration { return time.Duration(i) * 370 * time.Millisecond }
 
 // told says what a ladder did, where it did not hold.
 func (w *world) told(t *testing.T, i uint64) {

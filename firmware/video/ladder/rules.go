@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"tocsin/firmware/phrase"
 )
@@ -32,6 +34,7 @@ type Rules struct {
 	Stills  StillRules  `yaml:"stills"`
 	Source  SourceRules `yaml:"source"`
 	Pace    PaceRules   `yaml:"pace"`
+	Uplink  UplinkRules `yaml:"uplink"`
 	Clips   ClipRules   `yaml:"clips"`
 }
 
@@ -100,12 +103,17 @@ type SourceRules struct {
 	Lower Rate `yaml:"lower"`
 }
 
-// PaceRules are the pacer's (video/pace).
+// PaceRules say how evenly pictures leave.
 type PaceRules struct {
-	Key   Span    `yaml:"key"`
-	Over  float64 `yaml:"over"`
-	Wait  Span    `yaml:"wait"`
-	Queue int     `yaml:"queue"`
+	Key  Span    `yaml:"key"`
+	Over float64 `yaml:"over"`
+	Wait Span    `yaml:"wait"`
+}
+
+// UplinkRules say what pictures leave to messages.
+type UplinkRules struct {
+	Urgent Rate `yaml:"urgent"`
+	For    Span `yaml:"for"`
 }
 
 // ClipRules say what alarm clips may take of a link on their way to the county.
@@ -160,6 +168,17 @@ func ParseRules(b []byte) (_ *Rules, err error) {
 	}()
 	if len(b) > rulesBytes {
 		return nil, phrase.E("ladder.rules", "file", RulesName, "why", fmt.Sprintf("> %d", rulesBytes))
+	}
+	tree, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, phrase.E("ladder.rules", "file", RulesName, "why", yaml.FormatError(err, false, false))
+	}
+	for _, d := range tree.Docs {
+		for _, t := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} {
+			if d.Body != nil && len(ast.Filter(t, d.Body)) > 0 { // one that holds itself would be read for ever
+				return nil, phrase.E("ladder.rules", "file", RulesName, "why", "& * <<")
+			}
+		}
 	}
 	var r Rules
 	if err := yaml.UnmarshalWithOptions(b, &r, yaml.Strict()); err != nil {
@@ -223,7 +242,8 @@ func (r *Rules) prove() error {
 	span("pace.key", r.Pace.Key, time.Millisecond, time.Second)
 	ratio("pace.over", r.Pace.Over, 1, 20)
 	span("pace.wait", r.Pace.Wait, 50*time.Millisecond, 10*time.Second)
-	need(r.Pace.Queue >= 64<<10 && r.Pace.Queue <= 64<<20, "pace.queue", r.Pace.Queue)
+	rate("uplink.urgent", r.Uplink.Urgent, 1000, r.Budget.Most)
+	span("uplink.for", r.Uplink.For, time.Second, time.Hour)
 	rate("clips.free", r.Clips.Free, 1000, 1_000_000_000)
 	rate("clips.other", r.Clips.Other, 0, r.Clips.Free)
 	return errors.Join(faults...)

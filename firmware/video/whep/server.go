@@ -39,6 +39,7 @@ const (
 	keepEvery    = 2 * time.Second
 	pictureWait  = 3 * time.Second // for parameter sets of a stream that has just begun
 	defaultMost  = 64
+	defaultKey   = 20 * time.Millisecond
 	minEstimate  = 30_000
 	maxEstimate  = 50_000_000
 	startBitrate = 1_000_000
@@ -64,6 +65,8 @@ type Opts struct {
 	Budget func() int
 	// Most is how many sessions there may be; 64 where it is 0.
 	Most int
+	// Key is over how long a key picture is spread; 20 ms where it is 0.
+	Key time.Duration
 }
 
 // A Server holds the sessions of one port.
@@ -86,6 +89,9 @@ type Server struct {
 func New(o Opts) (*Server, error) {
 	if o.Most <= 0 {
 		o.Most = defaultMost
+	}
+	if o.Key <= 0 {
+		o.Key = defaultKey
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -249,8 +249,7 @@ func (v *Session) finish() {
 
 // Pacing of what goes out.
 const (
-	burst     = 8                     // packets at once
-	keySpread = 20 * time.Millisecond // at most, for a key picture
+	burst     = 8 // packets at once
 	reportIn  = time.Second
 	lateAfter = 150 * time.Millisecond
 	catchUp   = 4               // times the stream's own rate
@@ -385,13 +384,13 @@ func (v *Session) gone(n int) {
 }
 
 // pace is how fast a unit goes out, in bytes a second; 0 is at once. A key picture is
-// spread over 20 ms; what is late follows at four times the stream's own rate; a
+// spread over Opts.Key; what is late follows at four times the stream's own rate; a
 // governed link goes by its budget.
 func (v *Session) pace(u *stream.Unit, late time.Duration, packets int) int {
 	rate := 0
 	switch {
 	case packets > 2*burst:
-		rate = u.Size() * int(time.Second/(keySpread-2*time.Millisecond))
+		rate = u.Size() * int(time.Second/max(v.s.o.Key*9/10, time.Millisecond))
 	case late > lateAfter:
 		rate = max(catchUp*v.stream.State().Bitrate, leastFast) / 8
 	}
