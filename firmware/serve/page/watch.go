@@ -20,6 +20,7 @@ var filled = []phrase.Message{
 	phrase.M("serve.video_silent", "n", "{n}"), phrase.M("serve.video_behind", "n", "{n}"), phrase.M("serve.video_again", "n", "{n}"),
 	phrase.M("serve.video_push", "rung", "{rung}", "kbps", "{kbps}"), phrase.M("serve.video_push_waits", "rung", "{rung}"),
 	phrase.M("serve.video_watch", "who", "{who}"), phrase.M("serve.video_recording", "mb", "{mb}", "clips", "{clips}"),
+	phrase.M("serve.video_platform", "name", "{name}", "is", "{is}"), phrase.M("serve.video_platform_answered", "n", "{n}"), phrase.M("serve.video_platform_shown", "what", "{what}"),
 	phrase.M("serve.video_record_waits", "mb", "{mb}"), phrase.M("serve.video_record_lost", "n", "{n}"),
 	phrase.M("serve.video_open"), phrase.M("serve.video_close"), phrase.M("serve.video_sound_on"), phrase.M("serve.video_sound_off"),
 	phrase.M("serve.video_away"), phrase.M("serve.video_live"), phrase.M("serve.video_nobody"), phrase.M("serve.video_connecting"),

@@ -276,7 +276,15 @@
   }
 
   const films = [...document.querySelectorAll("[data-stream]")].map(c => new Film(c));
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("lost"), platforms = document.getElementById("platforms");
+  // signs tells how it stands with the platforms at which the box signs in, and what they are shown.
+  const signs = all => {
+    platforms.hidden = !all.length;
+    list(platforms.querySelector("ul"), all.map(p => {
+      const n = Math.round(p.answered_ns / 1e9), what = (p.sessions || []).map(s => s.stream).join(lang === "en" ? ", " : "、");
+      return say("platform", { name: text(p.title), is: text(p.why_text) || text(p.phase_text) }) + (n >= 0 ? " · " + say("platform_answered", { n }) : "") + (what ? " · " + say("platform_shown", { what }) : "");
+    }));
+  };
   async function poll() {
     const stop = new AbortController(), timer = setTimeout(() => stop.abort(), 3000);
     try {
@@ -285,6 +293,7 @@
       const all = await r.json();
       lost.hidden = true;
       document.body.classList.remove("stale");
+      signs(all.platforms || []);
       for (const f of films) {
         const s = all.streams.find(x => x.name === f.name);
         if (s) f.keep(s, all.play);
