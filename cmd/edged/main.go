@@ -26,6 +26,7 @@ type cli struct {
 	Talk    TalkCmd    `cmd:"" help:"用扬声器放一段录音喊话 · Speak by the loudspeakers"`
 	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
 	Set     SetCmd     `cmd:"" help:"查看或设定设备的设定值、继电器 · Show or set what people may set on devices"`
+	Config  ConfigCmd  `cmd:"" help:"查看、改动、恢复配置 · Show, change and restore the configuration"`
 	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
 	Alert   AlertCmd   `cmd:"" help:"上级预警：核验、签名、上报 · Warnings from outside: check, sign, hand in"`
 	Command CommandCmd `cmd:"" help:"签名指令：签发、复核、上报 · Signed commands: sign, release, hand in"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/station"
 )
@@ -35,6 +37,16 @@ func (c *RunCmd) Run(g *Globals) error {
 	log := slog.New(h)
 	slog.SetDefault(log)
 
+	for _, dir := range []string{c.Data, filepath.Dir(g.Socket)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			log.Error("directory", "err", err) // the alarm path does without
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A change of the site's file that nobody confirmed goes before the file is read.
+	revisions := station.OpenRevisions(guard.New(ctx, log, nil), c.Config, c.Data)
+	revisions.Wait(revisionsWait)
 	bp, problems, fallen := station.LoadLasting(c.Config, c.Data)
 	for _, p := range problems {
 		fmt.Fprintln(out, p.In(g.lang()))
@@ -47,13 +59,6 @@ func (c *RunCmd) Run(g *Globals) error {
 		log.Error("the site file cannot be used: the last good one is run instead", "file", c.Config)
 		wrong = problems
 	}
-	for _, dir := range []string{c.Data, filepath.Dir(g.Socket)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			log.Error("directory", "err", err) // the alarm path does without
-		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	period, err := daemon.SdWatchdogEnabled(false)
@@ -61,12 +66,30 @@ func (c *RunCmd) Run(g *Globals) error {
 		log.Warn("watchdog", "err", err)
 	}
 	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
-	return station.Run(ctx, bp, station.Opts{
-		Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
+	err = station.Run(ctx, bp, station.Opts{
+		Revisions: revisions, Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {
 				log.Warn("sd_notify", "err", err)
 			}
 		},
 	}, reload)
+	if errors.Is(err, station.ErrRestart) {
+		// In place: whoever watches this process goes on watching it.
+		out.Close(time.Second)
+		return again()
+	}
+	return err
+}
+
+// revisionsWait is how long a slow disk may hold up the start for the revisions' sake.
+const revisionsWait = 2 * time.Second
+
+// again begins this program anew in this process' place.
+func again() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(self, os.Args, os.Environ())
 }

@@ -46,6 +46,8 @@ type Opts struct {
 	// Listen overrides the site's page address; "off" for none.
 	Listen string
 	Log    *slog.Logger
+	// Revisions are those of the site's document; nil: they are opened here.
+	Revisions *Revisions
 	// Notify is told READY=1, WATCHDOG=1, STOPPING=1 (sd_notify).
 	Notify func(state string)
 	// Watchdog is the period that the service manager wants to be fed in; 0 none.
@@ -121,6 +123,8 @@ type House struct {
 	links      linkSet
 	volume     atomic.Int32  // percent that a signed command set; 0 none
 	again      chan struct{} // the site's file is to be read anew
+	revised    chan struct{} // there is news of the document's revisions
+	anew       chan struct{} // the box is to begin anew
 	applying   sync.Mutex    // one offered file at a time
 
 	ready      atomic.Bool

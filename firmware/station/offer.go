@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/command"
-	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/config/revision"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -140,8 +137,8 @@ func (h *House) mayConfigure() error {
 	return nil
 }
 
-// apply proves a document and puts it in the place of the site's file, whose old
-// text stays beside it.
+// apply proves a document and puts it in the place of the site's file, whose old text
+// stays as a revision.
 func (h *House) apply(ctx context.Context, b []byte, w *wanted) (phrase.Message, error) {
 	if !h.applying.TryLock() {
 		return phrase.Message{}, phrase.E("station.busy")
@@ -150,24 +147,13 @@ func (h *House) apply(ctx context.Context, b []byte, w *wanted) (phrase.Message,
 	if err := h.mayConfigure(); err != nil {
 		return phrase.Message{}, err
 	}
-	was := h.seen().bp
-	file := was.Doc.File
-	trial := file + ".offered"
-	if err := renameio.WriteFile(trial, b, 0o644); err != nil {
-		return phrase.Message{}, phrase.Wrap(err, "station.document_disk", "detail", err)
-	}
-	defer os.Remove(trial)
-	bp, problems := Load(trial)
-	if config.Fatal(problems) {
-		p := problems[0]
-		return phrase.Message{}, phrase.E("station.document_bad", "problem", phrase.Text{ZH: p.In(phrase.ZH), EN: p.In(phrase.EN)})
-	}
-	if bp.Doc.Site.Site.ID != was.Doc.Site.Site.ID {
-		return phrase.Message{}, phrase.E("station.document_other", "id", bp.Doc.Site.Site.ID)
+	restart, err := h.fits(b)
+	if err != nil {
+		return phrase.Message{}, err
 	}
 	// Another order may have come while this was proved.
 	var still bool
-	err := h.county.do(ctx, func() {
+	err = h.county.do(ctx, func() {
 		still = h.county.documents.wanted == w
 		h.county.documents.drop(w)
 	})
@@ -177,18 +163,16 @@ func (h *House) apply(ctx context.Context, b []byte, w *wanted) (phrase.Message,
 	case !still:
 		return phrase.Message{}, phrase.E("station.document_gone")
 	}
-	old, err := os.ReadFile(file)
+	s, err := h.adopted()
 	if err == nil {
-		err = renameio.WriteFile(file+".previous", old, 0o644)
-	}
-	if err == nil {
-		err = renameio.WriteFile(file, b, 0o644)
+		_, err = s.Propose(revision.Change{Base: s.Newest().Number, Document: b, By: revision.County, Why: w.cause, Restart: restart})
+		h.nudge()
 	}
 	if err != nil {
 		return phrase.Message{}, phrase.Wrap(err, "station.document_disk", "detail", err)
 	}
 	done := phrase.M("station.document_applied", "digest", w.digest)
-	if needsRestart(was, bp) {
+	if restart {
 		done = phrase.M("station.document_restart", "digest", w.digest)
 	}
 	h.write(journal.Record{Kind: "order.configured", Cause: w.cause, At: h.clock.Now(), Message: done}, nil)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"tocsin/drivers"
+	"golang.org/x/sys/unix"
+
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/rule"
@@ -74,7 +76,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h := &House{
 		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
 		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
-		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), again: make(chan struct{}, 1), noted: make(chan func(), 1024),
+		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), again: make(chan struct{}, 1), revised: make(chan struct{}, 1), anew: make(chan struct{}, 1), noted: make(chan func(), 1024),
 		latest: map[point.ID]*spot{}, ways: waysIn{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
 	lean()
@@ -83,6 +85,11 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		h.log.Warn("children share the processor by their priority alone", "err", err)
 	}
 	h.startClock()
+	if h.o.Revisions == nil {
+		h.o.Revisions = OpenRevisions(h.guard, bp.Doc.File, o.Data)
+		h.o.Revisions.late.Store(true)
+	}
+	h.o.Revisions.clock.Store(h.clock)
 	h.times = newTimes(h, bp.Time)
 	h.video = newPictures(h)
 	h.video.renew(bp.Doc.Site.Video)
@@ -145,6 +152,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("video", "child", guard.Restart, h.video.run)
 	h.guard.Go("clock", "sources", guard.Restart, h.times.run)
+	h.guard.Go("keep", "revisions", guard.Restart, h.keepRevisions)
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
 	serveCtx, endServe := context.WithCancel(path)
@@ -161,38 +169,54 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	h.record("system.started", phrase.M("station.started", "version", Version), map[string]any{"resumed": len(restored)})
 
+	end := func(state string) error {
+		o.Notify(state)
+		h.log.Info("stopping")
+		h.record("system.stopping", phrase.M("station.stopping"), nil)
+		endServe()
+		h.keepRules()
+		endDeciding()
+		endSounding()
+		select {
+		case <-silent:
+		case <-time.After(o.ending):
+			h.log.Error("outputs did not end in time")
+		}
+		h.endLinks(h.seen().bp.Rows)
+		h.goodbye()
+		endPath()
+		if left := h.guard.Wait(5 * time.Second); left != nil {
+			return fmt.Errorf("still running after 5 s: %v", left)
+		}
+		return nil
+	}
 	for {
 		select {
 		case <-reload:
-			h.reload(path)
-			h.startWays(deciding, h.seen().bp)
-			h.startLinks(deciding, h.seen().bp)
 		case <-h.again:
-			h.reload(path)
-			h.startWays(deciding, h.seen().bp)
-			h.startLinks(deciding, h.seen().bp)
+		case <-h.anew:
+			// To who watches it this process goes on: after STOPPING=1 it would be killed in time.
+			if err := end(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic().Microseconds())); err != nil {
+				h.log.Error("stopping", "err", err) // it begins anew all the same
+			}
+			return ErrRestart
 		case <-ctx.Done():
-			o.Notify("STOPPING=1")
-			h.log.Info("stopping")
-			h.record("system.stopping", phrase.M("station.stopping"), nil)
-			endServe()
-			h.keepRules()
-			endDeciding()
-			endSounding()
-			select {
-			case <-silent:
-			case <-time.After(o.ending):
-				h.log.Error("outputs did not end in time")
-			}
-			h.endLinks(h.seen().bp.Rows)
-			h.goodbye()
-			endPath()
-			if left := h.guard.Wait(5 * time.Second); left != nil {
-				return fmt.Errorf("still running after 5 s: %v", left)
-			}
-			return nil
+			return end("STOPPING=1")
 		}
+		h.reload(path)
+		h.nudge()
+		h.startWays(deciding, h.seen().bp)
+		h.startLinks(deciding, h.seen().bp)
 	}
+}
+
+// monotonic is CLOCK_MONOTONIC, in which sd_notify(3) tells when a reload began.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }
 
 // startClock takes the latest of the build time and the persisted floor.

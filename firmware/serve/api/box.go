@@ -67,6 +67,7 @@ type Box interface {
 
 	Warnings
 	Talks
+	Configurable
 	Outside
 
 	// Stop silences what sounds now. who is a person or a thing with a name.

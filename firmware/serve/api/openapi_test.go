@@ -54,12 +54,14 @@ var bodies = map[string]string{
 	"set":        `{"value":12.5,"unit":"%","who":"李雷"}`,
 	"take-alert": `<alert/>`, "check-alert": `<alert/>`, "take-command": `{}`, "offer-document": `version: 1`,
 	"talk": `{"who":"李雷","seconds":30,"codec":"pcma"}`, "speak": `voice`, "end-talk": `{}`,
+	"check-config": `{"document":"version: 1"}`, "propose-config": `{"base":1,"document":"version: 1","who":"李雷","why":"新雨量计","session":"abc","within_ns":60000000000}`,
+	"confirm-config": `{"who":"李雷","session":"abc"}`, "undo-config": `{"who":"李雷"}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 
 func call(h http.Handler, g access.Grant, op operation, body, token string) *httptest.ResponseRecorder {
 	rd := strings.NewReader(body)
-	r := httptest.NewRequest(op.method, "http://192.168.1.5"+strings.ReplaceAll(op.path, "{id}", "a-1"), rd)
+	r := httptest.NewRequest(op.method, "http://192.168.1.5"+strings.NewReplacer("{id}", "a-1", "{number}", "1").Replace(op.path), rd)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -99,6 +99,7 @@ func (s *Server) register() {
 	s.registerSetpoints()
 	s.registerProfiles()
 	s.registerPeople()
+	s.registerRevisions()
 	s.registerStreams()
 
 	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)

@@ -320,6 +320,16 @@ func (s *Store) All() []Revision {
 	return slices.Clone(s.all)
 }
 
+// Newest gives the revision that the file is; zero where there is none.
+func (s *Store) Newest() Revision {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 {
+		return Revision{}
+	}
+	return *s.current()
+}
+
 // Text gives a revision's document, held against its hash.
 func (s *Store) Text(number int) ([]byte, error) {
 	s.mu.Lock()

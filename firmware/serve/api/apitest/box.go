@@ -202,6 +202,45 @@ func (b *Box) Profile(string) (api.ProfileForm, error) {
 	return api.ProfileForm{ProfileInfo: b.Profiles()[0], Fields: []api.FormField{{Key: "devices.unit", Type: "whole", Label: text("form.unit", "站号", "unit number"), Required: true}}}, nil
 }
 
+// Revisions gives a file by hand and a change that is on trial.
+func (b *Box) Revisions() ([]api.Revision, error) {
+	return []api.Revision{
+		{Number: 1, At: At, By: "hand", ByText: text("revision.by_hand", "手工改文件", "the file was edited"), Size: 812, SHA256: "2f"},
+		{Number: 2, At: At, By: "page", ByText: text("revision.by_page", "本机网页或命令", "at the box"), Who: "李梅", Why: "新雨量计", Size: 840, SHA256: "30", Trial: &api.Trial{Left: 90 * time.Second, Before: 1}},
+	}, nil
+}
+
+// Revision gives one with a document.
+func (b *Box) Revision(n int) (api.RevisionText, error) {
+	all, _ := b.Revisions()
+	if n > len(all) {
+		return api.RevisionText{}, api.ErrUnknown
+	}
+	return api.RevisionText{Revision: all[max(n, 1)-1], Document: "version: 1\n"}, nil
+}
+
+// Judge finds nothing wrong.
+func (b *Box) Judge(_ context.Context, document string) (api.Judgement, error) {
+	return api.Judgement{Good: true}, b.act(Act{What: "judge", Reason: document})
+}
+
+// Propose puts a document on trial.
+func (b *Box) Propose(_ context.Context, p api.Proposal, who api.Who) (api.Revision, error) {
+	all, _ := b.Revisions()
+	return all[1], b.act(Act{What: "propose", ID: p.Session, Reason: p.Why, Who: who})
+}
+
+// Confirm lets it stay.
+func (b *Box) Confirm(_ int, session string, who api.Who) error {
+	return b.act(Act{What: "confirm", ID: session, Who: who})
+}
+
+// TakeBack brings the one before back.
+func (b *Box) TakeBack(_ int, who api.Who) (api.Revision, error) {
+	all, _ := b.Revisions()
+	return all[0], b.act(Act{What: "back", Who: who})
+}
+
 // Setpoints gives a gate that may be set and a siren that may not.
 func (b *Box) Setpoints() []api.Setpoint {
 	no := text("setpoint.sounds", "relay.1 是发声输出的继电器", "relay.1 is an output's relay")
