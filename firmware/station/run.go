@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"time"
 
-	"tocsin/drivers"
 	"golang.org/x/sys/unix"
+	"tocsin/drivers"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
