@@ -126,6 +126,9 @@ var noParser = map[string]string{
 	"firmware/video/recorder.(*Recorder).Play":          "looks a run up",
 	"firmware/video/recorder.(*Recorder).PlayClip":      "looks a name up",
 	"firmware/video/recorder.Mend":                      "a path of the box; files are read by scan",
+	"firmware/video.(records).List":                     "looks records up",
+	"firmware/video.(records).Open":                     "looks a record up",
+	"firmware/video/whep.(with).NewInterceptor":         "pion's own word for a connection",
 	"firmware/video.(*county).Put":                      "what we send",
 	"firmware/video/recorder/shelf.(*Shelf).Of":         "looks names up",
 	"firmware/video/recorder/shelf.(*Shelf).Film":       "looks names up; the film is read by recorder's FuzzOpenClip",
@@ -152,7 +155,6 @@ var noParser = map[string]string{
 	"firmware/video/whep.(quiet).Info":                  "words for a log",
 	"firmware/video/whep.(quiet).Infof":                 "words for a log",
 	"firmware/video/whep.(quiet).Warnf":                 "words for a log",
-	"firmware/video/whep.(quiet).Errorf":                "words for a log",
 	"cmd/hubd/pictures.(WebRTC).View":                   "hands the offer to whep.View, which video/whep fuzzes",
 	"cmd/hubd/pictures.(*Pictures).Told":                "hands the bytes to letter.ParseCatalogue, which reach/letter fuzzes",
 }
