@@ -192,7 +192,12 @@ func (d *demo) flight() []step {
 				endFollow()
 				d.hub.fibre.Cut(true)
 				d.drone.stop()
-				go func() { here.close(); there.close(); d.sight.close() }()
+				go func() {
+					here.close()
+					there.close()
+					time.Sleep(s) // the pages say goodbye: who watched until when is kept
+					d.sight.close()
+				}()
 				return nil
 			},
 			check: func() (bool, string) {
