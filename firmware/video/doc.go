@@ -11,6 +11,7 @@
 //	whep       browsers and the county, by WebRTC
 //	recorder   a ring of fragments that a power cut cannot spoil
 //	gb28181    platforms of GB/T 28181-2022
+//	squeeze    a box and a county in one process, for who measures the link between them
 //
 // Nothing is ever decoded or encoded here.
 package video
