@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/video"
+	"tocsin/firmware/video/terms"
 )
 
 func main() {
@@ -30,5 +32,12 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) == 2 && os.Args[1] == terms.SearchWord {
+		// It needs the network and no file.
+		if err := guard.Confine(nil, nil); err != nil && !errors.Is(err, guard.ErrUnconfined) {
+			return err
+		}
+		return video.Search(ctx, os.Stdin, os.Stdout)
+	}
 	return video.Child(ctx, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})))
 }

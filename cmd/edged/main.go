@@ -34,6 +34,7 @@ type cli struct {
 	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
 	Key     KeyCmd     `cmd:"" help:"查看本机的站号和公钥 · Show this box's names and public key"`
 	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
+	Cameras CamerasCmd `cmd:"" help:"搜索本站网络上的摄像机（ONVIF） · Find the cameras of the site's network"`
 	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
 	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`

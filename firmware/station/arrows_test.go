@@ -106,7 +106,7 @@ var arrows = map[string][]string{
 	"firmware/video/source/ts":        {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
-	"cmd/edged-video":                 {"firmware/guard", "firmware/phrase", "firmware/video"},
+	"cmd/edged-video":                 {"firmware/guard", "firmware/phrase", "firmware/video", "firmware/video/terms"},
 	"cmd/edged":                       {"firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
 	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/trust", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},

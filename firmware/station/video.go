@@ -67,12 +67,16 @@ type pictures struct {
 	socket string
 	ends   context.CancelFunc // of the child that runs
 	films  map[string]playing // what somebody was let play
-	pinned map[string]bool    // alarms of which clips were asked for
-	faults map[string]bool
+	// find is SearchCameras; searching and searched keep it seldom.
+	find      func(context.Context, CameraSearch) (FoundCameras, error)
+	searching bool
+	searched  time.Duration
+	pinned    map[string]bool // alarms of which clips were asked for
+	faults    map[string]bool
 }
 
 func newPictures(h *House) *pictures {
-	p := &pictures{h: h, films: map[string]playing{}, pinned: map[string]bool{}, faults: map[string]bool{}}
+	p := &pictures{h: h, find: SearchCameras, films: map[string]playing{}, pinned: map[string]bool{}, faults: map[string]bool{}}
 	tr := &http.Transport{MaxIdleConnsPerHost: 4, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		p.mu.Lock()
 		at := p.socket
@@ -585,6 +589,8 @@ func (p *pictures) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("Tocsin-Key", strings.TrimSpace(key))
 		r.Header.Set("Tocsin-Remote", remoteOf(grant.Addr))
 		pass("/publish/" + part[0])
+	case len(part) == 1 && part[0] == "cameras" && r.Method == http.MethodPost:
+		p.search(w, r, who)
 	case len(part) == 2 && part[1] == "play" && r.Method == http.MethodPost:
 		p.play(w, r, part[0], who, grant)
 	case len(part) == 2 && part[0] == "films" && r.Method == http.MethodGet:

@@ -10,6 +10,11 @@
 // A viewing begins only when its beginning is on the disk, in the stream SEEN; its end follows.
 // An end that could not be written, as when the hub was cut off, is shown as not known.
 //
+// A station that tells of alarm clips is asked to bring them, with a token for its clips alone that is good
+// for five minutes and asked for anew while some are left; the shelf (video/recorder/shelf) takes them by
+// parts, and names the hash to the station once the coming is written down in SEEN too. An
+// officer is shown a clip as a stream: by role and mask, for a reason, written down first.
+//
 // What an officer may see goes by roles (hubfile.View). A mask is drawn by the viewer's page
 // over a picture that reached his browser whole: nothing here decodes a picture. So a masked stream is
 // given to nobody whose role the file does not name.

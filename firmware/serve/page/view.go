@@ -39,6 +39,7 @@ type view struct {
 	People      people
 	Receipts    []receipt
 	Cameras     []camera
+	Search      bool // cameras can be searched for
 	// Words are those of the script of live pictures.
 	Words map[string]string
 

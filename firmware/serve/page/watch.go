@@ -26,7 +26,7 @@ var filled = []phrase.Message{
 	phrase.M("serve.video_away"), phrase.M("serve.video_live"), phrase.M("serve.video_nobody"), phrase.M("serve.video_connecting"),
 	phrase.M("serve.video_now"), phrase.M("serve.video_failed"), phrase.M("serve.video_stills"), phrase.M("serve.video_no_still"),
 	phrase.M("serve.video_clip", "at", "{at}", "title", "{title}", "n", "{n}", "mb", "{mb}"), phrase.M("serve.video_clips_none"), phrase.M("serve.video_play"),
-	phrase.M("serve.video_undated"), phrase.M("serve.video_not_played"), phrase.M("serve.video_push_none"), phrase.M("serve.video_watch_none"), phrase.M("serve.video_record_none"),
+	phrase.M("serve.video_searching"), phrase.M("serve.video_search_found", "n", "{n}", "networks", "{networks}"), phrase.M("serve.video_undated"), phrase.M("serve.video_not_played"), phrase.M("serve.video_push_none"), phrase.M("serve.video_watch_none"), phrase.M("serve.video_record_none"),
 }
 
 // cameras are those of the site, in the reader's language.
@@ -46,7 +46,7 @@ func (p *page) watch(w http.ResponseWriter, r *http.Request) {
 	v := p.plain(langOf(r))
 	st := p.box.Status()
 	v.Site, v.Version = orElse(st.Name.In(v.Lang), st.Site), st.Version
-	v.Cameras = p.cameras(v.Lang)
+	v.Cameras, v.Search = p.cameras(v.Lang), p.o.Cameras != nil
 	v.Headline = phrase.M("serve.video_title").In(v.Lang)
 	v.Words = map[string]string{}
 	for _, m := range filled {

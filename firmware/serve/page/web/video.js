@@ -275,6 +275,31 @@
     }
   }
 
+  // Searches the site's network for cameras, and says what to write into the site's file.
+  const search = document.getElementById("search");
+  search.querySelector("button").onclick = async e => {
+    const button = e.target, why = search.querySelector(".why"), ul = search.querySelector("ul");
+    button.disabled = true;
+    set(why, say("searching"));
+    ul.replaceChildren();
+    try {
+      const r = await fetch(root + "/cameras", { method: "POST" });
+      if (!r.ok) throw new Error(await refusal(r));
+      const f = await r.json();
+      set(why, [say("search_found", { n: f.cameras.length, networks: f.networks.join(lang === "en" ? ", " : "、") }), ...(f.why_text || []).map(text)].join(" "));
+      ul.replaceChildren(...f.cameras.map(c => {
+        const li = document.createElement("li"), name = document.createElement("strong"), at = document.createElement("span"), pre = document.createElement("pre");
+        name.textContent = c.name || c.address;
+        at.textContent = [c.address, c.network].filter(Boolean).join(" · ");
+        at.className = "meta";
+        pre.textContent = c.text;
+        li.append(name, at, pre);
+        return li;
+      }));
+    } catch (err) { set(why, err.message || say("failed")); }
+    button.disabled = false;
+  };
+
   const films = [...document.querySelectorAll("[data-stream]")].map(c => new Film(c));
   const lost = document.getElementById("lost"), platforms = document.getElementById("platforms");
   // signs tells how it stands with the platforms at which the box signs in, and what they are shown.
@@ -293,7 +318,7 @@
       const all = await r.json();
       lost.hidden = true;
       document.body.classList.remove("stale");
-      signs(all.platforms || []);
+      if (platforms) signs(all.platforms || []);
       for (const f of films) {
         const s = all.streams.find(x => x.name === f.name);
         if (s) f.keep(s, all.play);

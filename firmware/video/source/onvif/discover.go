@@ -66,6 +66,16 @@ func Discover(ctx context.Context, interfaces []net.Interface, wait time.Duratio
 	return slices.CompactFunc(out, func(a, b Found) bool { return a.Address == b.Address }), nil
 }
 
+// Ask sends the probe to one address (WS-Discovery 2005/04, 2.4: a probe may be sent to one), where a question to
+// all does not get through, as to a camera behind a router.
+func Ask(ctx context.Context, to netip.AddrPort, wait time.Duration) ([]Found, error) {
+	pc, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp4", "")
+	if err != nil {
+		return nil, err
+	}
+	return probe(ctx, pc, net.UDPAddrFromAddrPort(to), wait)
+}
+
 func address(i net.Interface) (netip.Addr, error) {
 	as, err := i.Addrs()
 	if err != nil {
