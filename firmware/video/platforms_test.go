@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,13 +44,24 @@ func police(t *testing.T) *platform.Platform {
 func planned(t *testing.T, p *platform.Platform) terms.Plan {
 	return terms.Plan{
 		Streams: []terms.Source{{Name: "drone", Key: "k", Record: true}, {Name: "dam", Key: "k"}},
-		Record:  &terms.Record{Dir: t.TempDir(), Quota: 64 << 20, ClipQuota: 64 << 20},
+		Record:  &terms.Record{Dir: memory(t), Quota: 64 << 20, ClipQuota: 64 << 20},
 		About:   terms.About{Name: "黄渡村", Maker: "Tocsin", Model: "edged", Firmware: "1"}, Sessions: 4,
 		Platforms: []terms.Platform{{
 			Name: "county", Title: "县视频平台", ID: platformCode, Host: "127.0.0.1", Port: p.Port(), Device: boxCode, Password: "Xq-71", Expires: time.Hour, Keepalive: 50 * time.Millisecond, Misses: 2, Records: true,
 			Channels: []terms.Channel{{ID: droneCode, Stream: "drone", Title: "无人机"}, {ID: damCode, Stream: "dam", Title: "大坝"}},
 		}},
 	}
+}
+
+// memory is a folder in memory, where there is one: a recorder leaves a part of the disk
+// free, and the machine of a test may be fuller than that.
+func memory(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "video-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // soon waits no longer than a test may.
