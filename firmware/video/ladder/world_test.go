@@ -424,29 +424,3 @@ func (w *world) run(until time.Duration) {
 		w.turn()
 	}
 }
-
-// reversals counts steps down that follow a step up, in the worst minute.
-func (w *world) reversals() (worst, steps int) {
-	var at []time.Duration
-	for i := 1; i < len(w.steps); i++ {
-		a, b := w.steps[i-1], w.steps[i]
-		if a.to < a.from && b.to > b.from {
-			at = append(at, b.at)
-		}
-	}
-	count := func(times []time.Duration) (n int) {
-		for i := range times {
-			j := i
-			for j < len(times) && times[j]-times[i] < time.Minute {
-				j++
-			}
-			n = max(n, j-i)
-		}
-		return n
-	}
-	var all []time.Duration
-	for _, s := range w.steps {
-		all = append(all, s.at)
-	}
-	return count(at), count(all)
-}
