@@ -14,6 +14,7 @@ import (
 // When the drone flies: between the all-clear and what the county sends down by BeiDou alone. The fibre is mended for
 // it, and goes again in time to be known as dead.
 const (
+	mendAt    = 63 * time.Second
 	takeOffAt = 80 * time.Second
 	countyAt  = takeOffAt + 4*time.Second
 	squeezeAt = takeOffAt + 18*time.Second
@@ -147,9 +148,11 @@ func (d *demo) flight() []step {
 		return ok, fmt.Sprintf("%d new pictures in %.1f s; the county's page says: %s%s", n, took, g.says, where)
 	}
 	return []step{
+		{name: "fibre mended", at: mendAt, zh: "光纤抢通，站点观察一阵后重新启用", en: "The fibre is mended, and trusted again when it has held for a while", most: takeOffAt - mendAt + 4*s,
+			do:    func() error { d.hub.fibre.Cut(false); return nil },
+			check: func() (bool, string) { st := d.box.links()["fibre"]; return st == "up", "fibre " + st }},
 		{name: "drone", at: takeOffAt, zh: "无人机起飞，RTMP 推流到站点：本机网页上有实时画面" + zhHow, en: "The drone takes off and publishes by RTMP: its picture is live on the station's page" + enHow, most: 30 * s,
 			do: func() error {
-				d.hub.fibre.Cut(false)
 				d.drone.start()
 				var ctx context.Context
 				ctx, endFollow = context.WithCancel(context.Background())
@@ -157,7 +160,7 @@ func (d *demo) flight() []step {
 				return nil
 			},
 			check: live(here, "直播", "drone-station")},
-		{name: "county sees", at: countyAt, zh: "光纤抢通：县中心的网页上也看到无人机的实时画面" + zhHow, en: "The fibre is mended: the picture is live on the county's page too" + enHow, most: 30 * s,
+		{name: "county sees", at: countyAt, zh: "县中心的网页上也看到无人机的实时画面" + zhHow, en: "The picture is live on the county's page too" + enHow, most: 30 * s,
 			do:    func() error { return nil },
 			check: live(there, coming, "drone-county")},
 		{name: "squeezed", at: squeezeAt, zh: fmt.Sprintf("光纤只剩 %d kbit/s：画面降档，网页写明降到哪一档、为什么，仍有新画面", squeezed), en: fmt.Sprintf("Only %d kbit/s are left of the fibre: the picture goes down the ladder, the page says which rung and why, and new pictures still come", squeezed), most: widenAt - squeezeAt - s/2,
