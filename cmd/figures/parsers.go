@@ -129,6 +129,7 @@ var noParser = map[string]string{
 	"firmware/video.(records).List":                     "looks records up",
 	"firmware/video.(records).Open":                     "looks a record up",
 	"firmware/video/whep.(with).NewInterceptor":         "pion's own word for a connection",
+	"firmware/video.Search":                             "the question is ours, and bounded; what cameras answer is read by source/onvif",
 	"firmware/video.(*county).Put":                      "what we send",
 	"firmware/video/recorder/shelf.(*Shelf).Of":         "looks names up",
 	"firmware/video/recorder/shelf.(*Shelf).Film":       "looks names up; the film is read by recorder's FuzzOpenClip",
