@@ -37,10 +37,12 @@ type recordingBox struct {
 	ready bool // the hub may be told of clips
 }
 
-// brokenWay is a TCP forwarder that can be cut.
+// brokenWay is a TCP forwarder that can be cut, and stands still where it is told to.
 type brokenWay struct {
 	l    net.Listener
 	mu   sync.Mutex
+	goes *sync.Cond // it stands still no more
+	hold int64      // after so many bytes it stands still until it is cut; 0: never
 	cut  bool
 	open map[net.Conn]bool
 	sent int64 // bytes that the station has sent
@@ -53,6 +55,7 @@ func newBrokenWay(t *testing.T, to string) *brokenWay {
 		t.Fatal(err)
 	}
 	b := &brokenWay{l: l, open: map[net.Conn]bool{}}
+	b.goes = sync.NewCond(&b.mu)
 	var wg sync.WaitGroup
 	t.Cleanup(func() { l.Close(); b.set(true); wg.Wait() })
 	wg.Go(func() {
@@ -78,6 +81,9 @@ func (b *brokenWay) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sent += int64(len(p))
+	for b.hold > 0 && b.sent >= b.hold && !b.cut {
+		b.goes.Wait()
+	}
 	return len(p), nil
 }
 
@@ -100,7 +106,17 @@ func (b *brokenWay) set(cut bool) {
 			c.Close()
 		}
 		clear(b.open)
+		b.hold = 0
+		b.goes.Broadcast()
 	}
+}
+
+// stand has it stand still when so much more was sent; it tells what is sent then.
+func (b *brokenWay) stand(after int64) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hold = b.sent + after
+	return b.hold
 }
 
 func (b *brokenWay) count() int64 { b.mu.Lock(); defer b.mu.Unlock(); return b.sent }
@@ -257,15 +273,21 @@ func TestAlarmClipsReachTheCountyTheNewestFirstOverALineThatBreaks(t *testing.T)
 	r.pin("flood-2", "山洪 立即转移", "flood, evacuate")
 	all := r.clips(2)
 	size := all[0].Size + all[1].Size
+	half := r.way.stand(all[1].Size / 2)
 	r.mu.Lock()
 	r.ready = true
 	r.mu.Unlock()
+	until(t, "it is on its way", func() bool { return r.way.count() >= half })
+	r.way.set(true)
+	held := ""
 	until(t, "a part of the newer is there", func() bool {
 		c := state(t, page).Clips
-		return len(c) == 1 && c[0].What == "flood, evacuate" && !c[0].Whole && !strings.Contains(c[0].State, " 0%")
+		if len(c) != 1 || c[0].What != "flood, evacuate" || c[0].Whole || strings.Contains(c[0].State, " 0%") {
+			return false
+		}
+		held = c[0].State
+		return true
 	})
-	r.way.set(true)
-	held := state(t, page).Clips[0].State
 	r.way.set(false)
 	until(t, "both are whole", func() bool {
 		c := state(t, page).Clips
