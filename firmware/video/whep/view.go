@@ -109,7 +109,7 @@ func (s *Server) session(k Kind, st *stream.Stream, who string) *Session {
 	return v
 }
 
-// picture waits a little for a stream that has just begun.
+// picture waits a little for a stream that has just begun, for a picture or for a still.
 func (s *Server) picture(ctx context.Context, st *stream.Stream) (stream.State, error) {
 	until := s.o.Now() + pictureWait
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -119,7 +119,13 @@ func (s *Server) picture(ctx context.Context, st *stream.Stream) (stream.State, 
 		if now.From == "" {
 			return now, phrase.Wrap(ErrNoPicture, "whep.nobody", "stream", st.Name())
 		}
-		if now.Picture.SPS != nil {
+		switch {
+		case now.Picture.SPS != nil:
+			return now, nil
+		case st.Still().Number > 0:
+			// The link bears stills alone so far. When it bears more, that is H.264 nearly always; of
+			// another codec the session says so, and the viewer comes again.
+			now.Picture.Codec = stream.H264
 			return now, nil
 		}
 		if s.o.Now() > until {

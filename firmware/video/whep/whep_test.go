@@ -271,6 +271,27 @@ func TestWhoCannotBeServedHearsWhy(t *testing.T) {
 	}
 }
 
+func TestAViewerMayComeWhileOnlyStillsDo(t *testing.T) {
+	b := open(t, Opts{})
+	if err := b.st.Show([]byte{0xff, 0xd8, 0xff, 0xd9}); err != nil {
+		t.Fatal(err)
+	}
+	came := make(chan uint32, 100)
+	b.watch(func(p *rtp.Packet) {
+		select {
+		case came <- p.Timestamp:
+		default:
+		}
+	})
+	// The link bears more, and the same viewer sees it move.
+	b.one(0, 10, 100, 100)
+	select {
+	case <-came:
+	case <-time.After(time.Minute):
+		t.Error("no picture came")
+	}
+}
+
 func TestTheBudgetBoundsAllViewersTogether(t *testing.T) {
 	budget := 100_000
 	b := open(t, Opts{Budget: func() int { return budget }})
