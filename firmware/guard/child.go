@@ -41,7 +41,7 @@ const capsVariable = "TOCSIN_CAPS"
 // collector works harder, in percent: stacks and the runtime need the rest.
 const heapShare = 80
 
-// Child runs a command of this same program under caps and waits for its end.
+// Child runs a command of this program, or of one that belongs to it, under caps and waits for its end.
 // The command must call ApplyCaps first. It is killed with this process, when ctx
 // ends, and when it has run for longer than it may; the kernel takes it before
 // anything else when memory runs out.

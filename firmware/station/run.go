@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"tocsin/drivers"
 
+	"tocsin/drivers"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/rule"
@@ -195,6 +195,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		case <-reload:
 		case <-h.again:
 		case <-h.anew:
+			if h.seen().worst > point.Calm {
+				break // a level came meanwhile: the reload says that a start is wanted
+			}
 			// To who watches it this process goes on: after STOPPING=1 it would be killed in time.
 			if err := end(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic().Microseconds())); err != nil {
 				h.log.Error("stopping", "err", err) // it begins anew all the same

@@ -117,7 +117,8 @@ func (s *Store) back(t *Trial, st *Started) error {
 	if err != nil {
 		return err
 	}
-	st.Back, st.To = t, r
+	to := *r
+	st.Back, st.To = t, &to
 	return nil
 }
 
@@ -137,10 +138,14 @@ func (s *Store) adopt() (*Revision, error) {
 		return nil, nil
 	}
 	r, err := s.keep(Revision{By: Hand}, b)
-	if err == nil && s.trial != nil {
+	if err != nil {
+		return nil, err
+	}
+	hand := *r // whoever hears of it holds no lock
+	if s.trial != nil {
 		err = s.end()
 	}
-	return r, err
+	return &hand, err
 }
 
 // Propose proves nothing: the caller has. It keeps the document and puts it in the file's
