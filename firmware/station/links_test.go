@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/reach/courier"
 	"tocsin/firmware/reach/letter"
@@ -183,6 +185,22 @@ func TestALinkThatTakesEverythingAndCarriesNothingHoldsNothingUp(t *testing.T) {
 	w.until("all there", func() bool { return w.waits() == 0 })
 }
 
+// loseDisk puts a file into the place of the data folder in one step, so that the house, which looks after its files
+// meanwhile, finds either the folder or a place where none can be made.
+func (w *linkedTown) loseDisk() {
+	w.t.Helper()
+	gone := w.data + ".gone"
+	if err := os.WriteFile(gone, nil, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, gone, unix.AT_FDCWD, w.data, unix.RENAME_EXCHANGE); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.RemoveAll(gone); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // The newest red goes out over an outbox that is full and a disk that is dead; what was
 // refused is called and its record kept.
 func TestAFullOutboxOnADeadDiskSendsTheNewestWarning(t *testing.T) {
@@ -205,12 +223,7 @@ func TestAFullOutboxOnADeadDiskSendsTheNewestWarning(t *testing.T) {
 	w.until("its record kept", func() bool {
 		return slices.ContainsFunc(w.house.Load().journal.Recent(500), func(r journal.Record) bool { return r.Cause == refused.String() })
 	})
-	if err := os.RemoveAll(w.data); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(w.data, nil, 0o600); err != nil { // nor can it be made anew
-		t.Fatal(err)
-	}
+	w.loseDisk()
 	red := w.tell(courier.Warning)
 	w.until("the disk called", func() bool { _, there := w.fault("journal"); return there })
 	if st, _ := w.house.Load().courierStatus(); st.Rows != 101 || st.Kept {
