@@ -12,7 +12,10 @@
 // emergency action) and CR 1.11 (unsuccessful attempts).
 package access
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Role is what somebody may do; a higher role may all that a lower one may.
 // The zero Role may nothing, so that what was forgotten is refused.
@@ -24,7 +27,9 @@ const (
 	Nobody Role = iota
 	// Viewer sees readings, alarms, faults and the journal.
 	Viewer
-	// Operator stops, acknowledges, releases and raises.
+	// Cadre announces, evacuates and stops: the village's own people.
+	Cadre
+	// Operator acknowledges, tests, releases and raises.
 	Operator
 	// Technician changes the configuration.
 	Technician
@@ -32,10 +37,10 @@ const (
 	Owner
 )
 
-var roleNames = [...]string{"nobody", "viewer", "operator", "technician", "owner"}
+var roleNames = [...]string{"nobody", "viewer", "cadre", "operator", "technician", "owner"}
 
 // Roles lists every role, least first.
-var Roles = []Role{Nobody, Viewer, Operator, Technician, Owner}
+var Roles = []Role{Nobody, Viewer, Cadre, Operator, Technician, Owner}
 
 // String gives the role's code.
 func (r Role) String() string {
@@ -79,4 +84,13 @@ type Grant struct {
 	Role Role
 	Via  string
 	Addr string
+	// Account is who is signed in, "" where nobody is; Name what people call them.
+	Account, Name string
+	// Session names the sign-in among others. It is no secret and opens nothing.
+	Session string
+	// IdleLeft is how long the session lasts if nothing is done in it.
+	IdleLeft time.Duration
 }
+
+// SignedIn tells whether an account stands behind the caller.
+func (g Grant) SignedIn() bool { return g.Account != "" }

@@ -71,7 +71,7 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands" || p == prefix+"/documents") {
 		return LargestMessage
 	}
-	if g.Role.Allows(access.Operator) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
+	if g.Role.Allows(access.Cadre) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}
 	if r.URL.Path == videoPrefix || strings.HasPrefix(r.URL.Path, videoPrefix+"/") {

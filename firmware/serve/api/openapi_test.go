@@ -88,7 +88,7 @@ func TestEveryOperationIsHeldToItsRole(t *testing.T) {
 		}
 		if op.method != http.MethodGet {
 			writes[op.ID] = true
-			if need < access.Operator {
+			if need < access.Cadre {
 				t.Errorf("%s changes something and asks for %s only", op.ID, need)
 			}
 			if bodies[op.ID] == "" {

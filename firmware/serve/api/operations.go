@@ -26,14 +26,14 @@ type Named struct {
 
 // Reasoned is an act that needs a name and a reason.
 type Reasoned struct {
-	Who    string `json:"who" minLength:"1" maxLength:"64" doc:"name of the acting person"`
+	Who    string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 	Reason string `json:"reason" minLength:"1" maxLength:"500"`
 }
 
 // Raising asks for a level by hand.
 type Raising struct {
 	Level  string `json:"level" minLength:"1" maxLength:"64" doc:"code of configs/levels.yaml"`
-	Who    string `json:"who" minLength:"1" maxLength:"64" doc:"name of the acting person"`
+	Who    string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 	Reason string `json:"reason" minLength:"1" maxLength:"500"`
 }
 
@@ -92,6 +92,7 @@ func (s *Server) register() {
 	})
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
 	s.registerIdentity()
+	s.registerSession()
 	s.registerHistory()
 	s.registerLinks()
 	s.registerOutside()
@@ -102,7 +103,7 @@ func (s *Server) register() {
 	s.registerRevisions()
 	s.registerStreams()
 
-	add(s, access.Operator, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)
+	add(s, access.Cadre, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/acknowledge", "acknowledge", "A named person takes an alarm in hand", s.acknowledge)
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/release", "release", "A named person gives the all-clear", s.release)
 	add(s, access.Operator, http.MethodPost, "/raise", "raise", "A named person raises a level by hand", s.raise)
@@ -190,12 +191,16 @@ func withReason(ctx context.Context, name, reason string) (Who, string, error) {
 	return who, reason, nil
 }
 
-// whoOf makes the actor of a name. On the socket a person must give one; on
-// the network, where only STOP gets here and must never fail for a missing
+// whoOf makes the actor of a name. Who is signed in is who their account says,
+// whatever name is given. On the socket a person must give one; on the network,
+// where only STOP gets here without an account and must never fail for a missing
 // name, the address stands in.
 func whoOf(ctx context.Context, name string) (Who, error) {
 	g := GrantOf(ctx)
 	name = Clean(name, 64)
+	if g.SignedIn() {
+		name = orElse(Clean(g.Name, 64), g.Account)
+	}
 	if name == "" && g.Via == ViaPage {
 		name = g.Addr
 	}
@@ -203,6 +208,13 @@ func whoOf(ctx context.Context, name string) (Who, error) {
 		return Who{}, problem(http.StatusUnprocessableEntity, phrase.M("serve.needs_name"))
 	}
 	return Who{Name: name, Via: g.Via}, nil
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }
 
 // Clean makes text that came from outside fit for a journal, a terminal and a

@@ -49,7 +49,7 @@ type Proposal struct {
 	Base     int    `json:"base" minimum:"1" doc:"the revision that it was made from"`
 	Document string `json:"document,omitempty" maxLength:"1048576"`
 	Again    int    `json:"again,omitempty" doc:"instead of a document: the revision whose text comes back"`
-	Who      string `json:"who" minLength:"1" maxLength:"64" doc:"name of the acting person"`
+	Who      string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 	Why      string `json:"why" minLength:"1" maxLength:"200"`
 	// Session is a secret of the caller's own making; who knows it confirms.
 	Session string        `json:"session,omitempty" maxLength:"64" doc:"a random word that is said again to confirm"`
@@ -136,7 +136,7 @@ func (s *Server) registerRevisions() {
 	add(s, access.Technician, http.MethodPost, "/config/revisions/{number}/confirm", "confirm-config", "Let a revision on trial stay", func(ctx context.Context, in *struct {
 		Number int `path:"number" minimum:"1"`
 		Body   struct {
-			Who     string `json:"who" minLength:"1" maxLength:"64"`
+			Who     string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 			Session string `json:"session" minLength:"1" maxLength:"64"`
 		}
 	}) (*struct{}, error) {
@@ -152,7 +152,7 @@ func (s *Server) registerRevisions() {
 	add(s, access.Technician, http.MethodPost, "/config/revisions/{number}/back", "undo-config", "Take a revision on trial back at once", func(ctx context.Context, in *struct {
 		Number int `path:"number" minimum:"1"`
 		Body   struct {
-			Who string `json:"who" minLength:"1" maxLength:"64"`
+			Who string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 		}
 	}) (*body[Revision], error) {
 		who, err := whoOf(ctx, in.Body.Who)

@@ -30,7 +30,7 @@ type ScanQuery struct {
 	Ask bool `json:"ask,omitempty"`
 	// Force scans while a level stands, or where keys hang on the line.
 	Force bool   `json:"force,omitempty"`
-	Who   string `json:"who" minLength:"1" maxLength:"64" doc:"name of the acting person"`
+	Who   string `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 }
 
 // ScanRange is some registers or bits of one table.

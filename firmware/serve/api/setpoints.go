@@ -41,7 +41,7 @@ type Asked struct {
 type Asking struct {
 	Value float64 `json:"value" doc:"in the set-point's unit, or in the unit given; 0 and 1 of a switch"`
 	Unit  string  `json:"unit,omitempty" maxLength:"16" doc:"converted where it is another than the set-point's"`
-	Who   string  `json:"who" minLength:"1" maxLength:"64" doc:"name of the acting person"`
+	Who   string  `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 }
 
 // Set is a value that a device holds now, read back where it can be.

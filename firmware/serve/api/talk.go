@@ -17,7 +17,7 @@ import (
 
 // TalkAsk asks to speak by the loudspeakers.
 type TalkAsk struct {
-	Who     string   `json:"who" minLength:"1" maxLength:"64" doc:"name of the person who speaks"`
+	Who     string   `json:"who,omitempty" maxLength:"64" doc:"name of the acting person; of who is signed in the account says it"`
 	Kind    string   `json:"kind,omitempty" enum:"real,drill,test" doc:"real by default; a drill or a test is told apart by words before it"`
 	Level   string   `json:"level,omitempty" maxLength:"64" doc:"code of configs/levels.yaml; without one it is a notice"`
 	Outputs []string `json:"outputs,omitempty" maxItems:"64"`
@@ -71,7 +71,7 @@ type talkID struct {
 }
 
 func (s *Server) registerTalk() {
-	add(s, access.Operator, http.MethodPost, "/talk", "talk", "A named person speaks by the loudspeakers: opens it; then give the voice", func(ctx context.Context, in *struct{ Body TalkAsk }) (*body[Talk], error) {
+	add(s, access.Cadre, http.MethodPost, "/talk", "talk", "A named person speaks by the loudspeakers: opens it; then give the voice", func(ctx context.Context, in *struct{ Body TalkAsk }) (*body[Talk], error) {
 		who, err := whoOf(ctx, in.Body.Who)
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func (s *Server) registerTalk() {
 		return &body[Talk]{t}, nil
 	})
 	one := func(method, path, id, summary string, f func(string) (Talk, error)) {
-		add(s, access.Operator, method, "/talk/{id}"+path, id, summary, func(_ context.Context, in *talkID) (*body[Talk], error) {
+		add(s, access.Cadre, method, "/talk/{id}"+path, id, summary, func(_ context.Context, in *talkID) (*body[Talk], error) {
 			t, err := f(in.ID)
 			if err != nil {
 				return nil, s.refused(http.StatusConflict, err)
@@ -93,7 +93,7 @@ func (s *Server) registerTalk() {
 	}
 	one(http.MethodGet, "", "talk-state", "How a talk stands", func(id string) (Talk, error) { return s.box.TalkState(id) })
 	one(http.MethodPost, "/end", "end-talk", "The person has ended; what was said is heard out", func(id string) (Talk, error) { return s.box.EndTalk(id) })
-	add(s, access.Operator, http.MethodPost, "/talk/{id}/voice", "speak", "The voice, at the pace at which it is spoken: one long body, or many short ones one after the other", func(_ context.Context, in *talkID) (*huma.StreamResponse, error) {
+	add(s, access.Cadre, http.MethodPost, "/talk/{id}/voice", "speak", "The voice, at the pace at which it is spoken: one long body, or many short ones one after the other", func(_ context.Context, in *talkID) (*huma.StreamResponse, error) {
 		if _, err := s.box.TalkState(in.ID); err != nil {
 			return nil, s.refused(http.StatusConflict, err)
 		}

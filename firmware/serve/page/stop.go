@@ -19,7 +19,7 @@ type answer struct {
 }
 
 // stop takes the STOP form: token, who, lang. Whoever may stop without a token
-// (an operator) may leave it out.
+// (a cadre) may leave it out.
 func (p *page) stop(w http.ResponseWriter, r *http.Request) {
 	ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || ct != "application/x-www-form-urlencoded" {
@@ -38,7 +38,7 @@ func (p *page) stop(w http.ResponseWriter, r *http.Request) {
 	g := api.GrantOf(r.Context())
 	given := r.PostForm.Get("token")
 	switch {
-	case g.Role.Allows(access.Operator):
+	case g.Role.Allows(access.Cadre):
 	case !g.Role.Allows(access.Viewer):
 		p.say(w, r, http.StatusForbidden, false, phrase.M("serve.forbidden"))
 		return
