@@ -118,6 +118,8 @@ var measures = []measure{
 		most: 3 * time.Minute, mostLong: 20 * time.Minute, run: alarmBesideVideo},
 	{goals: []goal{{"video.fuzz_crashes", atMost, 0}},
 		most: 8 * time.Minute, mostLong: 7 * time.Hour, run: videoFuzz},
+	{goals: []goal{{"page.routes_without_role_test", atMost, 0}},
+		most: time.Minute, mostLong: time.Minute, run: routesHeld, quiet: true},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},

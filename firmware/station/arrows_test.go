@@ -85,7 +85,7 @@ var arrows = map[string][]string{
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/proxy":            {"drivers", "firmware/phrase", "firmware/guard"},
-	"firmware/serve/api/apitest":      {"firmware/serve/api", "firmware/point", "firmware/phrase"},
+	"firmware/serve/api/apitest":      {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/phrase"},
 	"firmware/video":                  {"firmware/video/", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/video/whep":             {"firmware/video/stream", "firmware/video/ladder", "firmware/phrase"},
 	"firmware/video/ladder":           {"firmware/phrase"},
@@ -123,8 +123,8 @@ var arrows = map[string][]string{
 	"cmd/makeclips":     {"firmware/sound/speech"},
 	"cmd/village":       {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
-	// walks and the reader of alerts, which are the firmware's own.
-	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze"},
+	// walks and the reader of alerts, which are the firmware's own, and try its ways in.
+	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze", "firmware/serve/api", "firmware/serve/api/apitest", "firmware/serve/page"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/flight":     {},

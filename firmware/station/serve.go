@@ -2,7 +2,6 @@ package station
 
 import (
 	"context"
-	"net/http"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
@@ -25,7 +24,7 @@ func (h *House) serve(ctx context.Context) error {
 		l, _ := h.bp.Levels.Level(code)
 		colours[code] = h.bp.Levels.Rank(l).Colour
 	}
-	var pages http.Handler
+	var pages *api.Routes
 	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras})
 	if err != nil {
 		return err

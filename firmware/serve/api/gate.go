@@ -52,18 +52,34 @@ func (s *Server) gate(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		g := GrantOf(r.Context())
-		if g.Role == access.Nobody {
-			writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.nobody")))
-			return
-		}
 		if g.Via != ViaSocket && !s.hostAllowed(r.Host) {
 			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
+			return
+		}
+		if g.Role == access.Nobody && !s.openTo(r, g) {
+			turnAway(w, r, g)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, s.mostBytes(r, g))
 		next.ServeHTTP(w, r)
 	})
 }
+
+// openTo tells whether somebody who may nothing is answered: on the network where a path is
+// open, and at STOP, which the token opens.
+func (s *Server) openTo(r *http.Request, g access.Grant) bool {
+	if g.Via != ViaPage {
+		return false
+	}
+	if r.Method == http.MethodPost && r.URL.Path == stopPath {
+		return true
+	}
+	x, ok := s.o.Pages.of(r)
+	return ok && x.Open && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
+}
+
+// stopPath is the operation that the stop token opens.
+const stopPath = prefix + "/stop"
 
 // mostBytes is how large a body may be: only who may hand in an alert or a command
 // has room for one.
@@ -120,7 +136,7 @@ func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	if open, _ := op.Extensions[tokenExt].(bool); err == nil && open && g.Role.Allows(access.Viewer) {
+	if open, _ := op.Extensions[tokenExt].(bool); err == nil && open && (g.Role.Allows(access.Viewer) || g.Via == ViaPage) {
 		given, ok := bearer(ctx.Header("Authorization"))
 		switch {
 		case !ok:

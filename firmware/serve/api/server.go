@@ -38,7 +38,7 @@ type Opts struct {
 	Names []string
 	// Pages answers whatever is not of the API on the network listener, such as
 	// serve/page. It gets only requests that have passed the gate; see GrantOf.
-	Pages http.Handler
+	Pages *Routes
 	// Video is what lies below /api/v1/video: SDP and pictures, no JSON that could be
 	// described here. It asks GrantOf where more than a viewer is needed.
 	Video http.Handler
@@ -126,7 +126,7 @@ func New(box Box, o Opts) (*Server, error) {
 	}
 	mux.Handle("GET /metrics", s.viewersOnly(metrics))
 	if o.Pages != nil {
-		mux.Handle("/", s.viewersOnly(o.Pages))
+		mux.Handle("/", o.Pages)
 	} else {
 		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 			writeProblem(w, problem(http.StatusNotFound, phrase.M("serve.no_path")))

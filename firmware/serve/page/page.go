@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 )
 
@@ -56,7 +57,7 @@ type page struct {
 
 // New makes the handler of the page. It expects to hang behind the gate of
 // serve/api, which says who calls.
-func New(box api.Box, token Verifier, o Opts) (http.Handler, error) {
+func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -81,27 +82,40 @@ func New(box api.Box, token Verifier, o Opts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", p.show("page"))
-	mux.HandleFunc("GET /live", p.show("live"))
-	mux.HandleFunc("GET /stop", p.show("stop"))
-	mux.HandleFunc("POST /stop", p.stop)
-	mux.HandleFunc("GET /video", p.watch)
+	r := api.NewRoutes()
+	r.Handle(access.Viewer, "GET /{$}", p.show("page"))
+	r.Handle(access.Viewer, "GET /live", p.show("live"))
+	// STOP is open to whoever has the token, and without TLS: nothing may be in its way.
+	r.Open("GET /stop", true, p.show("stop"))
+	r.Open("POST /stop", true, p.stop)
+	r.Handle(access.Viewer, "GET /video", p.watch)
 	for _, name := range []string{"style.css", "page.js", "video.js", "icon.svg"} {
-		mux.HandleFunc("GET /page/"+name, func(w http.ResponseWriter, r *http.Request) {
+		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	r.Handle(access.Viewer, "/", func(w http.ResponseWriter, r *http.Request) {
 		p.write(w, http.StatusNotFound, "lost", p.plain(langOf(r)))
 	})
-	return mux, nil
+	return r, nil
 }
 
 func (p *page) show(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p.write(w, http.StatusOK, name, p.look(langOf(r)))
+		p.write(w, http.StatusOK, name, p.lookFor(r))
 	}
+}
+
+// lookFor takes one look at the box; who may see nothing sees its name alone.
+func (p *page) lookFor(r *http.Request) *view {
+	l := langOf(r)
+	if api.GrantOf(r.Context()).Role.Allows(access.Viewer) {
+		return p.look(l)
+	}
+	v, st := p.plain(l), p.box.Status()
+	v.Stranger = true
+	v.Site, v.Version = orElse(st.Name.In(l), st.Site), st.Version
+	return v
 }
 
 // write renders whole before it answers, so that a page is never half there.

@@ -39,7 +39,7 @@ func (p *page) stop(w http.ResponseWriter, r *http.Request) {
 	given := r.PostForm.Get("token")
 	switch {
 	case g.Role.Allows(access.Cadre):
-	case !g.Role.Allows(access.Viewer):
+	case g.Via != api.ViaPage && !g.Role.Allows(access.Viewer):
 		p.say(w, r, http.StatusForbidden, false, phrase.M("serve.forbidden"))
 		return
 	case strings.TrimSpace(given) == "":
@@ -49,9 +49,9 @@ func (p *page) stop(w http.ResponseWriter, r *http.Request) {
 		p.say(w, r, http.StatusUnauthorized, false, phrase.M("serve.wrong_token"))
 		return
 	}
-	name := api.Clean(r.PostForm.Get("who"), 64)
-	if name == "" {
-		name = orElse(g.Addr, "?")
+	name := orElse(api.Clean(r.PostForm.Get("who"), 64), orElse(g.Addr, "?"))
+	if g.SignedIn() {
+		name = orElse(api.Clean(g.Name, 64), g.Account)
 	}
 	got, err := p.box.Stop(api.Who{Name: name, Via: g.Via})
 	switch {
@@ -83,7 +83,7 @@ func (p *page) say(w http.ResponseWriter, r *http.Request, status int, done bool
 		json.NewEncoder(w).Encode(answer{done, m.In(l)})
 		return
 	}
-	v := p.look(l)
+	v := p.lookFor(r)
 	v.Said, v.Done = m.In(l), done
 	v.Name = api.Clean(r.PostForm.Get("who"), 64)
 	p.write(w, status, "stop", v)

@@ -43,6 +43,9 @@ type view struct {
 	// Words are those of the script of live pictures.
 	Words map[string]string
 
+	// Stranger is not signed in where that is wanted, and sees nothing of the box.
+	Stranger bool
+
 	// Said and Done are set on the answer to STOP.
 	Said string
 	Done bool
