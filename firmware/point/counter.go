@@ -17,6 +17,9 @@ type Counter struct {
 	Resets bool
 	// Tip is the smallest step, in the point's unit: one tip of the bucket.
 	Tip float64
+	// Funnel is the diameter of the collector in millimetres, 0 where the profile does
+	// not say it: with it a measured volume of water tells what must be counted.
+	Funnel float64
 	// Most is the largest gain a second that can be true, 0 for no limit; Burst a
 	// gain that is believed however short the time: a few tips.
 	Most, Burst float64

@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 	"firmware/keep/journal":           {"firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/history":           {"firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/config":            {"firmware/trust", "firmware/point", "firmware/phrase"},
+	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/keep/config/revision":   {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},

@@ -208,10 +208,15 @@ func (r *reader) stringOf(m map[string]ast.Node, n ast.Node, pt *Point) {
 
 // counter reads how a running total behaves.
 func (r *reader) counter(n ast.Node, m map[string]ast.Node, pt *Point) *point.Counter {
-	k := r.object(n, "counter", "wrap", "resets", "tip", "burst", "intensity")
+	k := r.object(n, "counter", "wrap", "resets", "tip", "burst", "intensity", "funnel")
 	c := &point.Counter{Wrap: math.Abs(r.number(k["wrap"], "wrap", 0) * pt.Scale), Resets: r.yes(k["resets"], "resets"),
 		Tip: r.amount(k["tip"], "tip", pt.Unit, math.Abs(pt.Scale))}
 	c.Burst = r.amount(k["burst"], "burst", pt.Unit, 2*c.Tip)
+	if f := k["funnel"]; f != nil {
+		if c.Funnel = r.amount(f, "funnel", "mm", 0); pt.Unit != "mm" || c.Funnel < funnelLeast || c.Funnel > funnelMost {
+			r.at(f, phrase.M("profile.bad_funnel", "min", funnelLeast, "max", funnelMost))
+		}
+	}
 	if pt.Rate != nil {
 		c.Most = pt.Rate.Most / pt.Rate.Per.Seconds()
 	}
@@ -232,6 +237,9 @@ func (r *reader) counter(n ast.Node, m map[string]ast.Node, pt *Point) *point.Co
 	}
 	return c
 }
+
+// Collectors of rain gauges are 100 to 1000 mm wide.
+const funnelLeast, funnelMost = 50.0, 1200.0
 
 // Tipping buckets are held to their accuracy up to 4 mm/min (GB/T 21978.2);
 // beyond, they lose what falls while the bucket tips. A factor outside these
