@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/adrianmo/go-nmea v1.10.0
 	github.com/alecthomas/kong v1.17.0
+	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/beevik/etree v1.8.1
 	github.com/beevik/ntp v1.6.0
 	github.com/bluenviron/gortsplib/v5 v5.6.4

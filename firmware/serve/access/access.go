@@ -1,15 +1,3 @@
-// Package access says who may do what on the served surface: roles, and the
-// stop token that lets somebody on the local network silence a sounding.
-//
-// There is no default password and nothing to log in with from factory. The
-// token is made at the first start, printed once in the log, kept in a file
-// that only the service reads, and held in RAM where the disk is dead. It
-// opens one door only: STOP, which silences sound and never the level.
-//
-// The package never sees a request; serve/api and serve/page bring it what they
-// were given. Source of the requirements: ETSI EN 303 645 5.1 (no universal
-// default passwords), IEC 62443-4-2 CR 1.1 (authentication must not impede
-// emergency action) and CR 1.11 (unsuccessful attempts).
 package access
 
 import (

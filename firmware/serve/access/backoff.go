@@ -19,8 +19,17 @@ const (
 )
 
 type backoff struct {
+	// free is how many failures cost nothing.
+	free int
+
 	mu   sync.Mutex
-	seen map[netip.Prefix]*failures
+	seen map[caller]*failures
+}
+
+// caller is who fails: a machine, or a machine at one account.
+type caller struct {
+	addr    netip.Prefix
+	account string
 }
 
 type failures struct {
@@ -28,24 +37,33 @@ type failures struct {
 	last time.Time
 }
 
-func newBackoff() *backoff { return &backoff{seen: map[netip.Prefix]*failures{}} }
+func newBackoff(free int) *backoff { return &backoff{free: free, seen: map[caller]*failures{}} }
 
 // Verify compares a token that came from an address ("ip:port" or "ip"),
 // after the wait that the address has earned. False also where ctx ends first.
 func (t *Token) Verify(ctx context.Context, addr, given string) bool {
-	key := prefix(addr)
-	if d := t.back.wait(key); d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return false
-		case <-timer.C:
-		}
+	key := caller{addr: prefix(addr)}
+	if !pause(ctx, t.back.wait(key)) {
+		return false
 	}
 	ok := t.Is(given)
 	t.back.note(key, ok, time.Now())
 	return ok
+}
+
+// pause holds an attempt; false where ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // prefix makes one caller of all the addresses that one machine may take.
@@ -69,21 +87,21 @@ func prefix(addr string) netip.Prefix {
 
 // wait gives how long an attempt is held, in full from its own arrival, so that
 // many at once gain nothing.
-func (b *backoff) wait(key netip.Prefix) time.Duration {
+func (b *backoff) wait(key caller) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.seen[key]
-	if f == nil || f.n < freeFailures || time.Since(f.last) > forgetAfter {
+	if f == nil || f.n < b.free || time.Since(f.last) > forgetAfter {
 		return 0
 	}
 	pause := longestWait
-	if over := f.n - freeFailures; over < 3 {
+	if over := f.n - b.free; over < 3 {
 		pause = time.Second << over
 	}
 	return pause
 }
 
-func (b *backoff) note(key netip.Prefix, ok bool, now time.Time) {
+func (b *backoff) note(key caller, ok bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for k, f := range b.seen {
@@ -108,7 +126,7 @@ func (b *backoff) note(key netip.Prefix, ok bool, now time.Time) {
 }
 
 func (b *backoff) forgetOldest() {
-	var oldest netip.Prefix
+	var oldest caller
 	var at time.Time
 	for k, f := range b.seen {
 		if at.IsZero() || f.last.Before(at) {

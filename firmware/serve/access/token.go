@@ -53,7 +53,7 @@ func Open(dir string, log *slog.Logger) (*Token, error) {
 		log.Warn("the stop token's file is damaged; a new token replaces it", "err", err)
 	}
 	letters = generate()
-	if err := save(dir, letters); err != nil {
+	if err := save(dir, tokenFile, letters); err != nil {
 		return inRAM(log, err)
 	}
 	t := newToken(letters, true)
@@ -68,7 +68,7 @@ func inRAM(log *slog.Logger, cause error) (*Token, error) {
 }
 
 func newToken(letters string, saved bool) *Token {
-	return &Token{letters: letters, digest: sha256.Sum256([]byte(letters)), saved: saved, back: newBackoff()}
+	return &Token{letters: letters, digest: sha256.Sum256([]byte(letters)), saved: saved, back: newBackoff(freeFailures)}
 }
 
 // Saved tells whether the token outlives this process.
@@ -153,8 +153,8 @@ func parse(s string) (string, error) {
 }
 
 // save writes the file whole or not at all, and only for the service's eyes.
-func save(dir, letters string) (err error) {
-	f, err := os.CreateTemp(dir, "."+tokenFile+"-*") // 0600 by itself
+func save(dir, file, letters string) (err error) {
+	f, err := os.CreateTemp(dir, "."+file+"-*") // 0600 by itself
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func save(dir, letters string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), filepath.Join(dir, tokenFile)); err != nil {
+	if err = os.Rename(f.Name(), filepath.Join(dir, file)); err != nil {
 		return err
 	}
 	d, err := os.Open(dir)

@@ -1,0 +1,220 @@
+package access
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tocsin/firmware/phrase"
+)
+
+// DoorOpts configure a Door.
+type DoorOpts struct {
+	// Dir is the data directory. Sessions is the file that keeps sessions over a restart
+	// within one boot, in a folder in RAM; "" for none.
+	Dir, Sessions string
+	// Now is the box's wall clock, nil for the system's.
+	Now func() time.Time
+	// Free gives a hash's memory back to the system; nil for nothing.
+	Free func()
+	// Log, nil for slog.Default.
+	Log *slog.Logger
+}
+
+// Door is sign-in: accounts, the sessions that they began, and the set-up of the first.
+// It never sees a request. Use OpenDoor.
+type Door struct {
+	*Accounts
+	sessions *sessions
+	setup    *setup
+	back     *backoff // of a machine at one account
+	wide     *backoff // of a machine at all accounts
+}
+
+// freeOfMachine is how many failures at all accounts together cost a machine nothing: more
+// than at one, since a village office signs in from behind one address.
+const freeOfMachine = 10
+
+// OpenDoor always gives a door that works; an error is a *phrase.Error, fit to be shown as
+// a fault, that says what will not last.
+func OpenDoor(o DoorOpts) (*Door, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a, err := openAccounts(o.Dir, &hasher{free: o.Free}, o.Now, o.Log)
+	d := &Door{
+		Accounts: a, sessions: newSessions(o.Sessions, o.Log), setup: openSetup(o.Dir, a.HasOwner() || a.closed, o.Log),
+		back: newBackoff(freeFailures), wide: newBackoff(freeOfMachine),
+	}
+	if d.SetupLeft() > 0 {
+		o.Log.Info("nobody owns this box yet: print its label with `edged label`, and set it up with what is on it", "open_for", SetupWindow)
+	}
+	return d, err
+}
+
+// Entry is a sign-in that succeeded. Token is the session's secret.
+type Entry struct {
+	Token   string
+	Account Account
+	Session string
+}
+
+// SignIn proves a password and begins a session. Attempts wait their turn and the time
+// that the machine has earned, and are then compared: none is refused for what others did.
+// It says the same, and takes as long, whether the account or the password is wrong.
+func (d *Door) SignIn(ctx context.Context, addr, agent, old, id, password string) (Entry, error) {
+	id, err := cleanID(id)
+	if err != nil {
+		id = "" // an account that nobody has
+	}
+	machine := prefix(addr)
+	at, all := caller{machine, id}, caller{addr: machine}
+	if !pause(ctx, max(d.back.wait(at), d.wide.wait(all))) {
+		return Entry{}, ctx.Err()
+	}
+	a, known := d.Get(id)
+	h := decoy
+	if known {
+		h = a.hash
+	}
+	p, ok := plain(password)
+	if !ok {
+		p = ""
+	}
+	right, err := d.Accounts.hash.is(ctx, machine, h, p)
+	if err != nil {
+		return Entry{}, err
+	}
+	if right = right && known && ok; !right {
+		d.back.note(at, false, time.Now())
+		d.wide.note(all, false, time.Now())
+		return Entry{}, phrase.E("access.wrong")
+	}
+	d.back.note(at, true, time.Now())
+	return d.begin(addr, agent, old, a.ID)
+}
+
+// begin begins a session of the account as it is now: it may have been changed while its
+// password was hashed.
+func (d *Door) begin(addr, agent, old, id string) (Entry, error) {
+	a, ok := d.Get(id)
+	if !ok {
+		return Entry{}, phrase.E("access.wrong")
+	}
+	token, sid, err := d.sessions.begin(old, a, addr, agent)
+	return Entry{Token: token, Account: a, Session: sid}, err
+}
+
+// Grant gives what a session's token allows; touch counts it as used. False where it opens
+// nothing, or no longer.
+func (d *Door) Grant(token, via, addr string, touch bool) (Grant, bool) {
+	f, ok := d.sessions.of(token, touch)
+	if !ok {
+		return Grant{}, false
+	}
+	a, ok := d.Get(f.account)
+	if !ok || a.gen != f.gen {
+		d.sessions.end(token)
+		return Grant{}, false
+	}
+	return Grant{Role: a.Role, Via: via, Addr: addr, Account: a.ID, Name: a.Name, Session: f.id, IdleLeft: f.idleLeft}, true
+}
+
+// Over is closed when a session ends.
+func (d *Door) Over(session string) <-chan struct{} { return d.sessions.store.over(session) }
+
+// SignOut ends the session of a token.
+func (d *Door) SignOut(token string) { d.sessions.end(token) }
+
+// Sessions gives those that last, the latest first.
+func (d *Door) Sessions() []SessionInfo { return d.sessions.list() }
+
+// EndSession ends one by its ID, and tells whose it was; "" where there is none.
+func (d *Door) EndSession(id string) (account string) {
+	d.sessions.store.end(func(x *session) bool {
+		if x.id == id {
+			account = x.account
+		}
+		return x.id == id
+	})
+	return account
+}
+
+// EndSessions ends all of an account but one.
+func (d *Door) EndSessions(account, but string) int {
+	return d.sessions.store.end(func(x *session) bool { return x.account == account && x.id != but })
+}
+
+// SetPassword changes a password and ends the account's sessions.
+func (d *Door) SetPassword(ctx context.Context, addr, id, password string) (Account, error) {
+	a, err := d.Accounts.SetPassword(ctx, addr, id, password)
+	if err == nil {
+		d.EndSessions(a.ID, "")
+	}
+	return a, err
+}
+
+// ChangePassword is SetPassword by who has the old one; they are signed in anew.
+func (d *Door) ChangePassword(ctx context.Context, addr, agent, token, id, old, password string) (Entry, error) {
+	e, err := d.SignIn(ctx, addr, agent, "", id, old)
+	if err != nil {
+		return Entry{}, err
+	}
+	if _, err := d.SetPassword(ctx, addr, id, password); err != nil {
+		d.SignOut(e.Token)
+		return Entry{}, err
+	}
+	return d.begin(addr, agent, token, id)
+}
+
+// SetRole changes a role and ends the account's sessions.
+func (d *Door) SetRole(id string, role Role) (Account, error) {
+	a, err := d.Accounts.SetRole(id, role)
+	if err == nil {
+		for _, x := range d.Sessions() {
+			if x.Account == a.ID {
+				d.EndSession(x.ID)
+			}
+		}
+	}
+	return a, err
+}
+
+// Remove takes an account and its sessions away.
+func (d *Door) Remove(id string) (Account, error) {
+	a, err := d.Accounts.Remove(id)
+	if err == nil {
+		d.EndSessions(a.ID, "")
+	}
+	return a, err
+}
+
+// SetupLeft is how long set-up is open yet; 0 where it is closed.
+func (d *Door) SetupLeft() time.Duration { return d.setup.left(d.Accounts) }
+
+// SetupSecret is what stands on the label while set-up is open; it is for the local tools
+// alone.
+func (d *Door) SetupSecret() string {
+	d.setup.mu.Lock()
+	defer d.setup.mu.Unlock()
+	if d.setup.leftNow(d.Accounts) <= 0 {
+		return ""
+	}
+	return d.setup.written()
+}
+
+// OpenSetup opens set-up by hand with a new secret.
+func (d *Door) OpenSetup() (secret string, left time.Duration) { return d.setup.open(SetupWindow) }
+
+// Setup makes the first owner by the secret of the label, and signs them in. The secret is
+// worth nothing afterwards.
+func (d *Door) Setup(ctx context.Context, addr, agent, old, secret, id, name, password string) (Entry, error) {
+	a, err := d.setup.use(ctx, d.Accounts, addr, secret, id, name, password)
+	if err != nil {
+		return Entry{}, err
+	}
+	return d.begin(addr, agent, old, a.ID)
+}
