@@ -13,7 +13,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -tags noasm -trimpath -ldflags '$(LDFLAGS)'
 OUT     := out
 
 # What the tests' peers need, as Debian packages.
-PEERS   := python3-pymodbus python3-serial-asyncio libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl nats-server mosquitto mosquitto-clients ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
+PEERS   := fonts-arphic-gbsn00lp poppler-utils python3-pymodbus python3-serial-asyncio libmodbus-dev mbpoll espeak-ng sox gcc libc6-dev pkg-config e2fsprogs xmlsec1 libxml2-utils openssl nats-server mosquitto mosquitto-clients ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
 # What the figures sign and check with beside our own; without it those figures say so.
 NOTARY  := xmlsec1 libxml2-utils openssl
 BROWSER := chromium fonts-noto-cjk

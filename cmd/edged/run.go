@@ -66,7 +66,12 @@ func (c *RunCmd) Run(g *Globals) error {
 		log.Warn("watchdog", "err", err)
 	}
 	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
+	program, err := os.Executable()
+	if err != nil {
+		log.Warn("no PDFs", "err", err)
+	}
 	err = station.Run(ctx, bp, station.Opts{
+		Program:   program,
 		Revisions: revisions, Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {

@@ -52,7 +52,7 @@ func (h *House) Status() api.Status {
 		Version: Version, Site: s.bp.Doc.Site.Site.ID, Name: s.bp.Doc.Site.Site.Name,
 		Armed: h.ready.Load(), ArmedAfter: time.Duration(h.armedAfter.Load()), FirstRound: time.Duration(h.firstRound.Load()),
 		Started: h.begun.Wall, Boot: now.Boot, Now: now.Wall, Trust: now.Trust.String(),
-		Blind: s.blind && h.ready.Load(), JournalOK: ok,
+		Blind: s.blind && h.ready.Load(), JournalOK: ok, Commissioned: h.commissioned.done.Load(),
 	}
 	if !ok {
 		st.Journal = api.TextOf(why)

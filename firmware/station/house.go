@@ -52,6 +52,9 @@ type Opts struct {
 	Notify func(state string)
 	// Watchdog is the period that the service manager wants to be fed in; 0 none.
 	Watchdog time.Duration
+	// Program is this program's own file, which draws what is printed in a process of its
+	// own; "": there are no PDFs.
+	Program string
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 
@@ -95,37 +98,38 @@ type House struct {
 	readings chan []point.Reading
 	acts     chan func()
 
-	announcer  *announce.Announcer
-	house      *output.House
-	setpoints  *setpoint.Desk
-	forms      forms
-	desk       *order.Desk
-	lines      lineSet
-	scans      sync.Map // lines that are being scanned
-	proxies    proxies
-	platforms  platforms
-	ways       waysIn
-	noted      chan func()
-	notesLost  atomic.Int64
-	badAt      map[string]time.Duration // when a point or device was last at fault
-	linesBegan time.Time
-	county     *county
-	identity   atomic.Pointer[identity]
-	own        own
-	herald     *herald
-	roll       *roll
-	beacons    *beacons
-	onAir      terminals
-	post       *post
-	tally      *tally
-	talks      *talks
-	deliveries deliveries
-	links      linkSet
-	volume     atomic.Int32  // percent that a signed command set; 0 none
-	again      chan struct{} // the site's file is to be read anew
-	revised    chan struct{} // there is news of the document's revisions
-	anew       chan struct{} // the box is to begin anew
-	applying   sync.Mutex    // one offered file at a time
+	announcer    *announce.Announcer
+	house        *output.House
+	setpoints    *setpoint.Desk
+	forms        forms
+	desk         *order.Desk
+	lines        lineSet
+	scans        sync.Map // lines that are being scanned
+	proxies      proxies
+	platforms    platforms
+	ways         waysIn
+	noted        chan func()
+	notesLost    atomic.Int64
+	badAt        map[string]time.Duration // when a point or device was last at fault
+	linesBegan   time.Time
+	county       *county
+	identity     atomic.Pointer[identity]
+	own          own
+	herald       *herald
+	roll         *roll
+	beacons      *beacons
+	onAir        terminals
+	post         *post
+	tally        *tally
+	talks        *talks
+	deliveries   deliveries
+	links        linkSet
+	volume       atomic.Int32  // percent that a signed command set; 0 none
+	again        chan struct{} // the site's file is to be read anew
+	revised      chan struct{} // there is news of the document's revisions
+	anew         chan struct{} // the box is to begin anew
+	applying     sync.Mutex    // one offered file at a time
+	commissioned commissioning
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64

@@ -69,6 +69,7 @@ type Box interface {
 	Talks
 	Configurable
 	Outside
+	Commissionable
 
 	// Stop silences what sounds now. who is a person or a thing with a name.
 	Stop(who Who) (Receipt, error)
@@ -122,6 +123,8 @@ type Status struct {
 	Blind     bool   `json:"blind"`
 	Journal   Text   `json:"journal"`
 	JournalOK bool   `json:"journal_ok"`
+	// Commissioned: every step of the site's commissioning has passed.
+	Commissioned bool `json:"commissioned"`
 }
 
 // Reading is the latest of one point.

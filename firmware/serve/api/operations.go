@@ -110,6 +110,7 @@ func (s *Server) register() {
 	s.registerScan()
 	s.registerTalk()
 	s.registerAlerts()
+	s.registerCommissioning()
 }
 
 // full writes an empty list as [] rather than null.

@@ -89,7 +89,7 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 	r.Open("GET /stop", true, p.show("stop"))
 	r.Open("POST /stop", true, p.stop)
 	r.Handle(access.Viewer, "GET /video", p.watch)
-	for _, name := range []string{"style.css", "page.js", "video.js", "icon.svg"} {
+	for _, name := range []string{"style.css", "paper.css", "page.js", "video.js", "icon.svg"} {
 		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)
 		})

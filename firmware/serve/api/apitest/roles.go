@@ -21,6 +21,8 @@ var Bodies = map[string]string{
 	"talk": `{"who":"李雷","seconds":30,"codec":"pcma"}`, "speak": `voice`, "end-talk": `{}`,
 	"check-config": `{"document":"version: 1"}`, "propose-config": `{"base":1,"document":"version: 1","who":"李雷","why":"新雨量计","session":"abc","within_ns":60000000000}`,
 	"confirm-config": `{"who":"李雷","session":"abc"}`, "undo-config": `{"who":"李雷"}`,
+	"answer-step": `{"who":"李雷","answers":{"ohms":"3.8"}}`, "measure-step": `{"who":"李雷","act":"look"}`, "settle-step": `{"who":"李雷","state":"passed"}`,
+	"add-photo": `photo`, "drop-photo": `{}`, "commission-anew": `{"who":"李雷","reason":"换了箱子"}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 
