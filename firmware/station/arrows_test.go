@@ -67,6 +67,7 @@ var arrows = map[string][]string{
 	"firmware/keep/history":           {"firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/config":            {"firmware/trust", "firmware/point", "firmware/phrase"},
 	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
+	"firmware/keep/config/edit":       {"firmware/phrase"},
 	"firmware/keep/config/revision":   {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
