@@ -18,7 +18,12 @@ PEERS   := fonts-arphic-gbsn00lp poppler-utils python3-pymodbus python3-serial-a
 NOTARY  := xmlsec1 libxml2-utils openssl
 BROWSER := chromium fonts-noto-cjk
 
-.PHONY: help demo test build cross figures lint clips go peers browser test-quick test-race test-peers test-browser fuzz-short
+# The consoles, built from these sources into a folder that is embedded and not committed.
+UI      := firmware/serve/page/ui
+UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
+UI_OUT  := $(UI)/dist/station/index.html.gz
+
+.PHONY: help demo test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
@@ -28,17 +33,36 @@ go:
 	@want=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) env GOVERSION | sed 's/^go//'); \
 	 [ "$$(printf '%s\n%s\n' "$$want" "$$have" | sort -V | head -1)" = "$$want" ] || { echo "Go $$want or newer is needed, this is $$have"; exit 1; }
 
+node:
+	@have=$$(node --version 2>/dev/null | sed 's/^v//'); \
+	 [ -n "$$have" ] && [ "$$(printf '20.19.0\n%s\n' "$$have" | sort -V | head -1)" = 20.19.0 ] && command -v npm >/dev/null || \
+	 { echo "Node 20.19 or newer with npm is needed for the console, this is $${have:-none} (https://nodejs.org, or: npx -y n 20)"; exit 1; }
+
+ui: $(UI_OUT) ## build the consoles into firmware/serve/page/ui/dist
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.json
+	@$(MAKE) --no-print-directory node
+	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
+
+$(UI_OUT): $(UI)/node_modules/.package-lock.json $(UI_SRC)
+	cd $(UI) && npm run --silent check && npm run --silent build
+	@touch $@
+
+openapi: go $(UI)/node_modules/.package-lock.json ## write the API's description and the console's types anew
+	$(GO) test -count=1 ./firmware/serve/api -run CommittedDocument -update
+	cd $(UI) && npm run --silent types
+
 peers:
 	@.ci/packages $(PEERS)
 
 browser:
 	@.ci/packages $(BROWSER)
 
-build: go ## build edged, edged-video, hubd and village for this machine into out/bin
+build: go ui ## build edged, edged-video, hubd and village for this machine into out/bin
 	@$(GO) test -count=1 -run 'EveryCode' ./firmware/phrase >/dev/null || { $(GO) test -count=1 -run 'EveryCode' ./firmware/phrase; exit 1; }
 	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/edged-video ./cmd/hubd ./cmd/village
 
-cross: go ## build static edged and edged-video for linux amd64, arm64 and armv7, without cgo
+cross: go ui ## build static edged and edged-video for linux amd64, arm64 and armv7, without cgo
 	for p in edged edged-video; do \
 	  GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/$$p-linux-amd64 ./cmd/$$p && \
 	  GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p && \
@@ -63,7 +87,7 @@ test-race: go
 test-peers: go peers build
 	@tests=$$(.ci/tagged peers drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags peers -timeout 15m $$tests
 
-test-browser: go browser
+test-browser: go ui browser
 	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 10m $$tests
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck

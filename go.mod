@@ -2,6 +2,9 @@ module tocsin
 
 go 1.26.0
 
+// What npm brings is no part of this module.
+ignore ./firmware/serve/page/ui/node_modules
+
 require (
 	github.com/adrianmo/go-nmea v1.10.0
 	github.com/alecthomas/kong v1.17.0

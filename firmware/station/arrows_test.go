@@ -85,7 +85,8 @@ var arrows = map[string][]string{
 	"firmware/reach/uplink":           {"firmware/reach/letter", "firmware/phrase"},
 	"firmware/serve/access":           {"firmware/clock", "firmware/phrase"},
 	"firmware/serve/api":              {"firmware/serve/access", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
-	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
+	"firmware/serve/page/ui":          {},
+	"firmware/serve/page":             {"firmware/serve/access", "firmware/serve/api", "firmware/serve/page/ui", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/paper":            {"firmware/phrase"},
 	"firmware/serve/proxy":            {"drivers", "firmware/phrase", "firmware/guard"},
 	"firmware/serve/api/apitest":      {"firmware/serve/access", "firmware/serve/api", "firmware/point", "firmware/phrase"},
@@ -171,7 +172,7 @@ func eachFile(t *testing.T, mode parser.Mode, visit func(dir, path string, f *as
 			return err
 		}
 		if d.IsDir() {
-			if n := d.Name(); strings.HasPrefix(n, ".") && p != root || n == "out" || n == "testdata" {
+			if n := d.Name(); strings.HasPrefix(n, ".") && p != root || n == "out" || n == "testdata" || n == "node_modules" {
 				return filepath.SkipDir
 			}
 			return nil

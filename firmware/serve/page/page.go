@@ -25,6 +25,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/page/ui"
 )
 
 //go:embed web
@@ -94,6 +95,7 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 			http.ServeFileFS(w, r, static, name)
 		})
 	}
+	r.Handle(access.Viewer, "GET /console/", ui.Station("/console/").ServeHTTP)
 	r.Handle(access.Viewer, "/", func(w http.ResponseWriter, r *http.Request) {
 		p.write(w, http.StatusNotFound, "lost", p.plain(langOf(r)))
 	})

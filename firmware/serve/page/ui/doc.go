@@ -1,0 +1,14 @@
+// Package ui carries the consoles that run in a browser: the station's, served by the
+// box below /console/, and the county's, served by the hub. Their sources are Svelte
+// and TypeScript in lib (what both share), station and county; `make ui` builds them
+// into dist, which is embedded here and not committed. Where they were not built, a
+// placeholder says so, so that Go alone builds and tests the rest.
+//
+// Files are kept gzipped, half the room in the program and nothing to do for each
+// caller; one who does not take gzip has them unpacked. What carries its hash in its
+// name may be kept for ever; the page that names them is asked for again each time.
+//
+// The package knows nothing of a box or of who calls: the server's gate is before it.
+//
+// Sources: RFC 9110 (8.4 content coding, 8.8 validators), RFC 8246 (immutable).
+package ui
