@@ -21,6 +21,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sense/setpoint"
+	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/announce"
 	"tocsin/firmware/sound/order"
@@ -114,6 +115,7 @@ type House struct {
 	linesBegan   time.Time
 	county       *county
 	identity     atomic.Pointer[identity]
+	door         *access.Door // there once the page is served
 	own          own
 	herald       *herald
 	roll         *roll

@@ -164,6 +164,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true
 	case "mqtt":
 		t, ok = inBoth(phrase.M("mqtt.thing", "platform", id)), true
+	case "accounts":
+		t, ok = inBoth(phrase.M("access.thing")), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
 	case "input":

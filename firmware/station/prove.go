@@ -180,6 +180,7 @@ func (p *prover) all() {
 	p.proveVideo()
 	p.crossed()
 	p.proveHistory()
+	p.provePage()
 	p.proveProxies()
 }
 

@@ -91,6 +91,11 @@ func needsRestart(old, bp *Blueprint) bool {
 		!same(bp.Doc.Site.History, old.Doc.Site.History) || !same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) || !same(bp.Time, old.Time) {
 		return true
 	}
+	was, now := old.Doc.Site.Page, bp.Doc.Site.Page
+	was.Viewers, now.Viewers = "", "" // asked at every request
+	if !same(was, now) {
+		return true
+	}
 	held := map[string]bool{}
 	for _, p := range old.Plans {
 		for _, id := range p.Clips() {

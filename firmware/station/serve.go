@@ -19,18 +19,19 @@ func (h *House) serve(ctx context.Context) error {
 	if err != nil {
 		h.setFault("stop token", phrase.M("station.token", "err", err))
 	}
+	h.door = h.openDoor()
 	colours := map[string]string{}
 	for _, code := range h.bp.Levels.Codes() {
 		l, _ := h.bp.Levels.Level(code)
 		colours[code] = h.bp.Levels.Rank(l).Colour
 	}
 	var pages *api.Routes
-	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras})
+	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras, Door: h.door})
 	if err != nil {
 		return err
 	}
 	srv, err := api.New(h, api.Opts{
-		Guard: h.guard, Log: h.log, Token: token, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
+		Guard: h.guard, Log: h.log, Token: token, Door: h.door, Strangers: h.strangers, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
 		Report: func(thing string, why phrase.Message) {
 			if why.IsZero() {
 				h.clearFault(thing)

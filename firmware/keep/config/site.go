@@ -199,6 +199,13 @@ type Page struct {
 	Listen string `yaml:"listen"`
 	// Hosts are names beside addresses by which browsers may call the box.
 	Hosts []string `yaml:"hosts"`
+	// Viewers is who sees readings, alarms and the journal without signing in: anyone, or
+	// signed-in for nobody. STOP by the token is for everybody.
+	Viewers string `yaml:"viewers"`
+	// TLS: auto serves the page encrypted by a certificate of the box's own authority and
+	// sends whoever comes without there; off serves it in the clear, and nobody can sign in
+	// but from the box itself.
+	TLS string `yaml:"tls"`
 }
 
 // History says how what is measured is kept. What is not written takes the

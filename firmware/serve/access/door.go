@@ -123,8 +123,11 @@ func (d *Door) Grant(token, via, addr string, touch bool) (Grant, bool) {
 	return Grant{Role: a.Role, Via: via, Addr: addr, Account: a.ID, Name: a.Name, Session: f.id, IdleLeft: f.idleLeft}, true
 }
 
-// Over is closed when a session ends.
-func (d *Door) Over(session string) <-chan struct{} { return d.sessions.store.over(session) }
+// Over is a context that ends with a session: what streams in it ends, too.
+func (d *Door) Over(session string) context.Context { return d.sessions.store.over(session) }
+
+// Sweep drops sessions that have run out. Whoever serves calls it now and then.
+func (d *Door) Sweep() { d.sessions.store.sweepNow() }
 
 // SignOut ends the session of a token.
 func (d *Door) SignOut(token string) { d.sessions.end(token) }

@@ -246,10 +246,10 @@ func TestSessionsEnd(t *testing.T) {
 					t.Errorf("lasts: %v", ok)
 				}
 				if name == "idle" || name == "old" {
-					d.SignIn(t.Context(), "10.0.0.1:1", "", "", "chen", good) // sweeps
+					d.Sweep()
 				}
 				select {
-				case <-over:
+				case <-over.Done():
 					if !c.end {
 						t.Error("its streams end")
 					}

@@ -197,7 +197,14 @@ type session struct {
 	began          time.Duration
 	id, account    string
 	addr, agent    string
-	ended          chan struct{}
+	over           context.Context
+	end            context.CancelFunc
+}
+
+func newSession(c coded, b []byte) *session {
+	x := &session{data: b, id: c.ID, account: c.Account, addr: c.Addr, agent: c.Agent, began: time.Duration(c.Began)}
+	x.over, x.end = context.WithCancel(context.Background())
+	return x
 }
 
 // sessionStore keeps sessions in RAM under the digest of their token, and in a file that a
@@ -244,7 +251,7 @@ func (s *sessionStore) Commit(key string, b []byte, expiry time.Time) error {
 			return errEnded
 		}
 		s.makeRoom(c.Account)
-		x = &session{id: c.ID, account: c.Account, addr: c.Addr, agent: c.Agent, began: time.Duration(c.Began), ended: make(chan struct{})}
+		x = newSession(c, b)
 		s.all[key] = x
 	}
 	x.data, x.until, x.touched = b, now+time.Until(expiry), now
@@ -266,7 +273,7 @@ func (s *sessionStore) Delete(key string) error {
 func (s *sessionStore) drop(key string) {
 	if x := s.all[key]; x != nil {
 		delete(s.all, key)
-		close(x.ended)
+		x.end()
 	}
 }
 
@@ -276,6 +283,13 @@ func (s *sessionStore) sweep(now time.Duration) {
 			s.drop(k)
 		}
 	}
+}
+
+// sweepNow drops those that have run out, so that their streams end.
+func (s *sessionStore) sweepNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(s.mono())
 }
 
 func (s *sessionStore) makeRoom(account string) {
@@ -346,16 +360,18 @@ func (s *sessionStore) left(id string) time.Duration {
 	return 0
 }
 
-// over gives what is closed when a session ends.
-func (s *sessionStore) over(id string) <-chan struct{} {
+// over gives a context that ends with a session.
+func (s *sessionStore) over(id string) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, x := range s.all {
 		if x.id == id {
-			return x.ended
+			return x.over
 		}
 	}
-	return nil
+	gone, end := context.WithCancel(context.Background())
+	end()
+	return gone
 }
 
 type keptSession struct {
@@ -422,7 +438,9 @@ func parseSessions(b []byte, boot string, now time.Duration) map[string]*session
 			x.Until-now > IdleTimeout || c.Until-now > Lifetime || x.Touched > now || time.Duration(c.Began) > now {
 			continue
 		}
-		all[x.Key] = &session{data: x.Data, until: x.Until, touched: x.Touched, began: time.Duration(c.Began), id: c.ID, account: c.Account, addr: c.Addr, agent: c.Agent, ended: make(chan struct{})}
+		y := newSession(c, x.Data)
+		y.until, y.touched = x.Until, x.Touched
+		all[x.Key] = y
 	}
 	return all
 }

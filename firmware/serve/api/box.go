@@ -68,6 +68,7 @@ type Box interface {
 	Warnings
 	Talks
 	Configurable
+	Users
 	Outside
 	Commissionable
 

@@ -40,7 +40,7 @@ func (s *Server) gate(next http.Handler) http.Handler {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.cross_origin")))
 	}))
-	next = cross.Handler(next)
+	next = s.audited(cross.Handler(next))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
@@ -51,13 +51,15 @@ func (s *Server) gate(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		r, end := s.withSession(r)
+		defer end()
 		g := GrantOf(r.Context())
 		if g.Via != ViaSocket && !s.hostAllowed(r.Host) {
 			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
 			return
 		}
 		if g.Role == access.Nobody && !s.openTo(r, g) {
-			turnAway(w, r, g)
+			s.audited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { turnAway(w, r, g) })).ServeHTTP(w, r)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, s.mostBytes(r, g))

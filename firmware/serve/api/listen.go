@@ -178,7 +178,25 @@ func (s *Server) serveLAN(ctx context.Context, l net.Listener) {
 		return WithGrant(ctx, access.Grant{Role: access.Viewer, Via: ViaPage, Addr: host})
 	})
 	s.serve(ctx, srv, newCapped(l, s.o.Limits.Conns, s.o.Limits.ConnsPerAddr), "lan")
+	if s.o.Door == nil {
+		return
+	}
+	s.o.Guard.GoIn(ctx, owner, "sessions", guard.Restart, func(ctx context.Context) error {
+		t := time.NewTicker(sweepEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-t.C:
+				s.o.Door.Sweep()
+			}
+		}
+	})
 }
+
+// sweepEvery is how late the streams of a session that has run out may end.
+const sweepEvery = time.Minute
 
 // LANAddr gives the address that the network listener has, "" while it has none.
 func (s *Server) LANAddr() string {

@@ -93,6 +93,7 @@ func (s *Server) register() {
 	add(s, access.Viewer, http.MethodGet, "/journal", "journal", "Committed records, oldest first", s.journal)
 	s.registerIdentity()
 	s.registerSession()
+	s.registerUsers()
 	s.registerHistory()
 	s.registerLinks()
 	s.registerOutside()
@@ -208,6 +209,7 @@ func whoOf(ctx context.Context, name string) (Who, error) {
 	if name == "" {
 		return Who{}, problem(http.StatusUnprocessableEntity, phrase.M("serve.needs_name"))
 	}
+	NoteWho(ctx, g.Account, name)
 	return Who{Name: name, Via: g.Via}, nil
 }
 

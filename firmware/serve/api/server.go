@@ -16,6 +16,7 @@ import (
 
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
 )
 
 // Verifier compares a stop token, after the wait that the address has earned.
@@ -33,6 +34,12 @@ type Opts struct {
 	// Token verifies the stop token; nil means that nobody on the network may
 	// stop.
 	Token Verifier
+	// Door proves sessions; nil means that nobody can sign in.
+	Door Door
+	// Strangers is what whoever is not signed in may do on the network, nil for a viewer.
+	Strangers func() access.Role
+	// Audit is given every changing act, refused ones too. It must not block.
+	Audit func(Audited)
 	// Names are host names that the box may be called by on the network,
 	// beside IP literals and localhost.
 	Names []string

@@ -47,6 +47,8 @@ type Opts struct {
 	Colours map[string]string
 	// Cameras are the site's streams of live pictures, in order; nil for none ever.
 	Cameras func() []Camera
+	// Door is sign-in; nil for none.
+	Door Door
 }
 
 type page struct {
@@ -90,7 +92,8 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 	r.Open("GET /stop", true, p.show("stop"))
 	r.Open("POST /stop", true, p.stop)
 	r.Handle(access.Viewer, "GET /video", p.watch)
-	for _, name := range []string{"style.css", "paper.css", "page.js", "video.js", "icon.svg"} {
+	p.signRoutes(r)
+	for _, name := range []string{"style.css", "paper.css", "page.js", "video.js", "icon.svg", "sign.css", "setup.js"} {
 		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)
 		})

@@ -43,6 +43,8 @@ type view struct {
 	// Words are those of the script of live pictures.
 	Words map[string]string
 
+	// Sign is of the pages of sign-in.
+	Sign *signing
 	// Stranger is not signed in where that is wanted, and sees nothing of the box.
 	Stranger bool
 

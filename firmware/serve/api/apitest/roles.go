@@ -23,11 +23,16 @@ var Bodies = map[string]string{
 	"confirm-config": `{"who":"李雷","session":"abc"}`, "undo-config": `{"who":"李雷"}`,
 	"answer-step": `{"who":"李雷","answers":{"ohms":"3.8"}}`, "measure-step": `{"who":"李雷","act":"look"}`, "settle-step": `{"who":"李雷","state":"passed"}`,
 	"add-photo": `photo`, "drop-photo": `{}`, "commission-anew": `{"who":"李雷","reason":"换了箱子"}`,
+	"add-user":    `{"account":"chen","name":"陈志强","role":"cadre","password":"稻田山路水车","who":"李雷"}`,
+	"change-user": `{"role":"operator","who":"李雷"}`, "set-password": `{"password":"稻田山路水车","who":"李雷"}`,
+	"remove-user": `{"who":"李雷"}`, "end-sign-in": `{"who":"李雷"}`, "open-setup": `{"who":"李雷"}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }
 
 // Forms are right bodies of forms, by method and path.
-var Forms = map[string]string{"POST /stop": "token=WRONG"}
+var Forms = map[string]string{
+	"POST /stop": "token=WRONG", "POST /sign-in": "account=chen&password=wrong", "POST /setup": "secret=x", "POST /account": "old=x", "POST /sign-out": "lang=zh",
+}
 
 // Unheld tries every way in as every role, and gives those that are not held to the role
 // that they declare, declare none, or cannot be tried because nobody wrote a body for them.
