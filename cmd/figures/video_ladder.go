@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"tocsin/configs"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/squeeze"
 	"tocsin/hwtest/impair"
 	"tocsin/hwtest/relay"
@@ -28,6 +31,8 @@ type squeezes []struct {
 const (
 	queueFor   = 300 * time.Millisecond
 	queueLeast = 6000 // bytes: some packets of the usual size
+	// group is how far the film's key pictures are apart.
+	group = 2 * time.Second
 )
 
 // ladderGaps squeezes the link between a box that pushes and a county that takes, each as it
@@ -56,7 +61,7 @@ func ladderGaps(b *bench) error {
 	worst, why := time.Duration(0), ""
 	for i, s := range scenes {
 		worst = max(worst, out[i].worst)
-		why += fmt.Sprintf("%s: %.1f s, %d pictures and %d stills fresh, all of it again %.0f s after the link was back; ", s.name, out[i].worst.Seconds(), out[i].pictures, out[i].stills, out[i].back.Seconds())
+		why += fmt.Sprintf("%s: %.2f s %s, %d pictures and %d stills fresh, %s; ", s.name, out[i].worst.Seconds(), out[i].where, out[i].pictures, out[i].stills, out[i].again())
 	}
 	b.tellWhy("video.ladder_gap_s", worst.Seconds(), len(scenes), why+"load "+load())
 	return nil
@@ -65,9 +70,24 @@ func ladderGaps(b *bench) error {
 // squeezed is what was seen.
 type squeezed struct {
 	worst            time.Duration
+	where            string // what the link and the ladder did then
 	pictures, stills int
-	back             time.Duration // from the link's return until pictures flow all the time
+	back             time.Duration // from the link's return until pictures flow all the time; 0: they did not
+	long             time.Duration // the link was back for
 }
+
+func (q *squeezed) again() string {
+	if q.back == 0 {
+		return fmt.Sprintf("not all of it again within the %.0f s after the link was back", q.long.Seconds())
+	}
+	return fmt.Sprintf("all of it again %.1f s after the link was back", q.back.Seconds())
+}
+
+// wait is a time without a fresh picture.
+type wait struct{ from, to time.Duration }
+
+// longWait is one that the bench's log names even where it is not the longest.
+const longWait = 2500 * time.Millisecond
 
 func (b *bench) squeeze(s scene, sq squeezes, seed uint64) (q squeezed, err error) {
 	ctx, end := context.WithCancel(b.ctx)
@@ -124,8 +144,12 @@ func (b *bench) squeeze(s scene, sq squeezes, seed uint64) (q squeezed, err erro
 	if err := both.Push(ctx, way+"/whip"); err != nil {
 		return q, err
 	}
+	// The link changes at another moment between two key pictures each time.
+	if err := b.pause(time.Duration(rand.New(rand.NewPCG(seed, 1)).Int64N(int64(group)))); err != nil {
+		return q, err
+	}
 	began := both.Now()
-	all := both.Watch(ctx)
+	all, said := both.Watch(ctx), both.Follow(ctx)
 	var marks []time.Duration // when the link changed
 	for i, p := range sq {
 		if i > 0 {
@@ -139,7 +163,76 @@ func (b *bench) squeeze(s scene, sq squeezes, seed uint64) (q squeezed, err erro
 	}
 	done := both.Now()
 	marks[0] = began
-	return judge(sq, marks, done, all(), dir, both.Now())
+	q, waits, err := judge(sq, marks, done, all(), dir, both.Now())
+	if err != nil {
+		return q, err
+	}
+	pushes := said()
+	for _, w := range waits {
+		at := during(w, sq, marks, pushes)
+		if w.to-w.from == q.worst {
+			q.where = at
+		}
+		if w.to-w.from > longWait {
+			b.log("%s: %.2f s %s%s", s.name, (w.to - w.from).Seconds(), at, account(w, pushes, marks[0]))
+		}
+	}
+	return q, nil
+}
+
+// during names what the link did before a wait, and between which rungs it lay.
+func during(w wait, sq squeezes, marks []time.Duration, said []squeeze.Push) string {
+	i := 0
+	for j, m := range marks {
+		if m <= w.from {
+			i = j
+		}
+	}
+	link := rateName(sq[i].bits)
+	if i > 0 {
+		link = rateName(sq[i-1].bits) + " → " + link
+	}
+	rungs := ""
+	for j, p := range said {
+		if p.At > w.to {
+			break
+		}
+		if next := j+1 < len(said); next && said[j+1].At <= w.from || rungs != "" && said[j-1].Rung == p.Rung {
+			continue
+		}
+		if rungs != "" {
+			rungs += " → "
+		}
+		rungs += strconv.Itoa(p.Rung)
+	}
+	return fmt.Sprintf("from %.1f s after %s, rung %s", (w.from - marks[i]).Seconds(), link, rungs)
+}
+
+func rateName(bits int) string {
+	switch {
+	case bits >= 1_000_000:
+		return fmt.Sprintf("%d Mbit/s", bits/1_000_000)
+	case bits > 0:
+		return fmt.Sprintf("%d kbit/s", bits/1000)
+	}
+	return "nothing"
+}
+
+// account is what the box said of its push around a wait.
+func account(w wait, said []squeeze.Push, began time.Duration) (all string) {
+	told, rung := time.Duration(0), -1
+	for _, p := range said {
+		if p.At < w.from-time.Second || p.At > w.to+time.Second || p.Rung == rung && p.At-told < 400*time.Millisecond {
+			continue
+		}
+		why := ""
+		if p.Rung != rung {
+			why = ": " + p.Reason.In(phrase.EN)
+		}
+		told, rung = p.At, p.Rung
+		all += fmt.Sprintf("\n  %6.1f rung %d budget %d estimate %d loss %.2f rtt %v%s", (p.At - began).Seconds(), p.Rung, p.Budget, p.Estimate, p.Loss, p.RTT.Round(time.Millisecond), why)
+	}
+	return fmt.Sprintf("\n  %6.1f … %.1f", (w.from-began).Seconds(), (w.to-began).Seconds()) + all
 }
 
 func squeezedTo(bits int) impair.Setting {
@@ -147,7 +240,7 @@ func squeezedTo(bits int) impair.Setting {
 }
 
 // judge finds the longest wait. All instants are of one clock.
-func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze.Seen, dir string, now time.Duration) (q squeezed, err error) {
+func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze.Seen, dir string, now time.Duration) (q squeezed, waits []wait, err error) {
 	// The source's clock against ours: the picture that was under way the shortest.
 	var first, least time.Duration
 	for i, v := range all {
@@ -165,23 +258,17 @@ func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze
 		}
 	}
 	if first == 0 {
-		return q, errors.New("no key picture came")
+		return q, nil, errors.New("no key picture came")
 	}
 	made, err := madeOf(dir, now)
 	if err != nil {
-		return q, err
-	}
-	const group = 2 * time.Second
-	thin := func(at time.Duration) int { // what the link bore
-		bits := 0
-		for i, m := range marks {
-			if m <= at {
-				bits = sq[i].bits
-			}
-		}
-		return bits
+		return q, nil, err
 	}
 	shown, last := time.Duration(0), marks[0]
+	waited := func(from, to time.Duration) {
+		q.worst = max(q.worst, to-from)
+		waits = append(waits, wait{from, to})
+	}
 	gap := func(from, to time.Duration) {
 		for i, m := range marks { // the time that the link was away does not count
 			if sq[i].bits == 0 && i+1 < len(marks) {
@@ -192,12 +279,12 @@ func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze
 					to = m
 				}
 				if from < m && to >= marks[i+1] {
-					q.worst = max(q.worst, m-from)
+					waited(from, m)
 					from = marks[i+1]
 				}
 			}
 		}
-		q.worst = max(q.worst, to-from)
+		waited(from, to)
 	}
 	back := marks[len(marks)-1]
 	flows, pictures := time.Duration(0), 0
@@ -211,7 +298,7 @@ func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze
 				}
 			}
 			if at == 0 {
-				return q, errors.New("a still came that nobody made")
+				return q, nil, errors.New("a still came that nobody made")
 			}
 			// It is of the last key picture that was there; the way to us is in first, not in at.
 			taken = first + (at-first+100*time.Millisecond)/group*group
@@ -239,10 +326,8 @@ func judge(sq squeezes, marks []time.Duration, done time.Duration, all []squeeze
 		}
 	}
 	gap(last, done)
-	if thin(done) >= 8_000_000 && q.back == 0 {
-		q.back = done - back
-	}
-	return q, nil
+	q.long = done - back
+	return q, waits, nil
 }
 
 // watchedFFmpeg is ffmpeg with a witness: what goes in and what comes out is kept.

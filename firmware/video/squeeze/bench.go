@@ -38,6 +38,12 @@ type Seen struct {
 	Still []byte // nil: a picture of the stream
 }
 
+// Push is what the box says at one moment of its push.
+type Push struct {
+	At time.Duration
+	terms.PushState
+}
+
 // Bench is a box and a county.
 type Bench struct {
 	clock   clock.Clock
@@ -162,6 +168,35 @@ func (b *Bench) Watch(ctx context.Context) func() []Seen {
 	return func() []Seen {
 		end()
 		both.Wait()
+		return all
+	}
+}
+
+// Follow notes what the box says of its push, ten times a second, until ctx ends; what it gives ends it
+// and tells.
+func (b *Bench) Follow(ctx context.Context) func() []Push {
+	ctx, end := context.WithCancel(ctx)
+	var all []Push
+	done := make(chan struct{})
+	b.guard.Go("video", "push", guard.Once, func(context.Context) error {
+		defer close(done)
+		t := time.NewTicker(100 * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.C:
+			}
+			var st terms.State
+			if b.ask(ctx, http.MethodGet, "/state", nil, &st) == nil && len(st.Streams) > 0 && st.Streams[0].Push != nil {
+				all = append(all, Push{b.Now(), *st.Streams[0].Push})
+			}
+		}
+	})
+	return func() []Push {
+		end()
+		<-done
 		return all
 	}
 }
