@@ -57,7 +57,7 @@ type meanKey struct {
 	drop   int // bit/s of droppable pictures, the second before
 }
 
-// Let, Goes, Rate and Probe are the governor's: what the ladder decided last holds.
+// Let, Goes, Rate, Probe and Train are the governor's: what the ladder decided last holds.
 func (p *push) Let(u *stream.Unit) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,6 +86,11 @@ func (p *push) Let(u *stream.Unit) bool {
 func (p *push) Rate() int  { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rate }
 func (p *push) Goes() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Rung.Video() }
 func (p *push) Probe() int { p.mu.Lock(); defer p.mu.Unlock(); return p.now.Probe }
+func (p *push) Train() (uint64, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now.Train, p.now.TrainBytes
+}
 
 func (p *push) decision() ladder.Decision { p.mu.Lock(); defer p.mu.Unlock(); return p.now }
 
@@ -124,7 +129,7 @@ func (p *push) turn(ctx context.Context) {
 	supply := ladder.Supply{Main: p.main, Lower: p.lower, KeyBytes: k.bytes, KeyEvery: k.every, HasLower: st.Rungs > 1, HasDroppable: k.drop > 0,
 		CanStill: p.r.canStill(p.e), LiveStill: p.e.camera != nil, StillBytes: p.still, ThumbBytes: p.thumb, SmallBytes: p.small}
 	p.mu.Unlock()
-	link := ladder.Link{Budget: p.r.share(), Estimate: ss.Estimate, Sent: ss.Sent, Acked: ss.Acked, Loss: ss.Loss, RTT: ss.RTT, Up: ss.Connected}
+	link := ladder.Link{Budget: p.r.share(), Estimate: ss.Estimate, Sent: ss.Sent, Acked: ss.Acked, Loss: ss.Loss, RTT: ss.RTT, Up: ss.Connected, Train: ss.Train, Told: ss.Told}
 	if k.drop > 0 {
 		supply.Thinned = max(st.Bitrate-k.drop, 1)
 	}

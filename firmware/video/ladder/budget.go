@@ -11,6 +11,10 @@ type Link struct {
 	Loss     float64
 	RTT      time.Duration
 	Up       bool
+	// Train is the last of Decision.Train of which something is known, and Told what it told of the link,
+	// bit/s: 0 where it did not arrive.
+	Train uint64
+	Told  int
 }
 
 // sample is what was told at one Step.
@@ -175,6 +179,11 @@ func (t *trust) told(now time.Duration, l Link) int {
 		most = max(most, s.acked)
 	}
 	return most
+}
+
+// quiet says that nothing at all speaks against a link that is being tried.
+func (t *trust) quiet(l Link) bool {
+	return l.RTT > 0 && l.RTT <= t.base()+t.r.Signs.Queue.D()/4 && l.Loss <= t.r.Signs.Loss/2
 }
 
 // before is what was told a lag ago.

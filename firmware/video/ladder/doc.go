@@ -17,6 +17,12 @@
 // wait 10 s, then 20 s, then 40 s: what a link bears no more is tried for a second in forty. One that holds
 // what had failed forgets the failure.
 //
+// Where stills go alone, a second of padding on a link that does not bear it would hold up the next still, and the
+// wait after it would hide that the link is back. There a train asks first: a few packets of padding at once, whose
+// distance on arrival says what the thinnest piece of the way bears. Without one that speaks for it no probe is
+// held; with one a probe does not wait, and grows while the link stays calm, to what the train told. A link on
+// which that failed lets bursts through faster than it bears, and is tried as seldom as any.
+//
 // Where a link bears it, nobody waits for a new picture longer than Rules.Fresh.Gap: a rung is
 // taken only where the wait for its next picture and the time that this picture takes fit in there, and
 // stills go beside video until its first key picture can be there.

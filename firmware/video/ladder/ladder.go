@@ -21,6 +21,10 @@ type Decision struct {
 	// Probe, where it is not 0, is bit/s that shall leave now: padding fills what pictures
 	// leave free of it.
 	Probe int
+	// Train, where it grows, has TrainBytes of padding leave at once; Link.Train and Told say what
+	// became of it.
+	Train      uint64
+	TrainBytes int
 	// Budget is bit/s that the link is trusted to bear.
 	Budget int
 	// Reason says why it is this rung, since when.
@@ -43,6 +47,7 @@ type Ladder struct {
 	reason  phrase.Message
 	cap     int
 	probe   probe
+	trains  trains
 	wait    time.Duration // before the next probe after one that failed
 	nextTry time.Duration
 	missed  int           // bit/s that failed last
@@ -59,6 +64,7 @@ type probe struct {
 	on    bool
 	down  bool // it proves a rung that was stepped down to
 	rate  int
+	top   int // what it may grow to while the link stays calm
 	began time.Duration
 	best  int
 	keep  keep
@@ -85,7 +91,8 @@ func (l *Ladder) Step(now time.Duration, link Link, s Supply) Decision {
 	dark := l.trust.dark
 	sign := l.trust.hear(now, link, l.at.tier.steady(), l.probe.on)
 	if link.Budget > 2*l.cap && l.cap > 0 || dark && !l.trust.dark {
-		l.wait, l.nextTry = l.r.Climb.First.D(), min(l.nextTry, now) // another link, or one that is back: what failed before says nothing
+		// another link, or one that is back: what failed before says nothing
+		l.wait, l.nextTry, l.trains.misled, l.trains.every = l.r.Climb.First.D(), min(l.nextTry, now), false, 0
 	}
 	l.cap = link.Budget
 	l.prove(now, link, &s, sign)
@@ -106,7 +113,7 @@ func (l *Ladder) arrive(now time.Duration, link Link, s *Supply) {
 		}
 	}
 	l.trust.begin(now, believe)
-	l.wait, l.nextTry, l.rose = l.r.Climb.First.D(), now, false
+	l.wait, l.nextTry, l.rose, l.trains.misled = l.r.Climb.First.D(), now, false, false
 	budget, _ := l.trust.budget(link, !l.begun)
 	why, first := phrase.M("ladder.back"), !l.begun
 	if first {
@@ -136,9 +143,12 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 		l.trust.restore(now, p.keep, link.RTT)
 		l.failed(now, p.rate)
 		l.probe = probe{}
+	case p.rate < p.top && now-p.began >= max(c.For.D()/2, 2*link.RTT+l.r.Signs.Lag.D()) && l.trust.quiet(link):
+		// What was tried so far is borne as it seems, and a train told that more is: no need to prove each step.
+		p.rate, p.began, p.keep = min(int(c.Ramp*float64(p.rate)), p.top), now, l.trust.keep()
 	case now-p.began >= c.For.D() && float64(p.best) >= c.Held*float64(p.rate):
 		rate := p.rate
-		l.probe, l.nextTry = probe{}, now+l.r.Signs.Lag.D()
+		l.probe, l.nextTry, l.trains.misled = probe{}, now+l.r.Signs.Lag.D(), false
 		if rate >= l.missed {
 			l.wait = c.First.D() // the link bears what it did not when it was tried last
 		}
@@ -153,6 +163,7 @@ func (l *Ladder) prove(now time.Duration, link Link, s *Supply, sign bool) {
 // failed makes the next probe wait, and the one after it twice as long.
 func (l *Ladder) failed(now time.Duration, rate int) {
 	l.missed = rate
+	l.trains.misled = l.trains.misled || l.probe.on && l.trains.spoke
 	l.nextTry = now + l.wait
 	l.wait = min(2*l.wait, l.r.Climb.Most.D())
 }
@@ -217,7 +228,9 @@ func (l *Ladder) bridge(now time.Duration, s *Supply) {
 // climb begins a probe where a better rung could be had.
 func (l *Ladder) climb(now time.Duration, link Link, s *Supply, budget int, sign bool) {
 	c := &l.r.Climb
-	if l.probe.on || sign || now < l.nextTry || !l.rose && now-l.moved < c.Hold.D() || l.trust.signed && now-l.trust.signAt < time.Second+link.RTT+l.r.Signs.Lag.D() {
+	// Where stills go alone a train may speak for a probe, whatever failed before, and must.
+	asks := !tierRung[l.at.tier].Video()
+	if l.probe.on || sign || now < l.nextTry && (!asks || l.trains.misled) || !l.rose && now-l.moved < c.Hold.D() || l.trust.signed && now-l.trust.signAt < time.Second+link.RTT+l.r.Signs.Lag.D() {
 		return
 	}
 	allowed := int(l.r.Budget.Most)
@@ -235,7 +248,14 @@ func (l *Ladder) climb(now time.Duration, link Link, s *Supply, budget int, sign
 		if t2 := l.r.best(tMain, s, reach, c.Need); t2.tier < l.at.tier {
 			want = int(c.Need*float64(t2.need)) + 1
 		}
-		l.probe = probe{on: true, rate: min(want, reach), began: now, keep: l.trust.keep()}
+		p := probe{on: true, rate: min(want, reach), began: now, keep: l.trust.keep()}
+		if asks {
+			if !l.train(now, link, budget, p.rate) {
+				return
+			}
+			p.top = min(int(c.Need*float64(to.need))+1, int(l.r.Budget.Estimate*float64(link.Told)))
+		}
+		l.probe, l.trains.spoke = p, asks
 		return
 	}
 }
@@ -253,7 +273,7 @@ func (l *Ladder) move(now time.Duration, to choice, why phrase.Message) {
 func (l *Ladder) decision(now time.Duration, link Link, budget int) Decision {
 	d := Decision{
 		Rung: tierRung[l.at.tier], KeyEveryNth: max(1, l.at.nth), Budget: budget, Rate: budget,
-		Reason: l.reason, Since: l.since,
+		Reason: l.reason, Since: l.since, Train: l.trains.number, TrainBytes: l.trains.bytes,
 	}
 	stills := l.at
 	if now < l.till {

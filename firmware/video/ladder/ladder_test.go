@@ -73,6 +73,52 @@ func TestNobodyWaitsThreeSecondsWhile64KilobitsAreThere(t *testing.T) {
 	}
 }
 
+// A link that holds much before it drops shows what a second of padding costs: the next still waits behind
+// it. A train of padding finds out what it bears now, and so it is also known soon when it bears more again.
+func TestALinkIsNotFilledToFindOutWhatItBears(t *testing.T) {
+	for name, change := range cameras {
+		t.Run(name, func(t *testing.T) {
+			for i := range uint64(phases) {
+				w := newWorld(t, i, func(now time.Duration) int { return squeeze(now - phase(i)) })
+				w.depth = 750 * time.Millisecond
+				change(&w.camera)
+				deepest := time.Duration(0)
+				for w.now < 130*time.Second+phase(i) {
+					w.turn()
+					if s := (w.now - phase(i)).Seconds(); s > 25 && s < 80 || s > 103 && s < 130 {
+						deepest = max(deepest, lasts(w.held()/8, w.rate(w.now)))
+					}
+				}
+				for w.d.Rung != Main && w.now < 150*time.Second+phase(i) {
+					w.turn()
+				}
+				if back := w.now - 130*time.Second - phase(i); w.worst > 2600*time.Millisecond || deepest > 450*time.Millisecond || back > 8*time.Second {
+					t.Errorf("somebody waited %v, the link held %v of padding and stills, and it was all back after %v", w.worst, deepest, back)
+					w.told(t, i)
+				}
+			}
+		})
+	}
+}
+
+// A link that lets bursts through faster than it bears tells a train too much: then what failed is tried as seldom as ever.
+func TestALinkMayMisleadATrain(t *testing.T) {
+	for name, change := range cameras {
+		t.Run(name, func(t *testing.T) {
+			for i := range uint64(phases) {
+				w := newWorld(t, i, func(now time.Duration) int { return squeeze(now - phase(i)) })
+				w.depth, w.bursts = 750*time.Millisecond, true
+				change(&w.camera)
+				w.run(130*time.Second + phase(i))
+				if w.worst > 3*time.Second {
+					t.Errorf("somebody waited %v", w.worst)
+					w.told(t, i)
+				}
+			}
+		})
+	}
+}
+
 func TestASessionMayBeginOnAThinLink(t *testing.T) {
 	for name, change := range cameras {
 		for _, rate := range []int{64_000, 200_000, 500_000, 1_500_000} {

@@ -69,6 +69,7 @@ type ClimbRules struct {
 	Within Span    `yaml:"within"`
 	Hold   Span    `yaml:"hold"`
 	Calm   Span    `yaml:"calm"`
+	Train  Span    `yaml:"train"`
 }
 
 // FreshRules say how long a viewer may wait for a new picture.
@@ -226,6 +227,7 @@ func (r *Rules) prove() error {
 	span("climb.within", r.Climb.Within, time.Second, time.Hour)
 	span("climb.hold", r.Climb.Hold, time.Second, time.Minute)
 	span("climb.calm", r.Climb.Calm, time.Second, time.Minute)
+	span("climb.train", r.Climb.Train, time.Second, time.Minute)
 	rate("fresh.from", r.Fresh.From, 1000, r.Budget.Most)
 	span("fresh.gap", r.Fresh.Gap, time.Second, time.Minute)
 	span("fresh.make", r.Fresh.Make, 0, r.Fresh.Gap.D()/2)

@@ -17,6 +17,7 @@ func TestRulesNameWhatIsWrong(t *testing.T) {
 		{"gap: 3s", "gap: 0s", "fresh.gap"},
 		{"need: 1.2", "need: 1.05", "climb.need"},
 		{"width: 320", "width: 3200", "stills.thumb"},
+		{"train: 3s", "train: 3ms", "climb.train"},
 		{"quick: 1s", "quick: 1s\n  color: red", "color"},
 	} {
 		if !strings.Contains(string(good), c.from) {

@@ -48,6 +48,8 @@ type world struct {
 	acked  window
 	lost   window
 	flight []ack
+	way    time.Duration // of the newest packet that the viewer told of
+	heard  time.Duration // when
 	gcc    estimator
 
 	broken  bool          // the viewer misses a reference
@@ -56,6 +58,14 @@ type world struct {
 	worst   time.Duration // longest wait for a picture while the link bore 64 kbit/s
 	worstAt time.Duration
 	since64 time.Duration
+	train   uint64        // the last that left
+	sentAt  time.Duration // when
+	firstAt time.Duration // when its first packet arrived
+	away    int           // packets of it under way
+	trained int           // bits that arrived after the first
+	verdict [2]int        // of the last train that is told of
+	depth   time.Duration // how long the link holds what waits; 0: 300 ms, and the oldest goes first
+	bursts  bool          // a link that was idle lets 1200 bytes through at once
 	steps   []step
 	over    time.Duration // how long more than the link bears was sent, now
 	overMax time.Duration
@@ -78,6 +88,7 @@ type step struct {
 type ack struct {
 	at   time.Duration
 	bits int
+	way  time.Duration // that a packet took; 0 of a still's, which tell nothing of it
 }
 
 type parcel struct {
@@ -85,6 +96,7 @@ type parcel struct {
 	last           bool // of its picture
 	key, droppable bool
 	jpeg, padding  bool
+	train          uint64
 	taken          time.Duration // when the picture was
 	spoilt         bool
 	put            time.Duration
@@ -254,6 +266,14 @@ func (w *world) jpeg() {
 	}
 }
 
+// held is what waits in the link, in bits.
+func (w *world) held() (bits int) {
+	for _, p := range w.wire {
+		bits += p.bits
+	}
+	return bits
+}
+
 // turn is 10 ms.
 func (w *world) turn() {
 	w.now += tick
@@ -263,14 +283,14 @@ func (w *world) turn() {
 	capacity := w.rate(w.now)
 	for len(w.flight) > 0 && w.flight[0].at <= w.now {
 		w.acked.add(w.flight[0].bits)
+		if w.flight[0].way > 0 {
+			w.way, w.heard = w.flight[0].way, w.now
+		}
 		w.gcc.received.add(w.flight[0].bits)
 		w.gcc.fed = true
 		w.flight = w.flight[1:]
 	}
-	held := 0
-	for _, p := range w.wire {
-		held += p.bits
-	}
+	held := w.held()
 	wait := time.Duration(0)
 	if capacity > 0 {
 		wait = time.Duration(float64(held) / float64(capacity) * float64(time.Second))
@@ -284,6 +304,7 @@ func (w *world) turn() {
 	for len(w.again) > 0 && w.again[0].put <= w.now {
 		w.queue, w.again = append(w.queue, w.again[0]), w.again[1:]
 	}
+	w.ask()
 	// The pacer.
 	w.credit = min(w.credit+float64(w.d.Rate)*tick.Seconds(), float64(w.d.Rate)*tick.Seconds()+9600)
 	offered := 0
@@ -302,22 +323,19 @@ func (w *world) turn() {
 		w.credit -= float64(p.bits)
 		offered += p.bits
 		p.put = w.now
-		if limit := float64(capacity) * 0.3; float64(held) > limit+9600 {
-			w.lost.add(p.bits)
-			w.lose(p)
-			continue
-		}
-		held += p.bits
-		w.wire = append(w.wire, p)
+		held += w.enter(p, held, capacity)
 	}
 	w.sent.add(offered)
 	// The link: what would wait for more than 300 ms at its present rate is dropped, oldest first,
 	// as queues with a time limit do.
 	w.space += float64(capacity) * tick.Seconds()
 	w.space = min(w.space, max(float64(capacity)*tick.Seconds(), 9600))
+	if len(w.wire) == 0 && !w.bursts { // an idle wire saves nothing up
+		w.space = 0
+	}
 	for len(w.wire) > 0 {
 		p := w.wire[0]
-		if float64(held) > float64(capacity)*0.3+2*9600 {
+		if w.depth == 0 && float64(held) > float64(capacity)*0.3+2*9600 {
 			w.wire, held = w.wire[1:], held-p.bits
 			w.lost.add(p.bits)
 			w.lose(p)
@@ -328,10 +346,60 @@ func (w *world) turn() {
 		}
 		w.space -= float64(p.bits)
 		w.wire, held = w.wire[1:], held-p.bits
-		w.flight = append(w.flight, ack{w.now + w.rtt, p.bits})
+		a := ack{at: w.now + w.rtt, bits: p.bits}
+		if !p.jpeg {
+			a.way = w.now + w.rtt - p.put
+		}
+		w.flight = append(w.flight, a)
 		w.see(p)
 	}
 	w.judge(capacity)
+}
+
+// enter puts a packet into the link's queue, where it has room.
+func (w *world) enter(p parcel, held, capacity int) int {
+	room := float64(capacity)*0.3 + 9600
+	if w.depth > 0 {
+		room = float64(capacity) * w.depth.Seconds()
+	}
+	if float64(held) > room {
+		w.lost.add(p.bits)
+		w.lose(p)
+		return 0
+	}
+	w.wire = append(w.wire, p)
+	return p.bits
+}
+
+// ask has a train leave where the ladder wants one, between two stills.
+func (w *world) ask() {
+	if w.d.Train == w.train || len(w.queue)+len(w.again) > 0 && w.now-w.sentAt < 10*time.Second {
+		return
+	}
+	w.train, w.sentAt, w.firstAt, w.trained = w.d.Train, w.now, 0, 0
+	w.away = (w.d.TrainBytes*8 + 1799) / 1800
+	capacity, held := w.rate(w.now), w.held()
+	for bits := w.d.TrainBytes * 8; bits > 0; bits -= 1800 {
+		n := w.enter(parcel{bits: 1800, padding: true, train: w.train, put: w.now}, held, capacity)
+		held += n
+		w.sent.add(1800)
+	}
+}
+
+// arrives counts a packet of a train that came out of the link, or did not.
+func (w *world) arrives(p parcel, lost bool) {
+	switch {
+	case p.train == 0 || p.train != w.train:
+		return
+	case lost:
+	case w.firstAt == 0:
+		w.firstAt = w.now
+	default:
+		w.trained += p.bits
+	}
+	if w.away--; w.away == 0 {
+		w.verdict = [2]int{int(p.train), int(float64(w.trained) / max(w.now-w.firstAt, time.Millisecond).Seconds())}
+	}
 }
 
 func (w *world) lose(p parcel) {
@@ -339,6 +407,7 @@ func (w *world) lose(p parcel) {
 		w.again = append(w.again, parcel{bits: p.bits, jpeg: true, taken: p.taken, put: w.now + time.Second})
 	}
 	if p.padding || p.jpeg {
+		w.arrives(p, true)
 		return
 	}
 	w.broken = w.broken || p.key || !p.droppable
@@ -357,6 +426,7 @@ func (w *world) lose(p parcel) {
 func (w *world) see(p parcel) {
 	switch {
 	case p.padding || p.spoilt:
+		w.arrives(p, false)
 		return
 	case p.jpeg:
 		if w.missing[p.taken] -= p.bits; w.missing[p.taken] > 0 {
@@ -384,8 +454,11 @@ func (w *world) decide(wait time.Duration) {
 	if all := w.lost.s + w.acked.s; all > 0 {
 		loss = float64(w.lost.s) / float64(all)
 	}
+	if w.now-w.heard > 2*time.Second {
+		w.way = 0 // an older word is none
+	}
 	was := w.d.Rung
-	w.d = w.ladder.Step(w.now, Link{Budget: w.budget(w.now), Estimate: int(w.gcc.target), Sent: w.sent.s, Acked: w.acked.s, Loss: loss, RTT: w.rtt + wait, Up: w.up(w.now)}, w.supply())
+	w.d = w.ladder.Step(w.now, Link{Budget: w.budget(w.now), Estimate: int(w.gcc.target), Sent: w.sent.s, Acked: w.acked.s, Loss: loss, RTT: w.way, Up: w.up(w.now), Train: uint64(w.verdict[0]), Told: w.verdict[1]}, w.supply())
 	if w.d.Rung > was {
 		w.queue = slices.DeleteFunc(w.queue, func(p parcel) bool { return !p.jpeg }) // what waits in the sender is of another rung
 		w.broken = true
@@ -398,8 +471,8 @@ func (w *world) decide(wait time.Duration) {
 	if was != w.d.Rung {
 		w.steps = append(w.steps, step{w.now, was, w.d.Rung, w.d.Reason.In("en")})
 	}
-	if w.log && w.now%(500*time.Millisecond) == 0 {
-		w.t.Logf("%6.1f link %8d rung %d size %d every %v rate %8d budget %8d probe %8d est %8.0f sent %8d acked %8d loss %.2f wait %v fresh %v | %s", w.now.Seconds(), w.rate(w.now), w.d.Rung, w.d.Width, w.d.StillEvery, w.d.Rate, w.d.Budget, w.d.Probe, w.gcc.target, w.sent.s, w.acked.s, loss, wait, w.now-w.fresh, w.d.Reason.In("en"))
+	if w.log && w.now%(200*time.Millisecond) == 0 {
+		w.t.Logf("%6.1f link %8d rung %d size %d every %v rate %8d budget %8d probe %8d est %8.0f sent %8d acked %8d loss %.2f wait %v fresh %v train %d told %v | %s", w.now.Seconds(), w.rate(w.now), w.d.Rung, w.d.Width, w.d.StillEvery, w.d.Rate, w.d.Budget, w.d.Probe, w.gcc.target, w.sent.s, w.acked.s, loss, wait, w.now-w.fresh, w.d.Train, w.verdict, w.d.Reason.In("en"))
 	}
 }
 

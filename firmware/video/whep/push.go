@@ -166,7 +166,8 @@ func (v *Session) fill() {
 	t := time.NewTicker(fillEvery)
 	defer t.Stop()
 	var h rtp.Header
-	owed := 0
+	owed, train := 0, uint64(0)
+	var asked time.Duration
 	last := v.s.o.Now()
 	for {
 		select {
@@ -181,6 +182,15 @@ func (v *Session) fill() {
 		if v.gov != nil {
 			v.stills(now, since, v.gov.Rate()/8)
 			want = v.gov.Probe()
+			switch number, bytes := v.gov.Train(); {
+			case number == train:
+				asked = now
+			case now-asked > stillLife || v.between(): // a train holds up no still that is under way
+				train = number
+				if v.leave(&h, now, number, bytes) != nil {
+					return
+				}
+			}
 		}
 		v.mu.Lock()
 		left := v.out.since()
@@ -199,6 +209,28 @@ func (v *Session) fill() {
 			v.mu.Unlock()
 		}
 	}
+}
+
+// between says that no still is under way.
+func (v *Session) between() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.album.jpeg == nil && (v.album.ch[0] == nil || v.album.waits() == 0)
+}
+
+// leave sends a train.
+func (v *Session) leave(h *rtp.Header, now time.Duration, number uint64, bytes int) error {
+	v.wire.begin(number)
+	defer v.wire.end()
+	for n := 0; n < bytes; n += padding {
+		if err := v.tracks[0].pad(h); err != nil {
+			return err
+		}
+		v.mu.Lock()
+		v.out.add(now, padding)
+		v.mu.Unlock()
+	}
+	return nil
 }
 
 // during is what a rate gives in a time.

@@ -48,6 +48,10 @@ type State struct {
 	// Sent and Acked are bit/s of the last second, padding with them, and Estimate is what
 	// congestion control believes; of a push alone.
 	Sent, Acked, Estimate int
+	// Train is the last burst of padding that arrived or was given up, and Told the bit/s at which it
+	// came: 0 where too little of it did.
+	Train uint64
+	Told  int
 }
 
 // A Governor says what of a stream a link bears.
@@ -60,6 +64,9 @@ type Governor interface {
 	Goes() bool
 	// Probe is bit/s that shall leave now, filled by padding; 0 is no probe.
 	Probe() int
+	// Train is the number of the last burst of padding that shall leave at once, and its bytes;
+	// State.Train and Told say what became of it.
+	Train() (number uint64, bytes int)
 }
 
 // Session is one peer connection.
@@ -146,6 +153,9 @@ func (v *Session) State() State {
 		}
 	}
 	v.mu.Unlock()
+	if v.wire != nil {
+		st.Train, st.Told = v.wire.trained(now)
+	}
 	if v.est != nil {
 		st.Estimate = v.est()
 	}

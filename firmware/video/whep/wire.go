@@ -19,14 +19,16 @@ type wire struct {
 	interceptor.NoOp
 	now func() time.Duration
 
-	mu   sync.Mutex
-	sent [wireKept]onWire
+	mu    sync.Mutex
+	sent  [wireKept]onWire
+	train train
 }
 
 type onWire struct {
 	seq  uint16
 	size uint16 // 0: nothing, or told of
 	at   time.Duration
+	of   uint64 // the train that it belongs to
 }
 
 // BindLocalStream notes what goes out. It stands behind whoever numbers.
@@ -44,7 +46,7 @@ func (w *wire) BindLocalStream(info *interceptor.StreamInfo, next interceptor.RT
 		var n rtp.TransportCCExtension
 		if n.Unmarshal(h.GetExtension(id)) == nil {
 			w.mu.Lock()
-			w.sent[n.TransportSequence%wireKept] = onWire{n.TransportSequence, uint16(h.MarshalSize() + len(payload)), w.now()}
+			w.sent[n.TransportSequence%wireKept] = onWire{n.TransportSequence, uint16(h.MarshalSize() + len(payload)), w.now(), w.train.leaves()}
 			w.mu.Unlock()
 		}
 		return next.Write(h, payload, a)
@@ -57,9 +59,14 @@ func (w *wire) tells(now time.Duration, p *rtcp.TransportLayerCC) (came, lost in
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seq, left := p.BaseSequenceNumber, p.PacketStatusCount
+	deltas, at := p.RecvDeltas, int64(p.ReferenceTime)*64_000 // µs, of the other end's clock
 	one := func(symbol uint16) {
+		if (symbol == rtcp.TypeTCCPacketReceivedSmallDelta || symbol == rtcp.TypeTCCPacketReceivedLargeDelta) && len(deltas) > 0 {
+			at, deltas = at+deltas[0].Delta, deltas[1:]
+		}
 		s := &w.sent[seq%wireKept]
 		if s.seq == seq && s.size > 0 {
+			w.train.comes(s, symbol != rtcp.TypeTCCPacketNotReceived, at)
 			switch {
 			case symbol != rtcp.TypeTCCPacketNotReceived:
 				came += int(s.size)
