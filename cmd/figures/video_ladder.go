@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"tocsin/configs"
-	"tocsin/firmware/phrase"
 	"tocsin/firmware/video/squeeze"
 	"tocsin/hwtest/impair"
 	"tocsin/hwtest/relay"
@@ -227,7 +226,7 @@ func account(w wait, said []squeeze.Push, began time.Duration) (all string) {
 		}
 		why := ""
 		if p.Rung != rung {
-			why = ": " + p.Reason.In(phrase.EN)
+			why = ": " + p.Why
 		}
 		told, rung = p.At, p.Rung
 		all += fmt.Sprintf("\n  %6.1f rung %d budget %d estimate %d loss %.2f rtt %v%s", (p.At - began).Seconds(), p.Rung, p.Budget, p.Estimate, p.Loss, p.RTT.Round(time.Millisecond), why)

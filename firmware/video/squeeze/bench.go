@@ -40,7 +40,8 @@ type Seen struct {
 
 // Push is what the box says at one moment of its push.
 type Push struct {
-	At time.Duration
+	At  time.Duration
+	Why string // of its rung
 	terms.PushState
 }
 
@@ -190,7 +191,7 @@ func (b *Bench) Follow(ctx context.Context) func() []Push {
 			}
 			var st terms.State
 			if b.ask(ctx, http.MethodGet, "/state", nil, &st) == nil && len(st.Streams) > 0 && st.Streams[0].Push != nil {
-				all = append(all, Push{b.Now(), *st.Streams[0].Push})
+				all = append(all, Push{b.Now(), st.Streams[0].Push.Reason.In("en"), *st.Streams[0].Push})
 			}
 		}
 	})
