@@ -66,6 +66,8 @@ var arrows = map[string][]string{
 	"firmware/keep/journal":           {"firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/history":           {"firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},
 	"firmware/keep/config":            {"firmware/trust", "firmware/point", "firmware/phrase"},
+	"firmware/keep/bundle":            {},
+	"firmware/keep/diary":             {},
 	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/keep/config/edit":       {"firmware/phrase"},
 	"firmware/keep/config/revision":   {"firmware/clock", "firmware/phrase"},

@@ -17,6 +17,7 @@ import (
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/diary"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -69,6 +70,7 @@ type Opts struct {
 type House struct {
 	o       Opts
 	log     *slog.Logger
+	diary   *diary.Diary
 	guard   *guard.Guard
 	dog     *guard.Watchdog
 	clock   *clock.System

@@ -20,6 +20,7 @@ import (
 	"tocsin/firmware/decide/alarm"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/diary"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -58,6 +59,8 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	held := diary.New(diaryLines, diaryBytes)
+	o.Log = slog.New(held.Handler(o.Log.Handler()))
 	if o.ending <= 0 {
 		o.ending = 2 * time.Second
 	}
@@ -74,7 +77,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	sounding, endSounding := context.WithCancel(path)
 	defer endSounding()
 	h := &House{
-		o: o, log: o.Log, dog: &guard.Watchdog{}, started: time.Now(),
+		o: o, log: o.Log, diary: held, dog: &guard.Watchdog{}, started: time.Now(),
 		bp: bp, alarms: alarm.New(), blindly: map[string]clock.Stamp{}, halted: map[string]halt{}, badAt: map[string]time.Duration{},
 		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), again: make(chan struct{}, 1), revised: make(chan struct{}, 1), anew: make(chan struct{}, 1), noted: make(chan func(), 1024),
 		latest: map[point.ID]*spot{}, ways: waysIn{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},

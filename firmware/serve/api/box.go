@@ -71,6 +71,7 @@ type Box interface {
 	Users
 	Outside
 	Commissionable
+	Supported
 
 	// Stop silences what sounds now. who is a person or a thing with a name.
 	Stop(who Who) (Receipt, error)

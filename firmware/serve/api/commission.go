@@ -160,10 +160,6 @@ type Commissionable interface {
 // LargestPhoto bounds a photo in any table.
 const LargestPhoto = 16 << 20
 
-type stepID struct {
-	ID string `path:"id" maxLength:"64"`
-}
-
 func (s *Server) registerCommissioning() {
 	add(s, access.Technician, http.MethodGet, "/commissioning", "commissioning", "The sheet of the site's commissioning, with what is being measured", func(context.Context, *none) (*body[Commissioning], error) {
 		c, err := s.box.Commissioning()
@@ -183,7 +179,7 @@ func (s *Server) registerCommissioning() {
 		return nil, nil
 	}
 	add(s, access.Technician, http.MethodPost, "/commissioning/{id}/answers", "answer-step", "Write down what a person entered for a step", func(ctx context.Context, in *struct {
-		stepID
+		ID   string `path:"id" maxLength:"64"`
 		Body struct {
 			Named
 			Answers map[string]string `json:"answers"`
@@ -192,7 +188,7 @@ func (s *Server) registerCommissioning() {
 		return act(ctx, in.Body.Who, func(w Who) error { return s.box.Answer(in.ID, in.Body.Answers, w) })
 	})
 	add(s, access.Technician, http.MethodPost, "/commissioning/{id}/measure", "measure-step", "Begin, end or drop a measurement of a step", func(ctx context.Context, in *struct {
-		stepID
+		ID   string `path:"id" maxLength:"64"`
 		Body struct {
 			Named
 			Measuring
@@ -201,7 +197,7 @@ func (s *Server) registerCommissioning() {
 		return act(ctx, in.Body.Who, func(w Who) error { return s.box.Measure(in.ID, in.Body.Measuring, w) })
 	})
 	add(s, access.Technician, http.MethodPost, "/commissioning/{id}/settle", "settle-step", "Say that a step passed, failed, does not apply, or is open again", func(ctx context.Context, in *struct {
-		stepID
+		ID   string `path:"id" maxLength:"64"`
 		Body struct {
 			Named
 			State  string `json:"state" enum:"open,passed,failed,not-applicable"`
@@ -211,7 +207,7 @@ func (s *Server) registerCommissioning() {
 		return act(ctx, in.Body.Who, func(w Who) error { return s.box.Settle(in.ID, in.Body.State, Clean(in.Body.Reason, 300), w) })
 	})
 	add(s, access.Technician, http.MethodPost, "/commissioning/{id}/photos", "add-photo", "Keep a photo (JPEG or PNG) for a step; where it was taken is dropped", func(ctx context.Context, in *struct {
-		stepID
+		ID      string `path:"id" maxLength:"64"`
 		Who     string `query:"who" maxLength:"64"`
 		RawBody []byte `contentType:"image/jpeg"`
 	}) (*body[CommissioningPhoto], error) {
@@ -228,7 +224,7 @@ func (s *Server) registerCommissioning() {
 		op.MaxBodyBytes, op.SkipValidateBody, op.BodyReadTimeout = LargestPhoto, true, 2*time.Minute
 	})
 	add(s, access.Technician, http.MethodDelete, "/commissioning/{id}/photos/{photo}", "drop-photo", "Remove a photo", func(ctx context.Context, in *struct {
-		stepID
+		ID    string `path:"id" maxLength:"64"`
 		Photo string `path:"photo" maxLength:"64"`
 		Who   string `query:"who" maxLength:"64"`
 	}) (*none, error) {

@@ -112,6 +112,7 @@ func (s *Server) register() {
 	s.registerTalk()
 	s.registerAlerts()
 	s.registerCommissioning()
+	s.registerSupport()
 }
 
 // full writes an empty list as [] rather than null.
