@@ -65,6 +65,7 @@ type Box interface {
 	// nothing has sounded yet.
 	LastSound(w io.Writer) (bool, error)
 
+	Readier
 	Warnings
 	Talks
 	Configurable

@@ -66,6 +66,9 @@ type Limits struct {
 	SocketConns int
 	// Streams bounds open streams on the network, SocketStreams on the socket.
 	Streams, SocketStreams int
+	// Events and EventsPerAddr bound who listens to /events: one is a goroutine and
+	// some 30 KiB, since what is said is encoded once for all.
+	Events, EventsPerAddr int
 	// Sounds bounds how many sounds are rendered at once.
 	Sounds int
 	// Body and Header bound a request, in bytes.
@@ -78,9 +81,11 @@ type Limits struct {
 	Retry time.Duration
 }
 
-// DefaultLimits are for a board with 512 MiB.
+// DefaultLimits are for a board with 512 MiB. On a bad night a village's phones look at
+// the page: 200 of them at once, each with one open stream, and room beside them for
+// who asks and for STOP. One machine may have as many as a browser's few tabs need.
 var DefaultLimits = Limits{
-	Conns: 64, ConnsPerAddr: 12, SocketConns: 64, Streams: 8, SocketStreams: 16, Sounds: 2,
+	Conns: 288, ConnsPerAddr: 12, SocketConns: 64, Streams: 8, SocketStreams: 16, Events: 224, EventsPerAddr: 6, Sounds: 2,
 	Body: 4 << 10, Header: 16 << 10, Read: 10 * time.Second, Write: 10 * time.Second, Idle: time.Minute,
 	Retry: 5 * time.Second,
 }
@@ -96,8 +101,12 @@ type Server struct {
 
 	streams, socketStreams, sounds chan struct{}
 
-	mu  sync.Mutex
-	lan string
+	events *broadcaster
+
+	mu        sync.Mutex
+	lan       string
+	listening int            // who listens to events, in all
+	listeners map[string]int // and by address
 }
 
 // New makes the server; it listens nowhere yet. A nil box serves to write the
@@ -115,7 +124,9 @@ func New(box Box, o Opts) (*Server, error) {
 		streams:       make(chan struct{}, o.Limits.Streams),
 		socketStreams: make(chan struct{}, o.Limits.SocketStreams),
 		sounds:        make(chan struct{}, o.Limits.Sounds),
+		listeners:     map[string]int{},
 	}
+	s.events = newBroadcaster(s)
 	for _, n := range o.Names {
 		n = strings.ToLower(strings.TrimSuffix(n, "."))
 		if n == "" || strings.ContainsAny(n, "*/:@ ") {

@@ -22,6 +22,7 @@ type view struct {
 	Icon               string
 	Headline, Subline  string
 	Notices            []notice
+	Ready              ready
 	Sounding           []sounding
 	SoundKey           string
 	HasSound           bool
@@ -53,6 +54,11 @@ type view struct {
 	Done bool
 	Name string
 }
+
+// ready is whether the box could sound its worst level now, in one line.
+type ready struct{ Icon, Line, Power string }
+
+var readyIcons = map[string]string{"yes": "ok", "partly": "doubt", "no": "warn"}
 
 type notice struct{ Icon, Title, Text string }
 
@@ -152,6 +158,8 @@ func (p *page) look(l phrase.Lang) *view {
 
 func (p *page) banner(v *view, st api.Status) {
 	l := v.Lang
+	r := p.box.Readiness()
+	v.Ready = ready{readyIcons[r.Sounds], in(r.Line, l), in(r.Power.Line, l)}
 	switch {
 	case st.Level != "":
 		v.Tone, v.Icon, v.Headline = p.tone(st.Level), "warn", orElse(in(st.LevelText, l), st.Level)

@@ -447,6 +447,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changes, as server-sent events: status, readiness, reading (a list of those that are new), alarms, soundings, faults, record, gap */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/faults": {
         parameters: {
             query?: never;
@@ -507,6 +524,23 @@ export interface paths {
         };
         /** Committed records, oldest first */
         get: operations["journal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/journal/recent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest records, oldest first */
+        get: operations["journal-recent"];
         put?: never;
         post?: never;
         delete?: never;
@@ -714,6 +748,23 @@ export interface paths {
         put?: never;
         /** A named person raises a level by hand */
         post: operations["raise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the box could sound its worst level now, and what it stands on */
+        get: operations["readiness"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1491,6 +1542,11 @@ export interface components {
             site: components["schemas"]["Text"];
             station: string;
         };
+        LevelInfo: {
+            code: string;
+            colour: string;
+            text: components["schemas"]["Text"];
+        };
         Line: {
             /** Format: int64 */
             asked: number;
@@ -1636,6 +1692,14 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
+        OutputReady: {
+            able: boolean;
+            kind: string;
+            name: components["schemas"]["Text"];
+            output: string;
+            sensed: boolean;
+            why?: components["schemas"]["Text"];
+        };
         People: {
             modem: components["schemas"]["Phone"];
             people: components["schemas"]["Person"][] | null;
@@ -1681,6 +1745,14 @@ export interface components {
             /** Format: int64 */
             waiting: number;
             why?: components["schemas"]["Text"];
+        };
+        Power: {
+            line: components["schemas"]["Text"];
+            mains?: boolean;
+            /** Format: date-time */
+            until?: string;
+            /** Format: double */
+            volts?: number;
         };
         Problem: {
             /** @description the message's code */
@@ -1758,6 +1830,15 @@ export interface components {
             text: components["schemas"]["Text"];
             turn: boolean;
             wrote: boolean;
+        };
+        Readiness: {
+            levels: components["schemas"]["LevelInfo"][] | null;
+            line: components["schemas"]["Text"];
+            outputs: components["schemas"]["OutputReady"][] | null;
+            power: components["schemas"]["Power"];
+            /** @enum {string} */
+            sounds: "yes" | "partly" | "no";
+            why: components["schemas"]["Text"][] | null;
         };
         Reading: {
             /** Format: int64 */
@@ -3013,6 +3094,38 @@ export interface operations {
             };
         };
     };
+    events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the number of the last record that was had */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     faults: {
         parameters: {
             query?: never;
@@ -3117,6 +3230,37 @@ export interface operations {
             query?: {
                 /** @description give records after this sequence number */
                 after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Record"][] | null;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "journal-recent": {
+        parameters: {
+            query?: {
                 limit?: number;
             };
             header?: never;
@@ -3532,6 +3676,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Raised"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             /** @description A refusal, in both languages */
