@@ -7,5 +7,5 @@ import "embed"
 
 // FS is everything that is compiled in.
 //
-//go:embed *.yaml alerts/*.yaml plans/*.yaml profiles/*.yaml terminals/*.yaml clips/*.wav
+//go:embed *.yaml alerts/*.yaml plans/*.yaml profiles/*.yaml terminals/*.yaml clips/*.wav clips/clips.yaml
 var FS embed.FS

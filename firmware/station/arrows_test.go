@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"firmware/decide/alert":           {"firmware/trust", "firmware/trust/xmldsig", "firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/order":            {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/sound/g711":             {},
+	"firmware/sound/deadman":          {},
 	"firmware/sound/live":             {"drivers"},
 	"firmware/sound/speech":           {"drivers", "firmware/point", "firmware/phrase"},
 	"firmware/sound/output":           {"drivers", "firmware/sound/order", "firmware/sound/speech", "firmware/point", "firmware/clock", "firmware/phrase", "firmware/guard"},

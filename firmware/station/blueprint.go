@@ -49,6 +49,7 @@ type Blueprint struct {
 	Tones      *speech.Tones
 	Langs      []speech.Lang
 	Bounds     order.Bounds
+	ByHand     ByHand        // what people say by hand
 	Time       *source.Rules // how sources of time are weighed
 	// Tally is what the county is told of readings; nil where none hears from this box.
 	Tally *account.Rules

@@ -61,6 +61,7 @@ func (h *House) Status() api.Status {
 	if s.worst == point.Calm {
 		st.Level = ""
 	}
+	st.Maintenance = h.maintenanceView()
 	if !st.Armed {
 		h.lines.mu.RLock()
 		for name, r := range h.lines.lines {

@@ -126,6 +126,10 @@ type House struct {
 	post         *post
 	tally        *tally
 	talks        *talks
+	trials       *trials
+	said         sayings
+	evacuations  evacuations
+	maintenance  atomic.Pointer[maintenance] // changed on the decide goroutine
 	deliveries   deliveries
 	links        linkSet
 	volume       atomic.Int32  // percent that a signed command set; 0 none
@@ -216,6 +220,7 @@ func (h *House) decide(ctx context.Context, proof *guard.Proof) error {
 			}
 			h.tellBlind(now)
 			h.soundsAgain()
+			h.passMaintenance()
 			h.alarms.Prune(now)
 			for _, e := range h.alarms.Lapse(warningLapses, now) {
 				h.happen(e)
@@ -358,12 +363,13 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 		step = h.warned.content(a, step)
 	}
 	halted, stopped := h.halted[a.ID]
+	muted := !resumed && h.muted(a, level, src)
 	h.announcer.Announce(announce.Request{
 		Cause: a.ID, Source: src, Kind: order.Real, Hazard: a.Hazard, Level: level, Outputs: h.outputsOf(step.Outputs),
 		Content: h.content(step),
 		Duty:    announce.Duty{On: step.Duty.On.Duration(), Off: step.Duty.Off.Duration()},
 		Resound: step.Resound.Duration(), Who: who, Why: because(a),
-		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: resumed && stopped && halted.Level == a.Level, StoppedFor: h.stoppedFor(halted),
+		Resumed: resumed, Acknowledged: resumed && a.State == alarm.Acknowledged, Stopped: muted || resumed && stopped && halted.Level == a.Level, StoppedFor: h.stoppedFor(halted),
 	})
 	h.roll.stands(a, level, h.content(step))
 }

@@ -73,12 +73,15 @@ func (bp *Blueprint) outputText(id string) (phrase.Text, bool) {
 	if !ok || o.Name != (phrase.Text{}) {
 		return named(o.Name, id), ok
 	}
-	kind := map[output.Kind]phrase.Message{
+	t := inBoth(outputKindText(output.Kind(o.Kind)))
+	return phrase.Text{ZH: t.ZH + "（" + id + "）", EN: t.EN + " (" + id + ")"}, true
+}
+
+func outputKindText(k output.Kind) phrase.Message {
+	return map[output.Kind]phrase.Message{
 		output.Electronic: phrase.M("station.kind_electronic"), output.Motor: phrase.M("station.kind_motor"),
 		output.Loudspeaker: phrase.M("station.kind_loudspeaker"), output.Strobe: phrase.M("station.kind_strobe"),
-	}[output.Kind(o.Kind)]
-	t := inBoth(kind)
-	return phrase.Text{ZH: t.ZH + "（" + id + "）", EN: t.EN + " (" + id + ")"}, true
+	}[k]
 }
 
 func inBoth(m phrase.Message) phrase.Text {

@@ -97,6 +97,7 @@ func (h *House) noteReceipt(e output.Event) {
 	h.mu.Unlock()
 	h.herald.heard(e)
 	h.talks.sounded(e)
+	h.trials.sounded(e)
 }
 
 func (h *House) noteOutputFault(f output.Fault) {
@@ -110,6 +111,7 @@ func (h *House) noteOutputFault(f output.Fault) {
 
 func (h *House) noteAnnounce(e announce.Event) {
 	h.talks.happened(e)
+	h.trials.happened(e)
 	if e.What == announce.Turn {
 		return // receipts follow
 	}

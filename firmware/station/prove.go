@@ -179,6 +179,7 @@ func (p *prover) all() {
 	p.proveBeacons()
 	p.proveVideo()
 	p.crossed()
+	p.proveAnnouncer()
 	p.proveHistory()
 	p.provePage()
 	p.proveProxies()

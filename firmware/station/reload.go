@@ -102,12 +102,15 @@ func needsRestart(old, bp *Blueprint) bool {
 			held[id] = true
 		}
 	}
+	for _, id := range old.ByHand.heldClips() {
+		held[id] = true
+	}
 	for _, p := range bp.Plans {
 		if slices.ContainsFunc(p.Clips(), func(id string) bool { return !held[id] }) {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(bp.ByHand.heldClips(), func(id string) bool { return !held[id] })
 }
 
 // forget drops readings and faults of points and devices that are no more.

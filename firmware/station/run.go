@@ -139,6 +139,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
 	h.guard.GoIn(deciding, "station", "talk", guard.Restart, h.talks.run)
+	h.guard.GoIn(deciding, "station", "tests", guard.Restart, h.trials.run)
 	h.guard.GoIn(deciding, "reach", "people", guard.Restart, h.roll.run)
 	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
 	h.guard.Go("station", "tally", guard.Restart, h.tally.run)
@@ -280,7 +281,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 func (h *House) build() error {
 	bp := h.bp
 	h.county, h.herald, h.beacons, h.post, h.roll = newCounty(h), newHerald(h), newBeacons(h), newPost(h), newRoll(h)
-	h.tally, h.talks = newTally(h), newTalks(h)
+	h.tally, h.talks, h.trials = newTally(h), newTalks(h), newTrials(h)
 	h.post.onDelivered(h.delivered)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })
@@ -320,6 +321,7 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 		want = append(want, id)
 	}
 	want = append(want, h.bp.Tones.Words()...)
+	want = append(want, h.bp.ByHand.heldClips()...)
 	if len(h.bp.People) > 0 {
 		want = append(want, speech.ConfirmWords)
 	}
@@ -395,6 +397,7 @@ func (h *House) restore() (open []alarm.Alarm) {
 		maps.Copy(h.halted, old)
 		return nil
 	})
+	take(keyMaintenance, h.recallMaintenance)
 	take(keyRules, func(b []byte) error { return h.engine.Restore(b, h.begun) })
 	take(keyOrders, h.recallCommands)
 	take(keyAlarms, func(b []byte) (err error) { open, err = h.alarms.Restore(b); return err })

@@ -37,6 +37,10 @@ type Site struct {
 	Beacons Beacons `yaml:"beacons"`
 	// Video is live pictures; nil: this site has none.
 	Video *Video `yaml:"video"`
+	// Announcer says how people announce by hand and try outputs; Messages are what they can
+	// say with one button.
+	Announcer Announcer          `yaml:"announcer"`
+	Messages  map[string]Message `yaml:"messages"`
 }
 
 // Place says what and where the site is.

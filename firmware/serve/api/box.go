@@ -68,6 +68,7 @@ type Box interface {
 	Readier
 	Warnings
 	Talks
+	Announcing
 	Configurable
 	Users
 	Outside
@@ -128,6 +129,8 @@ type Status struct {
 	JournalOK bool   `json:"journal_ok"`
 	// Commissioned: every step of the site's commissioning has passed.
 	Commissioned bool `json:"commissioned"`
+	// Maintenance says that somebody works here, and what that silences.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 }
 
 // Reading is the latest of one point.

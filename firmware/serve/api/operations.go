@@ -111,6 +111,7 @@ func (s *Server) register() {
 	add(s, access.Operator, http.MethodPost, "/raise", "raise", "A named person raises a level by hand", s.raise)
 	s.registerScan()
 	s.registerTalk()
+	s.registerAnnouncer()
 	s.registerAlerts()
 	s.registerCommissioning()
 	s.registerSupport()
