@@ -210,7 +210,7 @@ func (s *Server) registerAnnouncer() {
 			return nil, err
 		}
 		x, err := s.box.Say(in.ID, in.Body, who)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/evacuation", "arm-evacuation", "First step of an evacuation: gives the word of the second", func(ctx context.Context, in *struct {
 		Body struct {
@@ -223,7 +223,7 @@ func (s *Server) registerAnnouncer() {
 			return nil, err
 		}
 		x, err := s.box.ArmEvacuation(in.Body.Level, who)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/evacuation/confirm", "evacuate", "Second step: raises the level in the person's name", func(ctx context.Context, in *struct {
 		Body struct {
@@ -237,7 +237,7 @@ func (s *Server) registerAnnouncer() {
 			return nil, err
 		}
 		x, err := s.box.Evacuate(in.Body.Word, Clean(in.Body.Reason, 500), who)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Operator, http.MethodPost, "/announcer/tests", "open-test", "Try outputs while a button is held: nothing sounds before the first hold", func(ctx context.Context, in *struct{ Body TestAsk }) (*body[SoundTest], error) {
 		who, err := whoOf(ctx, in.Body.Who)
@@ -245,7 +245,7 @@ func (s *Server) registerAnnouncer() {
 			return nil, err
 		}
 		x, err := s.box.OpenTest(in.Body, who)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Operator, http.MethodPost, "/announcer/tests/{id}/hold", "hold-test", "The button is held: says the beat that was told last", func(_ context.Context, in *struct {
 		ID   string `path:"id" maxLength:"64"`
@@ -254,13 +254,13 @@ func (s *Server) registerAnnouncer() {
 		}
 	}) (*body[SoundTest], error) {
 		x, err := s.box.HoldTest(in.ID, in.Body.Beat)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Operator, http.MethodPost, "/announcer/tests/{id}/end", "end-test", "The button was let go", func(_ context.Context, in *struct {
 		ID string `path:"id" maxLength:"64"`
 	}) (*body[SoundTest], error) {
 		x, err := s.box.EndTest(in.ID)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Technician, http.MethodPost, "/announcer/maintenance", "maintain", "Somebody works here: what the box decides by itself below an evacuation begins silent, for a time", func(ctx context.Context, in *struct{ Body MaintenanceAsk }) (*body[Maintenance], error) {
 		who, why, err := withReason(ctx, in.Body.Who, in.Body.Why)
@@ -269,7 +269,7 @@ func (s *Server) registerAnnouncer() {
 		}
 		in.Body.Why = Clean(why, 200)
 		x, err := s.box.Maintain(in.Body, who)
-		return answered(s, x, err)
+		return replied(s, x, err)
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/maintenance/end", "end-maintenance", "The work is done", func(ctx context.Context, in *struct{ Body Named }) (*struct{}, error) {
 		who, err := whoOf(ctx, in.Body.Who)
@@ -283,8 +283,8 @@ func (s *Server) registerAnnouncer() {
 	})
 }
 
-// answered gives what the box answered, or the problem that it named.
-func answered[T any](s *Server, x T, err error) (*body[T], error) {
+// replied gives what the box answered, or the problem that it named.
+func replied[T any](s *Server, x T, err error) (*body[T], error) {
 	if err != nil {
 		return nil, s.refused(http.StatusConflict, err)
 	}

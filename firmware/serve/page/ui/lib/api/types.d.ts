@@ -90,6 +90,159 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/announcer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be announced by hand, by what, and what is heard now */
+        get: operations["announcer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/evacuation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** First step of an evacuation: gives the word of the second */
+        post: operations["arm-evacuation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/evacuation/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Second step: raises the level in the person's name */
+        post: operations["evacuate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Somebody works here: what the box decides by itself below an evacuation begins silent, for a time */
+        post: operations["maintain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/maintenance/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The work is done */
+        post: operations["end-maintenance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say a message of the site's */
+        post: operations["say"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try outputs while a button is held: nothing sounds before the first hold */
+        post: operations["open-test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/tests/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The button was let go */
+        post: operations["end-test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/announcer/tests/{id}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The button is held: says the beat that was told last */
+        post: operations["hold-test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cap": {
         parameters: {
             query?: never;
@@ -1200,12 +1353,44 @@ export interface components {
             verdict: components["schemas"]["Verdict"];
             ways?: string[] | null;
         };
+        Announcer: {
+            /** Format: int64 */
+            confirm_ns: number;
+            evacuate: string;
+            levels: components["schemas"]["Raisable"][] | null;
+            maintenance?: components["schemas"]["Maintenance"];
+            /** Format: int64 */
+            maintenance_most_ns: number;
+            messages: components["schemas"]["Preset"][] | null;
+            outputs: components["schemas"]["Speaker"][] | null;
+            /** Format: int64 */
+            talk_most_ns: number;
+            talking?: components["schemas"]["Talk"];
+            test: components["schemas"]["TestBounds"];
+            testing?: components["schemas"]["SoundTest"];
+            zones: components["schemas"]["Zone"][] | null;
+        };
         "Answer-stepRequest": {
             answers: {
                 [key: string]: string;
             };
             /** @description name of the acting person; on the socket it must be given */
             who?: string;
+        };
+        "Arm-evacuationRequest": {
+            /** @description code of configs/levels.yaml; the site's evacuation without one */
+            level?: string;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+        };
+        Arming: {
+            /** Format: int64 */
+            left_ns: number;
+            level: string;
+            level_text: components["schemas"]["Text"];
+            outputs: string[] | null;
+            word: string;
+            words: components["schemas"]["Text"];
         };
         Asked: {
             /** Format: date-time */
@@ -1402,6 +1587,16 @@ export interface components {
              */
             type: string;
         };
+        EvacuateRequest: {
+            reason?: string;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+            word: string;
+        };
+        Evacuated: {
+            again?: boolean;
+            alarm: string;
+        };
         Fault: {
             name: components["schemas"]["Text"];
             /** Format: date-time */
@@ -1520,6 +1715,10 @@ export interface components {
             value: number | null;
             why?: components["schemas"]["Text"];
         };
+        "Hold-testRequest": {
+            /** Format: int64 */
+            beat: number;
+        };
         Identity: {
             key: string;
             /** Format: int64 */
@@ -1631,6 +1830,25 @@ export interface components {
             /** Format: int64 */
             seq: number;
             text: string;
+        };
+        Maintenance: {
+            by: components["schemas"]["Who"];
+            /** Format: int64 */
+            left_ns: number;
+            muted: string[] | null;
+            /** Format: date-time */
+            since: string;
+            why: string;
+        };
+        MaintenanceAsk: {
+            /**
+             * Format: int64
+             * @description how long at the longest; the site's own bound holds
+             */
+            minutes: number;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+            why: string;
         };
         "Measure-stepRequest": {
             /** @enum {string} */
@@ -1754,6 +1972,16 @@ export interface components {
             /** Format: double */
             volts?: number;
         };
+        Preset: {
+            /** Format: int64 */
+            for_ns: number;
+            id: string;
+            langs: string[] | null;
+            missing?: string[] | null;
+            outputs: string[] | null;
+            text: components["schemas"]["Text"];
+            words: components["schemas"]["Text"];
+        };
         Problem: {
             /** @description the message's code */
             code: string;
@@ -1807,6 +2035,11 @@ export interface components {
              * @description how soon it must be confirmed; 0: it stays at once
              */
             within_ns?: number;
+        };
+        Raisable: {
+            level: string;
+            text: components["schemas"]["Text"];
+            words: components["schemas"]["Text"];
         };
         Raised: {
             alarm: string;
@@ -1947,6 +2180,20 @@ export interface components {
             phase: string;
             phase_text: components["schemas"]["Text"];
         };
+        Said: {
+            again?: boolean;
+            cause: string;
+            outputs: string[] | null;
+        };
+        SayAsk: {
+            /** @description a word of the caller's own; asked twice with the same one it is said once */
+            key?: string;
+            outputs?: string[] | null;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+            /** @description without outputs and zones it is where the message says */
+            zones?: string[] | null;
+        };
         ScanQuery: {
             ask?: boolean;
             bauds?: number[] | null;
@@ -2025,6 +2272,23 @@ export interface components {
             /** Format: int64 */
             since_ns: number;
         };
+        SoundTest: {
+            /** Format: int64 */
+            beat: number;
+            cause: string;
+            failed: string[] | null;
+            id: string;
+            /** Format: int64 */
+            left_ns: number;
+            measured: string[] | null;
+            outputs: string[] | null;
+            sounded: string[] | null;
+            state: string;
+            /** Format: int64 */
+            volume: number;
+            who: components["schemas"]["Who"];
+            why?: components["schemas"]["Text"];
+        };
         Sounding: {
             cause: string;
             hazard: string;
@@ -2042,6 +2306,21 @@ export interface components {
             last: components["schemas"]["Receipt"][] | null;
             now: components["schemas"]["Sounding"][] | null;
         };
+        Speaker: {
+            cause?: string;
+            faults?: components["schemas"]["Text"][] | null;
+            id: string;
+            kind: string;
+            kind_text: components["schemas"]["Text"];
+            measured: string;
+            measured_by: string;
+            of_kind?: string;
+            speaks: boolean;
+            state: string;
+            text: components["schemas"]["Text"];
+            why?: components["schemas"]["Text"];
+            zones: string[] | null;
+        };
         Status: {
             armed: boolean;
             /** Format: int64 */
@@ -2056,6 +2335,7 @@ export interface components {
             journal_ok: boolean;
             level: string;
             level_text: components["schemas"]["Text"];
+            maintenance?: components["schemas"]["Maintenance"];
             name: components["schemas"]["Name"];
             not_armed?: components["schemas"]["Text"][] | null;
             /** Format: date-time */
@@ -2121,6 +2401,39 @@ export interface components {
             who?: string;
             /** @description without outputs and zones it is every loudspeaker */
             zones?: string[] | null;
+        };
+        TestAsk: {
+            /** @description nobody stands by the outputs, and nobody is up the pole */
+            clear: boolean;
+            outputs: string[] | null;
+            /**
+             * Format: int64
+             * @description how long at the longest; the site's own bound holds
+             */
+            seconds?: number;
+            /** @description the neighbours know; needed in the quiet hours */
+            told?: boolean;
+            /**
+             * Format: int64
+             * @description percent, of loudspeakers; without it the site's low one
+             */
+            volume?: number;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+        };
+        TestBounds: {
+            /** Format: int64 */
+            beat_ns: number;
+            /** Format: int64 */
+            most_ns: number;
+            /** @enum {string} */
+            quiet: "yes" | "no" | "unknown";
+            quiet_from: string;
+            quiet_to: string;
+            /** Format: int64 */
+            silent_ns: number;
+            /** Format: int64 */
+            volume: number;
         };
         Text: {
             code?: string;
@@ -2219,6 +2532,10 @@ export interface components {
             line?: number;
             text: components["schemas"]["Text"];
             warning?: boolean;
+        };
+        Zone: {
+            name: string;
+            outputs: string[] | null;
         };
     };
     responses: never;
@@ -2406,6 +2723,299 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Verdict"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    announcer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Announcer"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "arm-evacuation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Arm-evacuationRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Arming"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evacuate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvacuateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evacuated"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    maintain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MaintenanceAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Maintenance"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Named"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    say: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SayAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Said"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "open-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoundTest"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoundTest"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "hold-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Hold-testRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoundTest"];
                 };
             };
             /** @description A refusal, in both languages */
