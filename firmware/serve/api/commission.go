@@ -24,7 +24,7 @@ type Commissioning struct {
 	Begun        *time.Time `json:"begun,omitempty"`
 	// Left counts the steps that are neither passed nor left out.
 	Left  int                 `json:"left"`
-	Steps []CommissioningStep `json:"steps"`
+	Steps []CommissioningStep `json:"steps" nullable:"false"`
 	// PhotoBytes are taken of PhotoQuota.
 	PhotoBytes int64 `json:"photo_bytes"`
 	PhotoQuota int64 `json:"photo_quota"`
@@ -37,7 +37,7 @@ type CommissioningStep struct {
 	ID   string        `json:"id"`
 	Name phrase.Text   `json:"name"`
 	Why  phrase.Text   `json:"why"`
-	Do   []phrase.Text `json:"do"`
+	Do   []phrase.Text `json:"do" nullable:"false"`
 	// Applies is false where the site has nothing of the kind; then it is not asked for.
 	Applies bool   `json:"applies"`
 	State   string `json:"state" enum:"open,passed,failed,not-applicable"`
@@ -51,14 +51,14 @@ type CommissioningStep struct {
 	// Timed: what is measured has a beginning and an end.
 	Timed  bool                    `json:"timed"`
 	Given  *CommissioningGiven     `json:"given,omitempty"`
-	Things []CommissioningThing    `json:"things"`
-	Ask    []CommissioningQuestion `json:"ask"`
-	Photos []CommissioningPhoto    `json:"photos"`
+	Things []CommissioningThing    `json:"things" nullable:"false"`
+	Ask    []CommissioningQuestion `json:"ask" nullable:"false"`
+	Photos []CommissioningPhoto    `json:"photos" nullable:"false"`
 	// PhotosLeast are needed, PhotosMost may be kept.
 	PhotosLeast int `json:"photos_least"`
 	PhotosMost  int `json:"photos_most"`
 	// Missing is what it lacks to pass.
-	Missing []Text `json:"missing"`
+	Missing []Text `json:"missing" nullable:"false"`
 	Source  string `json:"source,omitempty"`
 	// Recalled: the source could not be read; check it before you rely on it.
 	Recalled bool `json:"recalled,omitempty"`
@@ -236,15 +236,17 @@ func (s *Server) registerCommissioning() {
 		p, err := s.box.Photo(in.Photo)
 		return s.paper(p, err)
 	}, func(op *huma.Operation) { answers(op, "image/jpeg") })
-	add(s, access.Technician, http.MethodPost, "/commissioning/anew", "commission-anew", "Begin a new sheet; the old one's photos are removed", func(ctx context.Context, in *struct{ Body Reasoned }) (*none, error) {
-		w, reason, err := withReason(ctx, in.Body.Who, in.Body.Reason)
-		if err != nil {
-			return nil, err
+	add(s, access.Technician, http.MethodPost, "/commissioning/anew", "commission-anew", "Begin a new sheet; the old one's photos are removed", func(ctx context.Context, in *struct {
+		Body struct {
+			Named
+			Reason string `json:"reason" minLength:"1" maxLength:"1200"`
 		}
-		if err := s.box.CommissionAnew(reason, w); err != nil {
-			return nil, s.refused(http.StatusConflict, err)
+	}) (*none, error) {
+		reason := Clean(in.Body.Reason, 300)
+		if reason == "" {
+			return nil, problem(http.StatusUnprocessableEntity, phrase.M("serve.needs_reason"))
 		}
-		return nil, nil
+		return act(ctx, in.Body.Who, func(w Who) error { return s.box.CommissionAnew(reason, w) })
 	})
 	for _, paper := range [][2]string{{"report", "The report of the commissioning, with photos"}, {"labels", "Labels of the terminals"}, {"card", "The card with the telephone numbers"}} {
 		what, summary := paper[0], paper[1]

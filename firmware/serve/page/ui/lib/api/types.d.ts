@@ -1421,6 +1421,11 @@ export interface components {
             outcome: components["schemas"]["Text"];
             scope?: string;
         };
+        "Commission-anewRequest": {
+            reason: string;
+            /** @description name of the acting person; on the socket it must be given */
+            who?: string;
+        };
         Commissioning: {
             /** Format: date-time */
             begun?: string;
@@ -1435,7 +1440,7 @@ export interface components {
             photo_bytes: number;
             /** Format: int64 */
             photo_quota: number;
-            steps: components["schemas"]["CommissioningStep"][] | null;
+            steps: components["schemas"]["CommissioningStep"][];
         };
         CommissioningGiven: {
             name: components["schemas"]["Text"];
@@ -1480,16 +1485,16 @@ export interface components {
         };
         CommissioningStep: {
             applies: boolean;
-            ask: components["schemas"]["CommissioningQuestion"][] | null;
+            ask: components["schemas"]["CommissioningQuestion"][];
             /** Format: date-time */
             at?: string;
-            do: components["schemas"]["Name"][] | null;
+            do: components["schemas"]["Name"][];
             given?: components["schemas"]["CommissioningGiven"];
             id: string;
             measure?: string;
-            missing: components["schemas"]["Text"][] | null;
+            missing: components["schemas"]["Text"][];
             name: components["schemas"]["Name"];
-            photos: components["schemas"]["CommissioningPhoto"][] | null;
+            photos: components["schemas"]["CommissioningPhoto"][];
             /** Format: int64 */
             photos_least: number;
             /** Format: int64 */
@@ -1500,7 +1505,7 @@ export interface components {
             source?: string;
             /** @enum {string} */
             state: "open" | "passed" | "failed" | "not-applicable";
-            things: components["schemas"]["CommissioningThing"][] | null;
+            things: components["schemas"]["CommissioningThing"][];
             timed: boolean;
             who?: string;
             why: components["schemas"]["Name"];
@@ -3160,7 +3165,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Reasoned"];
+                "application/json": components["schemas"]["Commission-anewRequest"];
             };
         };
         responses: {

@@ -26,4 +26,5 @@ export const groups: Group[] = ["now", "past", "box", "setup", "help"];
 
 export const views: View[] = [
   { route: "live", icon: "live", role: "viewer", title: "live.title", group: "now", bar: true, load: () => import("./views/Live.svelte") },
+  { route: "wizard", icon: "steps", role: "technician", title: "wizard.title", group: "setup", load: () => import("./views/Wizard.svelte") },
 ];
