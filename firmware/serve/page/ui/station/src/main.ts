@@ -3,7 +3,11 @@ import { mount } from "svelte";
 import { speak, words } from "../../lib/i18n/index.svelte";
 import { look, wear } from "../../lib/theme.svelte";
 import App from "./App.svelte";
+import { views } from "./views";
 
 wear(look.theme, false);
 const target = document.getElementById("app");
 if (target) void speak(words.lang).then(() => mount(App, { target }));
+
+// The tests walk through the same table as the navigation.
+(window as unknown as { tocsinViews: object }).tocsinViews = views.map((v) => ({ route: v.route, detail: v.detail }));

@@ -1,0 +1,223 @@
+//go:build browser
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tocsin/hwtest/storm"
+)
+
+// console is a real edged on the storm's village, for a browser.
+type console struct {
+	t                *testing.T
+	v                *storm.Village
+	dir, page, owner string
+	client           *http.Client
+}
+
+// consoleAccounts are those that flows sign in by; one password for all.
+var consoleAccounts = map[string]string{"gan": "cadre", "zhi": "operator", "ji": "technician"}
+
+const consolePassword = "river-stone-lamp-42"
+
+// newConsole builds the village and the box, makes the first owner by the label's secret
+// as a technician does, and the other accounts by the API.
+func newConsole(t *testing.T) *console {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "console")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if out, err := exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c := &console{t: t, dir: dir, page: free(t), owner: "zhang"}
+	if c.v, err = storm.Build(storm.Config{Dir: filepath.Join(dir, "dev"), River: 2.1, Upstream: 2, Gas: 2}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.v.Close() })
+	site := filepath.Join(dir, "site.yaml")
+	if err := os.WriteFile(site, []byte(c.site()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sock := filepath.Join(dir, "s")
+	box := exec.Command(filepath.Join(dir, "edged"), "run", "-c", site, "--data", filepath.Join(dir, "data"), "--socket", sock)
+	box.Stdout, box.Stderr = log, log
+	if err := box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = box.Process.Signal(syscall.SIGTERM)
+		_ = box.Wait()
+		if t.Failed() {
+			b, _ := os.ReadFile(log.Name())
+			t.Logf("%s", b[max(0, len(b)-6000):])
+		}
+	})
+	c.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", sock)
+	}}}
+	for end := time.Now().Add(40 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		var s struct{ Armed bool }
+		if r, err := c.client.Get("http://edged/api/v1/status"); err == nil {
+			_ = json.NewDecoder(r.Body).Decode(&s)
+			r.Body.Close()
+		}
+		if s.Armed {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the box was not armed")
+		}
+	}
+	secret, err := os.ReadFile(filepath.Join(dir, "data", "setup-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := strings.NewReader(fmt.Sprintf("secret=%s&account=%s&name=%s&password=%s&again=%[4]s", strings.TrimSpace(string(secret)), c.owner, "Zhang+Wei", consolePassword))
+	r, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Post("http://"+c.page+"/setup", "application/x-www-form-urlencoded", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusSeeOther {
+		t.Fatal("set-up: ", r.Status)
+	}
+	for account, role := range consoleAccounts {
+		c.post("/users", map[string]any{"account": account, "name": strings.ToUpper(account[:1]) + account[1:], "role": role, "password": consolePassword, "who": "test"})
+	}
+	return c
+}
+
+func (c *console) post(path string, body any) {
+	c.t.Helper()
+	j, _ := json.Marshal(body)
+	r, err := c.client.Post("http://edged/api/v1"+path, "application/json", bytes.NewReader(j))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode >= 300 {
+		var b bytes.Buffer
+		b.ReadFrom(r.Body)
+		c.t.Fatalf("%s: %s %s", path, r.Status, b.String())
+	}
+}
+
+func (c *console) site() string {
+	v := c.v
+	return fmt.Sprintf(`version: 1
+site: {id: "441882103201", name: {zh: 黄渡村, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
+lines:
+  field: {port: %s, baud: 9600}
+  out: {port: %s, baud: 9600}
+  up: {tcp: %q}
+devices:
+  rain: {name: {zh: 雨量计, en: rain gauge}, profile: generic-rain-rs485, line: field, unit: %d, every: 1s}
+  river: {name: {zh: 河道水位计, en: river radar}, profile: generic-radar-level-rs485, line: field, unit: %d, zero: 96.20 m, every: 1s}
+  gas: {name: {zh: 井口甲烷, en: methane at the pithead}, profile: generic-ch4-rs485, line: field, unit: %d, every: 1s}
+  relay: {name: {zh: 继电器板, en: relay board}, profile: generic-relay-8in-8out, line: out, unit: %d, every: 250ms}
+  upstream: {name: {zh: 上游水位计, en: upstream radar}, profile: generic-radar-level-rs485, line: up, unit: %d, zero: 110 m, every: 1s}
+outputs:
+  siren: {name: {zh: 村部警报器, en: siren at the village hall}, kind: electronic, relay: relay.1, sensed_by: relay.in5, sense: current, cut_by: relay.8, fail_safe: 1m}
+  horn: {name: {zh: 村部喇叭, en: horn at the village hall}, kind: loudspeaker, file: %s}
+inputs:
+  stop: {input: relay.in3, means: stop}
+rules:
+  flash-flood:
+    name: {zh: 山洪, en: flash flood}
+    set_by: {name: 县水利局, date: 2026-05-12}
+    any_of:
+      - {point: rain.total, over: 1h, prepare: 45 mm, evacuate: 60 mm}
+      - {point: river.level, prepare: 101.20 m, evacuate: 102.40 m, clear_below: 100.90 m, for: 10s}
+plan: flash-flood-village
+page: {listen: %q}
+`, v.Port(storm.FieldPort), v.Port(storm.OutPort), v.Gateway.Addr(), storm.UnitRainA, storm.UnitRiver, storm.UnitGas, storm.UnitBoard, storm.UnitUp, filepath.Join(c.dir, "horn"), c.page)
+}
+
+// bench lets a flow act on the world outside the box: the river rises, a gauge falls silent.
+func (c *console) bench() *httptest.Server {
+	m := http.NewServeMux()
+	set := func(path string, f func(v float64)) {
+		m.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			v, err := strconv.ParseFloat(r.URL.Query().Get("v"), 64)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			f(v)
+		})
+	}
+	set("/river", func(v float64) { c.v.River.Set(v) })
+	set("/gas", func(v float64) { c.v.Gas.Set(v) })
+	set("/mute-river", func(v float64) { c.v.River.LoseEcho(v != 0) })
+	set("/pour", func(v float64) { c.v.Pour(v) })
+	set("/input", func(v float64) { c.v.Board.Turn(int(v), true) })
+	set("/input-off", func(v float64) { c.v.Board.Turn(int(v), false) })
+	m.HandleFunc("GET /sounding", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, c.v.Horn.Current().On())
+	})
+	s := httptest.NewServer(m)
+	c.t.Cleanup(s.Close)
+	return s
+}
+
+// TestTheConsoleInABrowser runs every flow of the console's e2e folder in a real browser at a
+// real box, one after another: each is a program that ends with 0 where it saw what it should.
+func TestTheConsoleInABrowser(t *testing.T) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed")
+	}
+	ui, err := filepath.Abs("../../firmware/serve/page/ui")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(ui, "dist/station/index.html.gz")); err != nil {
+		t.Fatal("the console was not built: run make ui")
+	}
+	flows, err := filepath.Glob(filepath.Join(ui, "e2e", "*.mjs"))
+	if err != nil || len(flows) == 0 {
+		t.Fatal("no flows: ", err)
+	}
+	c := newConsole(t)
+	bench := c.bench()
+	for _, f := range flows {
+		name := strings.TrimSuffix(filepath.Base(f), ".mjs")
+		if name == "lib" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", f)
+			cmd.Dir = ui
+			cmd.Env = append(os.Environ(), "BOX=http://"+c.page, "BENCH="+bench.URL, "CHROMIUM="+chromium, "OWNER="+c.owner, "PASSWORD="+consolePassword, "BOX_DATA="+filepath.Join(c.dir, "data"))
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			t.Logf("%s", out)
+		})
+	}
+}

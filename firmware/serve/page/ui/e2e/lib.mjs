@@ -1,0 +1,67 @@
+// What every flow uses: a browser at the box that the test started (BOX), its accounts, and the
+// world outside it (BENCH). A flow is a file here that calls run(); it fails by throwing.
+// SHOTS=folder keeps pictures.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+export const box = process.env.BOX, password = process.env.PASSWORD;
+/** Accounts of each role. */
+export const accounts = { cadre: "gan", operator: "zhi", technician: "ji", owner: process.env.OWNER };
+
+export function check(ok, what) {
+  if (!ok) throw new Error(what);
+}
+
+/** Acts on the world: bench("river", 6.4), in the gauge's own terms. */
+export async function bench(what, v) {
+  const r = await fetch(`${process.env.BENCH}/${what}?v=${v}`, { method: "POST" });
+  check(r.ok, `bench ${what}: ${r.status}`);
+}
+
+/** Runs a flow with a browser; the process ends with 0 where it does. */
+export async function run(flow) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] });
+  try {
+    await flow(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** A page of a reader: {lang, theme, width, as: role or nobody}. Collects what it asked for and what went wrong. */
+export async function open(browser, { lang = "zh", theme = "light", width = 390, height = 844, as } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, locale: lang === "zh" ? "zh-CN" : "en-GB", timezoneId: "Asia/Shanghai", colorScheme: theme === "dark" ? "dark" : "light", reducedMotion: "reduce" });
+  await context.addInitScript(([l, t]) => { localStorage.setItem("tocsin.lang", l); localStorage.setItem("tocsin.theme", t); }, [lang, theme]);
+  const page = await context.newPage();
+  page.foreign = [];
+  page.wrong = [];
+  page.on("request", (r) => { if (!r.url().startsWith(box) && !/^(data|blob|about):/.test(r.url())) page.foreign.push(r.url()); });
+  page.on("pageerror", (e) => page.wrong.push(String(e)));
+  page.on("console", (m) => { if (m.type() === "error" && !/status of (401|403|404|409|422|503)/.test(m.text())) page.wrong.push(m.text()); });
+  if (as) await signIn(page, as);
+  return page;
+}
+
+/** Signs a role's account in, as a person does. */
+export async function signIn(page, role) {
+  await page.goto(`${box}/sign-in?to=/console/`);
+  await page.fill('input[name="account"]', accounts[role]);
+  await page.fill('input[name="password"]', password);
+  await Promise.all([page.waitForURL(/\/console\//), page.click('form[action^="/sign-in"] button, form button[type="submit"], form button:not([type])')]);
+}
+
+/** Opens a view and waits until it is there. */
+export async function view(page, route) {
+  const here = page.url().startsWith(`${box}/console/`);
+  if (here) await page.evaluate((r) => { location.hash = "#/" + r; }, route);
+  else await page.goto(`${box}/console/#/${route}`);
+  await page.waitForFunction(() => document.querySelector("main h1") && !document.querySelector("main [data-loading]"));
+}
+
+/** Keeps a picture where SHOTS says so. */
+export async function shot(page, name) {
+  if (!process.env.SHOTS) return;
+  mkdirSync(process.env.SHOTS, { recursive: true });
+  await page.screenshot({ path: join(process.env.SHOTS, name + ".png"), fullPage: true });
+}
