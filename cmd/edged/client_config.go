@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/firmware/keep/config/edit"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 )
@@ -95,7 +96,7 @@ func (c *ConfigDiffCmd) Run(g *Globals) error {
 	}
 	b, err := g.revision(c.To)
 	if err == nil {
-		_, err = io.WriteString(g.out(), diff(strconv.Itoa(a.Number), strconv.Itoa(b.Number), a.Document, b.Document))
+		_, err = io.WriteString(g.out(), edit.Diff(strconv.Itoa(a.Number), strconv.Itoa(b.Number), a.Document, b.Document))
 	}
 	return err
 }
@@ -149,9 +150,9 @@ func (c *proposing) propose(g *Globals, p api.Proposal) error {
 		if err != nil {
 			return err
 		}
-		io.WriteString(g.out(), diff(strconv.Itoa(now.Number), strconv.Itoa(was.Number), now.Document, was.Document))
+		io.WriteString(g.out(), edit.Diff(strconv.Itoa(now.Number), strconv.Itoa(was.Number), now.Document, was.Document))
 	} else {
-		io.WriteString(g.out(), diff(strconv.Itoa(now.Number), phrase.M("revision.new").In(g.lang()), now.Document, p.Document))
+		io.WriteString(g.out(), edit.Diff(strconv.Itoa(now.Number), phrase.M("revision.new").In(g.lang()), now.Document, p.Document))
 	}
 	var before api.Status
 	if err := g.get("/status", nil, &before); err != nil {

@@ -37,6 +37,7 @@ type cli struct {
 	Cameras CamerasCmd `cmd:"" help:"搜索本站网络上的摄像机（ONVIF） · Find the cameras of the site's network"`
 	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
 	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`
+	DryRun  DryRunCmd  `cmd:"" name:"dry-run" hidden:""`
 	Draw    DrawCmd    `cmd:"" hidden:""`
 	Bundle  BundleCmd  `cmd:"" help:"导出诊断包，不含密钥和口令 · Fetch the support bundle: logs, configuration, journal, no secrets"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`

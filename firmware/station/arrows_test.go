@@ -70,7 +70,7 @@ var arrows = map[string][]string{
 	"firmware/keep/bundle":            {},
 	"firmware/keep/diary":             {},
 	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
-	"firmware/keep/config/edit":       {"firmware/phrase"},
+	"firmware/keep/config/edit":       {"firmware/keep/config", "firmware/phrase"},
 	"firmware/keep/config/revision":   {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},
@@ -114,7 +114,7 @@ var arrows = map[string][]string{
 	"firmware/video/source/rtmp":      {"firmware/video/source", "firmware/video/stream", "firmware/phrase"},
 	"firmware/station":                {"firmware/", "drivers", "drivers/", "configs"},
 	"cmd/edged-video":                 {"firmware/guard", "firmware/phrase", "firmware/video", "firmware/video/terms"},
-	"cmd/edged":                       {"firmware/serve/paper", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/phrase", "firmware/point", "configs"},
+	"cmd/edged":                       {"firmware/serve/paper", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/command", "firmware/guard", "firmware/station", "firmware/serve/api", "firmware/sound/speech", "firmware/keep/config", "firmware/keep/config/edit", "firmware/phrase", "firmware/point", "configs"},
 	// The hub is of stations' rooms only where both must agree; never station, line, output.
 	"cmd/hubd":          {"cmd/hubd/", "firmware/keep/config", "firmware/phrase", "firmware/clock", "firmware/guard", "firmware/trust", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire", "firmware/video/whep"},
 	"cmd/hubd/hubfile":  {"configs", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/keep/config", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},

@@ -137,6 +137,7 @@ type House struct {
 	revised      chan struct{} // there is news of the document's revisions
 	anew         chan struct{} // the box is to begin anew
 	applying     sync.Mutex    // one offered file at a time
+	dry          sync.Mutex    // one dry run at a time
 	commissioned commissioning
 
 	ready      atomic.Bool

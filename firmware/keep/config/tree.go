@@ -45,6 +45,9 @@ func ParseTree(file string, b []byte, into any) (*Tree, []Problem) {
 	if len(b) > sizeMost {
 		return nil, []Problem{{File: file, Message: phrase.M("config.too_large", "most", sizeMost)}}
 	}
+	if line := TooDeep(b); line > 0 {
+		return nil, []Problem{{File: file, Line: line, Col: 1, Message: phrase.M("config.too_deep")}}
+	}
 	d := &Tree{File: file, Source: b}
 	f, err := parser.ParseBytes(b, 0)
 	if err != nil {

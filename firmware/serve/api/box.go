@@ -70,6 +70,9 @@ type Box interface {
 	Talks
 	Announcing
 	Configurable
+	Editor
+	Trier
+	Ruled
 	Users
 	Outside
 	Commissionable

@@ -102,6 +102,9 @@ func (s *Server) register() {
 	s.registerProfiles()
 	s.registerPeople()
 	s.registerRevisions()
+	s.registerEdits()
+	s.registerDevices()
+	s.registerRules()
 	s.registerStreams()
 	s.registerEvents()
 

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 )
 
@@ -59,6 +60,9 @@ func read(text []byte) (*document, error) {
 		if c == '\n' && i+1 <= len(text) {
 			d.lines = append(d.lines, i+1)
 		}
+	}
+	if line := config.TooDeep(text); line > 0 {
+		return nil, phrase.E("edit.unreadable", "line", line, "detail", "[[[…")
 	}
 	f, err := parser.ParseBytes(text, 0)
 	if err == nil {

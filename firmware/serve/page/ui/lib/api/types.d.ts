@@ -515,6 +515,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/config/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What makes one revision into another or into a draft */
+        post: operations["diff-config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a document becomes by edits that keep its comments; nothing is used */
+        post: operations["edit-config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a document from elsewhere would change here; nothing is used */
+        post: operations["import-config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config/revisions": {
         parameters: {
             query?: never;
@@ -577,6 +628,23 @@ export interface paths {
         put?: never;
         /** Let a revision on trial stay */
         post: operations["confirm-config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a device once as its profile says, before it is saved */
+        post: operations["test-device"];
         delete?: never;
         options?: never;
         head?: never;
@@ -839,6 +907,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is done at each level, step by step */
+        get: operations["plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platforms": {
         parameters: {
             query?: never;
@@ -952,6 +1037,40 @@ export interface paths {
         get: operations["readings-stream"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules as people say them */
+        get: operations["rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What rules would have done with the last days or with a drawn curve; nothing sounds */
+        post: operations["dry-run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1529,6 +1648,14 @@ export interface components {
             /** Format: double */
             value: number | null;
         };
+        ConfigEdit: {
+            /** @enum {string} */
+            op: "set" | "remove";
+            /** @description a JSON Pointer, such as /devices/rain/unit; - as the last part adds to a list */
+            path: string;
+            /** @description what stands there then; the order of keys is kept */
+            value?: unknown;
+        };
         "Confirm-configRequest": {
             session: string;
             /** @description name of the acting person; of who is signed in the account says it */
@@ -1550,6 +1677,99 @@ export interface components {
         Detail: {
             what: string;
             where: string;
+        };
+        DeviceTest: {
+            /** Format: int64 */
+            baud?: number;
+            format?: string;
+            /** @description a line of the site's file */
+            line: string;
+            profile: string;
+            /** Format: int64 */
+            unit?: number;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+        };
+        DeviceTested: {
+            frames: components["schemas"]["TestedFrame"][] | null;
+            good: boolean;
+            setting?: string;
+            /** Format: int64 */
+            took_ns: number;
+            values: components["schemas"]["TestedValue"][] | null;
+        };
+        Diff: {
+            diff: string;
+        };
+        DiffQuery: {
+            document?: string;
+            /**
+             * Format: int64
+             * @description a revision; 0: the one in force
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description another one, where there is no document
+             */
+            to?: number;
+        };
+        DrawnCurve: {
+            point: string;
+            steps: components["schemas"]["DrawnPlace"][] | null;
+        };
+        DrawnPlace: {
+            /** Format: int64 */
+            after_ns: number;
+            /** Format: double */
+            value: number;
+        };
+        DryEvent: {
+            /** Format: date-time */
+            at: string;
+            because: components["schemas"]["Text"][] | null;
+            does?: components["schemas"]["Text"];
+            hazard: string;
+            hazard_text: components["schemas"]["Text"];
+            /** @enum {string} */
+            kind: "rises" | "falls" | "blind" | "sees";
+            level: string;
+            level_text: components["schemas"]["Text"];
+        };
+        DryRan: {
+            cut?: components["schemas"]["Text"];
+            events: components["schemas"]["DryEvent"][] | null;
+            /** Format: date-time */
+            from: string;
+            /** Format: int64 */
+            readings: number;
+            /** Format: date-time */
+            to: string;
+        };
+        DryRun: {
+            curve?: components["schemas"]["DrawnCurve"][] | null;
+            /** Format: int64 */
+            days?: number;
+            /** @description a draft; without it the site's own rules */
+            document?: string;
+        };
+        EditQuery: {
+            /**
+             * Format: int64
+             * @description the revision that is edited; 0: the one in force
+             */
+            base?: number;
+            /** @description instead of the revision's text: a draft made from it */
+            document?: string;
+            edits: components["schemas"]["ConfigEdit"][] | null;
+        };
+        Edited: {
+            /** Format: int64 */
+            base: number;
+            diff: string;
+            document: string;
+            judgement: components["schemas"]["Judgement"];
+            kept?: string[] | null;
         };
         ErrorDetail: {
             /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
@@ -1730,6 +1950,11 @@ export interface components {
             number: number;
             pem: string;
             station: string;
+        };
+        ImportQuery: {
+            document: string;
+            /** @description identity: id, name, place and the county's keys; network: page, links, platforms */
+            keep?: ("identity" | "network")[] | null;
         };
         Judgement: {
             good: boolean;
@@ -1953,6 +2178,28 @@ export interface components {
             link: string;
             mute?: components["schemas"]["Text"];
             up: boolean;
+        };
+        PlanStep: {
+            clips?: string[] | null;
+            /** Format: int64 */
+            for_ns?: number;
+            name: components["schemas"]["Text"];
+            /** Format: int64 */
+            off_ns?: number;
+            /** Format: int64 */
+            on_ns?: number;
+            outputs: string[] | null;
+            /** Format: int64 */
+            resound_ns?: number;
+            sentence: components["schemas"]["Text"];
+            step: string;
+            tone?: string;
+        };
+        PlanView: {
+            hazards: components["schemas"]["Text"][] | null;
+            name: components["schemas"]["Name"];
+            plan: string;
+            steps: components["schemas"]["PlanStep"][] | null;
         };
         Platform: {
             /** Format: int64 */
@@ -2184,6 +2431,42 @@ export interface components {
             people: components["schemas"]["Reach"][] | null;
             phase: string;
             phase_text: components["schemas"]["Text"];
+        };
+        RuleCondition: {
+            below?: boolean;
+            /** Format: int64 */
+            clear_dwell_ns: number;
+            /** Format: int64 */
+            dwell_ns: number;
+            /** Format: int64 */
+            index: number;
+            /** @enum {string} */
+            kind: "value" | "sum" | "rise";
+            levels: components["schemas"]["RuleThreshold"][] | null;
+            point: string;
+            unit: string;
+            /** Format: int64 */
+            window_ns?: number;
+        };
+        RuleThreshold: {
+            level: string;
+            level_text: components["schemas"]["Text"];
+            /** Format: double */
+            off: number;
+            /** Format: double */
+            on: number;
+            sentence: components["schemas"]["Text"];
+        };
+        RuleView: {
+            armed: boolean;
+            conditions: components["schemas"]["RuleCondition"][] | null;
+            hazard: string;
+            name: components["schemas"]["Name"];
+            on_loss: components["schemas"]["Text"];
+            plan: string;
+            plan_name: components["schemas"]["Name"];
+            set_by?: string;
+            set_on?: string;
         };
         Said: {
             again?: boolean;
@@ -2439,6 +2722,21 @@ export interface components {
             silent_ns: number;
             /** Format: int64 */
             volume: number;
+        };
+        TestedFrame: {
+            heard?: string;
+            sent: string;
+            why?: components["schemas"]["Text"];
+        };
+        TestedValue: {
+            id: string;
+            name: components["schemas"]["Name"];
+            quality: string;
+            text?: string;
+            unit?: string;
+            /** Format: double */
+            value: number | null;
+            why?: components["schemas"]["Text"];
         };
         Text: {
             code?: string;
@@ -3548,6 +3846,105 @@ export interface operations {
             };
         };
     };
+    "diff-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DiffQuery"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diff"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "edit-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditQuery"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "import-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportQuery"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     revisions: {
         parameters: {
             query?: never;
@@ -3664,6 +4061,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "test-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceTest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceTested"];
+                };
             };
             /** @description A refusal, in both languages */
             default: {
@@ -4182,6 +4612,35 @@ export interface operations {
             };
         };
     };
+    plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"][] | null;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     platforms: {
         parameters: {
             query?: never;
@@ -4378,6 +4837,68 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": string;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"][] | null;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRun"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRan"];
                 };
             };
             /** @description A refusal, in both languages */

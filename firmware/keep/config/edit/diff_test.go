@@ -1,4 +1,4 @@
-package main
+package edit
 
 import (
 	"fmt"
@@ -21,12 +21,12 @@ func TestDiffShowsWhatChanged(t *testing.T) {
 		"two places":       {"a: 1\n" + many(20, "x") + "b: 1\n", "a: 2\n" + many(20, "x") + "b: 2\n", "--- 1\n+++ 2\n@@ -1,4 +1,4 @@\n-a: 1\n+a: 2\n x: 0\n x: 1\n x: 2\n@@ -19,4 +19,4 @@\n x: 17\n x: 18\n x: 19\n-b: 1\n+b: 2\n"},
 		"a line that went": {"a: 1\nb: 2\n", "a: 1\n", "--- 1\n+++ 2\n@@ -1,2 +1 @@\n a: 1\n-b: 2\n"},
 	} {
-		if got := diff("1", "2", c.a, c.b); got != c.want {
+		if got := Diff("1", "2", c.a, c.b); got != c.want {
 			t.Errorf("%s:\n%s\nnot\n%s", name, got, c.want)
 		}
 	}
 	// All of two big documents differs.
-	got := diff("1", "2", "same: 1\n"+many(3_000, "x"), "same: 1\n"+many(3_000, "y"))
+	got := Diff("1", "2", "same: 1\n"+many(3_000, "x"), "same: 1\n"+many(3_000, "y"))
 	if n := strings.Count(got, "\n-x: "); n != 3_000 || strings.Count(got, "\n+y: ") != n {
 		t.Errorf("%d lines went", n)
 	}

@@ -1,4 +1,4 @@
-package main
+package edit
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 // the square; where more lines differ, the old ones go and the new ones come in one piece.
 const diffLines = 1000
 
-// diff tells what makes one document into another, in the unified form; it is empty where
+// Diff tells what makes one document into another, in the unified form; it is empty where
 // nothing does.
-func diff(nameA, nameB, a, b string) string {
+func Diff(nameA, nameB, a, b string) string {
 	a, b = ended(a), ended(b)
 	if a == b {
 		return ""
@@ -31,10 +31,10 @@ func diff(nameA, nameB, a, b string) string {
 	x, y = x[head:len(x)-tail], y[head:len(y)-tail]
 	var edits []gotextdiff.TextEdit
 	if len(x) > diffLines || len(y) > diffLines {
-		edits = []gotextdiff.TextEdit{{Span: lines(head, head+len(x)), NewText: strings.Join(y, "")}}
+		edits = []gotextdiff.TextEdit{{Span: spanOf(head, head+len(x)), NewText: strings.Join(y, "")}}
 	} else {
 		for _, e := range myers.ComputeEdits("", strings.Join(x, ""), strings.Join(y, "")) {
-			e.Span = lines(head+e.Span.Start().Line()-1, head+e.Span.End().Line()-1)
+			e.Span = spanOf(head+e.Span.Start().Line()-1, head+e.Span.End().Line()-1)
 			edits = append(edits, e)
 		}
 	}
@@ -48,7 +48,7 @@ func ended(s string) string {
 	return s
 }
 
-// lines is the span of lines from (counted from 0) to before to.
-func lines(from, to int) span.Span {
+// spanOf is the span of lines from (counted from 0) to before to.
+func spanOf(from, to int) span.Span {
 	return span.New("", span.NewPoint(from+1, 1, 0), span.NewPoint(to+1, 1, 0))
 }
