@@ -24,6 +24,7 @@ import (
 	"tocsin/firmware/sense/setpoint"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/certificate"
 	"tocsin/firmware/sound/announce"
 	"tocsin/firmware/sound/order"
 	"tocsin/firmware/sound/output"
@@ -117,7 +118,8 @@ type House struct {
 	linesBegan   time.Time
 	county       *county
 	identity     atomic.Pointer[identity]
-	door         *access.Door // there once the page is served
+	door         *access.Door           // there once the page is served,
+	authority    *certificate.Authority // as is this; nil without TLS
 	own          own
 	herald       *herald
 	roll         *roll

@@ -167,6 +167,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true
 	case "mqtt":
 		t, ok = inBoth(phrase.M("mqtt.thing", "platform", id)), true
+	case "certificate":
+		t, ok = inBoth(phrase.M("certificate.thing")), true
 	case "accounts":
 		t, ok = inBoth(phrase.M("access.thing")), true
 	case "history":

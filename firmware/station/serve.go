@@ -2,10 +2,12 @@ package station
 
 import (
 	"context"
+	"crypto/tls"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/certificate"
 	"tocsin/firmware/serve/page"
 )
 
@@ -25,13 +27,18 @@ func (h *House) serve(ctx context.Context) error {
 		l, _ := h.bp.Levels.Level(code)
 		colours[code] = h.bp.Levels.Rank(l).Colour
 	}
+	var secure *tls.Config
+	var authority page.Authority
+	if a := h.openAuthority(); a != nil {
+		h.authority, authority, secure = a, a, a.Config()
+	}
 	var pages *api.Routes
-	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras, Door: h.door})
+	pages, err = page.New(h, token, page.Opts{Log: h.log, Colours: colours, Cameras: h.video.cameras, Door: h.door, Authority: authority})
 	if err != nil {
 		return err
 	}
 	srv, err := api.New(h, api.Opts{
-		Guard: h.guard, Log: h.log, Token: token, Door: h.door, Strangers: h.strangers, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
+		Guard: h.guard, Log: h.log, Token: token, Door: h.door, Strangers: h.strangers, TLS: secure, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
 		Report: func(thing string, why phrase.Message) {
 			if why.IsZero() {
 				h.clearFault(thing)
@@ -60,4 +67,24 @@ func (h *House) serve(ctx context.Context) error {
 		return srv.ServeLAN(ctx, listen)
 	}
 	return nil
+}
+
+// openAuthority opens the page's certificate authority; nil where the page is served in the
+// clear, as the site wants it or because no key can be made.
+func (h *House) openAuthority() *certificate.Authority {
+	site := h.bp.Doc.Site
+	if site.Page.TLS == "off" {
+		return nil
+	}
+	a, err := certificate.Open(certificate.Opts{
+		Dir: h.o.Data, Station: site.Site.ID, Built: BuildTime(), Log: h.log, Now: h.clock.Now, Floor: h.clock.Floor,
+		Hosts: func() []string { return h.seen().bp.Doc.Site.Page.Hosts }, Addrs: localAddrs,
+	})
+	switch {
+	case a == nil:
+		h.setFault("page", phrase.M("station.page_clear", "err", err))
+	case err != nil:
+		h.setFault("certificate", phrase.Of(err))
+	}
+	return a
 }

@@ -146,8 +146,12 @@ func (h *House) EndSignIn(ctx context.Context, id string, _ api.Who) error {
 // Label gives what is printed on the unit.
 func (h *House) Label() api.Label {
 	site := h.seen().bp.Doc.Site
+	sum := ""
+	if h.authority != nil {
+		sum = h.authority.Fingerprint()
+	}
 	return api.Label{
-		Open: h.door.SetupLeft(), Secret: h.door.SetupSecret(), Addresses: h.addresses(),
+		Fingerprint: sum, Open: h.door.SetupLeft(), Secret: h.door.SetupSecret(), Addresses: h.addresses(),
 		Site: api.Text{ZH: site.Site.Name.ZH, EN: site.Site.Name.EN}, Station: site.Site.ID,
 	}
 }
@@ -167,9 +171,12 @@ func (h *House) addresses() (out []string) {
 	if err != nil {
 		return nil
 	}
-	port := bound.Port()
+	port, scheme := bound.Port(), "https"
+	if h.authority == nil {
+		scheme = "http"
+	}
 	at := func(host string) {
-		out = append(out, "http://"+net.JoinHostPort(host, strconv.Itoa(int(port))))
+		out = append(out, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(port))))
 	}
 	for _, n := range h.seen().bp.Doc.Site.Page.Hosts {
 		at(n)

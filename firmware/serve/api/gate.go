@@ -58,6 +58,10 @@ func (s *Server) gate(next http.Handler) http.Handler {
 			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
 			return
 		}
+		if !s.inTheClear(r) {
+			toTLS(w, r)
+			return
+		}
 		if g.Role == access.Nobody && !s.openTo(r, g) {
 			s.audited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { turnAway(w, r, g) })).ServeHTTP(w, r)
 			return

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -177,7 +178,25 @@ func (s *Server) serveLAN(ctx context.Context, l net.Listener) {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 		return WithGrant(ctx, access.Grant{Role: access.Viewer, Via: ViaPage, Addr: host})
 	})
-	s.serve(ctx, srv, newCapped(l, s.o.Limits.Conns, s.o.Limits.ConnsPerAddr), "lan")
+	all := newCapped(l, s.o.Limits.Conns, s.o.Limits.ConnsPerAddr)
+	if s.o.TLS == nil {
+		s.serve(ctx, srv, all, "lan")
+	} else {
+		both := newSplitter(all, s.o.Limits.Read/2)
+		s.o.Guard.GoIn(ctx, owner, "lan split", guard.Once, func(ctx context.Context) error {
+			err := both.run(ctx, s.o.Guard)
+			if err != nil {
+				s.o.Report("lan", phrase.M("serve.listener_died", "name", "lan", "cause", err.Error()))
+			}
+			return err
+		})
+		s.serve(ctx, srv, both.plain, "lan")
+		srv := s.server(ctx, srv.ConnContext)
+		srv.TLSConfig = s.o.TLS
+		// HTTP/1.1 alone: the bounds of connections are then those of requests.
+		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+		s.serve(ctx, srv, tls.NewListener(both.tls, s.o.TLS), "lan tls")
+	}
 	if s.o.Door == nil {
 		return
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -40,6 +41,8 @@ type Opts struct {
 	Strangers func() access.Role
 	// Audit is given every changing act, refused ones too. It must not block.
 	Audit func(Audited)
+	// TLS encrypts the network listener; without it the page is served in the clear.
+	TLS *tls.Config
 	// Names are host names that the box may be called by on the network,
 	// beside IP literals and localhost.
 	Names []string

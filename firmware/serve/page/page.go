@@ -49,6 +49,8 @@ type Opts struct {
 	Cameras func() []Camera
 	// Door is sign-in; nil for none.
 	Door Door
+	// Authority is who signed the page's certificate; nil without TLS.
+	Authority Authority
 }
 
 type page struct {
@@ -93,6 +95,7 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 	r.Open("POST /stop", true, p.stop)
 	r.Handle(access.Viewer, "GET /video", p.watch)
 	p.signRoutes(r)
+	p.certificateRoutes(r)
 	for _, name := range []string{"style.css", "paper.css", "page.js", "video.js", "icon.svg", "sign.css", "setup.js"} {
 		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)

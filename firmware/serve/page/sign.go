@@ -32,6 +32,8 @@ type signing struct {
 	// Where whether there is one.
 	TLS    bool
 	Secure string
+	// CA: there is a certificate to install.
+	CA bool
 	// Open: set-up is open. Owned: there is an owner. RAM: accounts go with the power.
 	Open, Owned, RAM bool
 	To               string
@@ -105,7 +107,7 @@ func (p *page) sign(w http.ResponseWriter, r *http.Request, status int, name str
 	st := p.box.Status()
 	v.Site, v.Version = orElse(st.Name.In(v.Lang), st.Site), st.Version
 	g := api.GrantOf(r.Context())
-	x := &signing{TLS: api.MaySignIn(r), To: localPath(r.FormValue("to")), Account: g.Account, Full: g.Name, Role: roleWords[g.Role].In(v.Lang), Done: r.Method == http.MethodGet && r.URL.Query().Get("done") != ""}
+	x := &signing{TLS: api.MaySignIn(r), CA: p.o.Authority != nil, To: localPath(r.FormValue("to")), Account: g.Account, Full: g.Name, Role: roleWords[g.Role].In(v.Lang), Done: r.Method == http.MethodGet && r.URL.Query().Get("done") != ""}
 	if !x.TLS {
 		x.Secure = (&url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawQuery: "lang=" + string(v.Lang)}).String()
 	}

@@ -46,6 +46,8 @@ type view struct {
 
 	// Sign is of the pages of sign-in.
 	Sign *signing
+	// Install helps a phone to trust the box.
+	Install *installing
 	// Stranger is not signed in where that is wanted, and sees nothing of the box.
 	Stranger bool
 
