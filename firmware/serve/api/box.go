@@ -69,6 +69,7 @@ type Box interface {
 	Warnings
 	Talks
 	Announcing
+	Restartable
 	Configurable
 	Editor
 	Trier

@@ -115,6 +115,7 @@ func (s *Server) register() {
 	s.registerScan()
 	s.registerTalk()
 	s.registerAnnouncer()
+	s.registerRestart()
 	s.registerAlerts()
 	s.registerCommissioning()
 	s.registerSupport()

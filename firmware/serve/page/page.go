@@ -54,10 +54,11 @@ type Opts struct {
 }
 
 type page struct {
-	box   api.Box
-	token Verifier
-	o     Opts
-	tpl   map[phrase.Lang]*template.Template
+	box     api.Box
+	token   Verifier
+	o       Opts
+	tpl     map[phrase.Lang]*template.Template
+	flashes flashes
 }
 
 // New makes the handler of the page. It expects to hang behind the gate of
@@ -96,6 +97,7 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 	r.Handle(access.Viewer, "GET /video", p.watch)
 	p.signRoutes(r)
 	p.certificateRoutes(r)
+	p.handRoutes(r)
 	for _, name := range []string{"style.css", "paper.css", "page.js", "video.js", "icon.svg", "sign.css", "setup.js"} {
 		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, static, name)
@@ -128,10 +130,14 @@ func (p *page) lookFor(r *http.Request) *view {
 
 // write renders whole before it answers, so that a page is never half there.
 func (p *page) write(w http.ResponseWriter, status int, name string, v *view) {
+	p.render(w, status, v.Lang, name, v)
+}
+
+func (p *page) render(w http.ResponseWriter, status int, l phrase.Lang, name string, v any) {
 	var b bytes.Buffer
-	if err := p.tpl[v.Lang].ExecuteTemplate(&b, name, v); err != nil {
+	if err := p.tpl[l].ExecuteTemplate(&b, name, v); err != nil {
 		p.o.Log.Error("the page could not be rendered", "page", name, "err", err)
-		http.Error(w, phrase.M("serve.internal").In(v.Lang), http.StatusInternalServerError)
+		http.Error(w, phrase.M("serve.internal").In(l), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

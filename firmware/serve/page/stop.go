@@ -21,33 +21,33 @@ type answer struct {
 // stop takes the STOP form: token, who, lang. Whoever may stop without a token
 // (a cadre) may leave it out.
 func (p *page) stop(w http.ResponseWriter, r *http.Request) {
+	status, done, m := p.tryStop(r)
+	p.say(w, r, status, done, m)
+}
+
+// tryStop stops by a form, and tells what became of it.
+func (p *page) tryStop(r *http.Request) (status int, done bool, m phrase.Message) {
 	ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || ct != "application/x-www-form-urlencoded" {
-		p.say(w, r, http.StatusUnsupportedMediaType, false, phrase.M("serve.form_only"))
-		return
+		return http.StatusUnsupportedMediaType, false, phrase.M("serve.form_only")
 	}
 	if err := r.ParseForm(); err != nil {
-		status, m := http.StatusBadRequest, phrase.M("serve.form_only")
 		var big *http.MaxBytesError
 		if errors.As(err, &big) {
-			status, m = http.StatusRequestEntityTooLarge, phrase.M("serve.too_large")
+			return http.StatusRequestEntityTooLarge, false, phrase.M("serve.too_large")
 		}
-		p.say(w, r, status, false, m)
-		return
+		return http.StatusBadRequest, false, phrase.M("serve.form_only")
 	}
 	g := api.GrantOf(r.Context())
 	given := r.PostForm.Get("token")
 	switch {
 	case g.Role.Allows(access.Cadre):
 	case g.Via != api.ViaPage && !g.Role.Allows(access.Viewer):
-		p.say(w, r, http.StatusForbidden, false, phrase.M("serve.forbidden"))
-		return
+		return http.StatusForbidden, false, phrase.M("serve.forbidden")
 	case strings.TrimSpace(given) == "":
-		p.say(w, r, http.StatusUnauthorized, false, phrase.M("serve.needs_token"))
-		return
+		return http.StatusUnauthorized, false, phrase.M("serve.needs_token")
 	case p.token == nil || !p.token.Verify(r.Context(), g.Addr, given):
-		p.say(w, r, http.StatusUnauthorized, false, phrase.M("serve.wrong_token"))
-		return
+		return http.StatusUnauthorized, false, phrase.M("serve.wrong_token")
 	}
 	name := orElse(api.Clean(r.PostForm.Get("who"), 64), orElse(g.Addr, "?"))
 	if g.SignedIn() {
@@ -61,18 +61,17 @@ func (p *page) stop(w http.ResponseWriter, r *http.Request) {
 			p.o.Log.Error("STOP from the page was refused", "err", err)
 			m = phrase.M("serve.internal")
 		}
-		p.say(w, r, http.StatusConflict, false, m)
+		return http.StatusConflict, false, m
 	case got.State == "stopped" || got.State == "finished":
-		p.say(w, r, http.StatusOK, true, phrase.M("serve.stopped"))
+		return http.StatusOK, true, phrase.M("serve.stopped")
 	case got.State == "failed":
 		why := phrase.M("serve.no_reason_given")
 		if got.Why != nil {
 			why = phrase.M("error.plain", "text", in(*got.Why, langOf(r)))
 		}
-		p.say(w, r, http.StatusBadGateway, false, phrase.M("serve.stop_failed", "why", why))
-	default:
-		p.say(w, r, http.StatusOK, true, phrase.M("serve.stop_ordered"))
+		return http.StatusBadGateway, false, phrase.M("serve.stop_failed", "why", why)
 	}
+	return http.StatusOK, true, phrase.M("serve.stop_ordered")
 }
 
 func (p *page) say(w http.ResponseWriter, r *http.Request, status int, done bool, m phrase.Message) {

@@ -206,6 +206,9 @@ func (p *page) banner(v *view, st api.Status) {
 			add("wait", phrase.M("serve.page_not_armed"), text)
 		}
 	}
+	if m := st.Maintenance; m != nil {
+		add("warn", phrase.M("serve.page_maintenance_title"), phrase.M("serve.page_maintenance", "who", m.By.Name, "minutes", int((m.Left+time.Minute-1)/time.Minute), "why", m.Why).In(l))
+	}
 	if st.Trust != "held" && st.Trust != "set" {
 		add("clock", phrase.M("serve.page_clock"), phrase.M("serve.page_clock_text").In(l))
 	}

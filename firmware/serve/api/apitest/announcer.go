@@ -83,3 +83,6 @@ func (b *Box) Maintain(a api.MaintenanceAsk, who api.Who) (api.Maintenance, erro
 
 // EndMaintenance remembers who ended it.
 func (b *Box) EndMaintenance(who api.Who) error { return b.act(Act{What: "end-maintenance", Who: who}) }
+
+// Restart remembers who began it anew.
+func (b *Box) Restart(who api.Who) error { return b.act(Act{What: "restart", Who: who}) }

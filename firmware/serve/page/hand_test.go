@@ -1,0 +1,138 @@
+package page_test
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/api/apitest"
+)
+
+func as(r access.Role) access.Grant {
+	return access.Grant{Role: r, Via: api.ViaPage, Addr: "192.168.1.77", Account: "chen", Name: "陈志强"}
+}
+
+var loads = regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`)
+
+func TestTheTwoPagesAreSmallInOneLanguageAndAskForNothingOutside(t *testing.T) {
+	for _, state := range []string{apitest.Calm, apitest.Alarm, apitest.Blind} {
+		h := handler(t, apitest.New(state))
+		for path, role := range map[string]access.Role{"/cadre": access.Cadre, "/rescue": access.Technician} {
+			for _, lang := range []string{"zh", "en"} {
+				for _, g := range []access.Grant{as(role), viewer, {Role: access.Nobody, Via: api.ViaPage}} {
+					w := send(h, g, "GET", path+"?lang="+lang, nil)
+					body := w.Body.String()
+					if w.Code != http.StatusOK {
+						t.Fatalf("%s as %s: %d", path, g.Role, w.Code)
+					}
+					all := len(body)
+					for _, m := range loads.FindAllStringSubmatch(body, -1) {
+						all += send(h, g, "GET", m[1], nil).Body.Len()
+					}
+					if all >= 10_000 {
+						t.Errorf("%s in %s as %s loads %d bytes", path, lang, g.Role, all)
+					}
+					text := html.UnescapeString(tag.ReplaceAllString(body, " "))
+					if m := codeShown.FindString(text); m != "" || strings.Contains(text, "hand.") {
+						t.Errorf("%s: %q is shown", path, m)
+					}
+					if out := outside.FindString(body); out != "" || inline.MatchString(body) {
+						t.Errorf("%s: outside %q or inline %q", path, out, inline.FindString(body))
+					}
+					for _, own := range []string{"中文", "陈志强", "李梅", "新雨量计", "黄渡"} {
+						text = strings.ReplaceAll(text, own, "")
+					}
+					if lang == "en" && han.MatchString(text) {
+						t.Errorf("%s has Chinese in English: %s", path, strings.Join(strings.Fields(text), " "))
+					}
+					if !strings.Contains(body, `action="`+path+`/stop"`) {
+						t.Errorf("%s as %s has no STOP", path, g.Role)
+					}
+					t.Logf("%s %s %s %s: %d bytes in all, %d of them the page", path, lang, state, g.Role, all, len(body))
+				}
+			}
+		}
+	}
+}
+
+func TestACadreWithoutScriptSaysEvacuatesAndStops(t *testing.T) {
+	box := apitest.New(apitest.Calm)
+	h := handler(t, box)
+	page := send(h, as(access.Cadre), "GET", "/cadre?lang=zh", nil).Body.String()
+	key := regexp.MustCompile(`name="key" value="([0-9a-f]+)"`).FindStringSubmatch(page)
+	if key == nil || !strings.Contains(page, `name="message" value="river"`) || !strings.Contains(page, `value="evacuate"`) {
+		t.Fatal(page)
+	}
+	w := send(h, as(access.Cadre), "POST", "/cadre/say", url.Values{"message": {"river"}, "key": {key[1]}, "lang": {"zh"}})
+	if w.Code != http.StatusSeeOther {
+		t.Fatal(w.Code, w.Body)
+	}
+	to := w.Header().Get("Location")
+	if after := send(h, as(access.Cadre), "GET", to, nil).Body.String(); !strings.Contains(after, "已送到 1 个喇叭播报") {
+		t.Error("it does not say that it was said")
+	}
+	w = send(h, as(access.Cadre), "POST", "/cadre/arm", url.Values{"level": {"evacuate"}, "lang": {"zh"}})
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `value="WORD23"`) || strings.Contains(w.Body.String(), "http-equiv") {
+		t.Fatal(w.Code, w.Body)
+	}
+	w = send(h, as(access.Cadre), "POST", "/cadre/evacuate", url.Values{"word": {"WORD23"}, "lang": {"zh"}})
+	if w.Code != http.StatusSeeOther {
+		t.Fatal(w.Code, w.Body)
+	}
+	w = send(h, as(access.Cadre), "POST", "/cadre/stop", url.Values{"lang": {"zh"}})
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), phrase.M("serve.stopped").In(phrase.ZH)) {
+		t.Fatal(w.Code, w.Body)
+	}
+	var did []string
+	for _, a := range box.Acts() {
+		did = append(did, a.What)
+		if a.Who.Name != "陈志强" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if strings.Join(did, " ") != "say arm evacuate stop" {
+		t.Errorf("%v", did)
+	}
+}
+
+func TestWhoMayNotIsToldToSignInAndTheTokenStops(t *testing.T) {
+	box := apitest.New(apitest.Alarm)
+	h := handler(t, box)
+	for _, path := range []string{"/cadre/say", "/cadre/arm", "/cadre/evacuate", "/rescue/back", "/rescue/restart"} {
+		w := send(h, viewer, "POST", path, url.Values{"message": {"river"}, "word": {"WORD23"}, "base": {"2"}, "lang": {"en"}})
+		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "/sign-in?to=") {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if w := send(h, as(access.Cadre), "POST", "/rescue/restart", url.Values{}); w.Code != http.StatusUnauthorized {
+		t.Errorf("a cadre restarts: %d", w.Code)
+	}
+	if n := len(box.Acts()); n != 0 {
+		t.Errorf("the box acted: %v", box.Acts())
+	}
+	for token, want := range map[string]int{"WRONG": 401, "GOOD": 200} {
+		if w := send(h, access.Grant{Role: access.Nobody, Via: api.ViaPage, Addr: "1"}, "POST", "/cadre/stop", url.Values{"token": {token}}); w.Code != want {
+			t.Errorf("%s: %d", token, w.Code)
+		}
+	}
+}
+
+func TestTheRescuePageTakesBackWhatItShowedAndNothingNewer(t *testing.T) {
+	box := apitest.New(apitest.Calm)
+	h := handler(t, box)
+	if body := send(h, as(access.Technician), "GET", "/rescue?lang=zh", nil).Body.String(); !strings.Contains(body, `name="base" value="2"`) || !strings.Contains(body, "退回第 1 版") || !strings.Contains(body, "/api/v1/support-bundle") {
+		t.Fatal(body)
+	}
+	if w := send(h, as(access.Technician), "POST", "/rescue/back", url.Values{"base": {"1"}}); w.Code != http.StatusConflict || len(box.Acts()) != 0 {
+		t.Errorf("an old page took back: %d", w.Code)
+	}
+	if w := send(h, as(access.Technician), "POST", "/rescue/back", url.Values{"base": {"2"}}); w.Code != http.StatusSeeOther || box.Acts()[0].What != "back" {
+		t.Errorf("%d %v", w.Code, box.Acts())
+	}
+}
