@@ -23,6 +23,7 @@ type RunCmd struct {
 	Config string `short:"c" required:"" type:"path" placeholder:"FILE" help:"站点文件 · the site's file"`
 	Data   string `default:"/var/lib/tocsin" type:"path" help:"数据目录 · directory of journal and clock"`
 	Listen string `help:"网页地址，off 为不开 · address of the page, off for none"`
+	Bench  string `hidden:"" type:"path" help:"台架的升级和网络 · folder of a bench's installer and network"`
 	Log    string `enum:"text,json" default:"text" help:"日志格式 · format of the log"`
 }
 
@@ -71,7 +72,7 @@ func (c *RunCmd) Run(g *Globals) error {
 		log.Warn("no PDFs", "err", err)
 	}
 	err = station.Run(ctx, bp, station.Opts{
-		Program:   program,
+		Program: program, Bench: c.Bench,
 		Revisions: revisions, Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {

@@ -21,6 +21,7 @@ import (
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/network"
 	"tocsin/firmware/sense/setpoint"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
@@ -55,6 +56,8 @@ type Opts struct {
 	Notify func(state string)
 	// Watchdog is the period that the service manager wants to be fed in; 0 none.
 	Watchdog time.Duration
+	// Bench is a folder with a bench's installer and network; "" on a real board.
+	Bench string
 	// Program is this program's own file, which draws what is printed in a process of its
 	// own; "": there are no PDFs.
 	Program string
@@ -134,12 +137,14 @@ type House struct {
 	maintenance  atomic.Pointer[maintenance] // changed on the decide goroutine
 	deliveries   deliveries
 	links        linkSet
-	volume       atomic.Int32  // percent that a signed command set; 0 none
-	again        chan struct{} // the site's file is to be read anew
-	revised      chan struct{} // there is news of the document's revisions
-	anew         chan struct{} // the box is to begin anew
-	applying     sync.Mutex    // one offered file at a time
-	dry          sync.Mutex    // one dry run at a time
+	volume       atomic.Int32               // percent that a signed command set; 0 none
+	again        chan struct{}              // the site's file is to be read anew
+	revised      chan struct{}              // there is news of the document's revisions
+	anew         chan struct{}              // the box is to begin anew
+	applying     sync.Mutex                 // one offered file at a time
+	dry          sync.Mutex                 // one dry run at a time
+	networked    map[string]network.Setting // what was applied, under mu
+	updates      updates
 	commissioned commissioning
 
 	ready      atomic.Bool

@@ -154,6 +154,7 @@ func (p *prover) all() {
 		p.problem(phrase.M("site.bad_plausibility", "detail", err))
 	}
 	p.place()
+	p.network()
 	for _, name := range slices.Sorted(maps.Keys(p.site.Lines)) {
 		p.line(name, p.site.Lines[name])
 	}

@@ -31,7 +31,7 @@ func (p *prover) proveProxies() {
 			at(phrase.M("proxy.nobody", "listen", x.Listen), "allow")
 		}
 		for _, a := range x.Allow {
-			if _, err := network(a); err != nil {
+			if _, err := netOf(a); err != nil {
 				at(phrase.M("proxy.allow", "got", a), "allow")
 			}
 		}
@@ -44,8 +44,8 @@ func (p *prover) proveProxies() {
 	}
 }
 
-// network reads "192.168.1.0/24" or "192.168.1.7".
-func network(s string) (netip.Prefix, error) {
+// netOf reads "192.168.1.0/24" or "192.168.1.7".
+func netOf(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		n, err := netip.ParsePrefix(s)
 		return n.Masked(), err
@@ -113,7 +113,7 @@ func (h *House) guestsOf(name string) proxy.Line {
 func (h *House) proxyOf(c config.Proxy) proxy.Config {
 	x := proxy.Config{Name: c.Line, Listen: c.Listen, Write: c.Write, Fresh: c.Fresh.Duration(), Rate: c.Rate}
 	for _, a := range c.Allow {
-		if n, err := network(a); err == nil {
+		if n, err := netOf(a); err == nil {
 			x.Allow = append(x.Allow, n)
 		}
 	}

@@ -70,6 +70,7 @@ func (h *House) reload(ctx context.Context) {
 		return
 	}
 	h.county.reload(bp)
+	h.applyNetwork(bp)
 	h.beacons.renew(bp)
 	h.roll.renew(bp)
 	started, stopped := h.startLines(ctx, bp.Lines)

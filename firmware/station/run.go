@@ -136,6 +136,8 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.lateMemory()
 	h.startIdentity()
 	h.startCommissioning()
+	h.startUpdates()
+	h.applyNetwork(bp)
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)
 	h.guard.GoIn(deciding, "station", "talk", guard.Restart, h.talks.run)

@@ -35,6 +35,8 @@ type Site struct {
 	Time Time `yaml:"time"`
 	// Beacons are warnings between stations, without the county.
 	Beacons Beacons `yaml:"beacons"`
+	// Network is what the board's interfaces shall be, by their names.
+	Network map[string]Network `yaml:"network"`
 	// Video is live pictures; nil: this site has none.
 	Video *Video `yaml:"video"`
 	// Announcer says how people announce by hand and try outputs; Messages are what they can

@@ -78,6 +78,8 @@ type Box interface {
 	Outside
 	Commissionable
 	Supported
+	Updatable
+	Networked
 
 	// Stop silences what sounds now. who is a person or a thing with a name.
 	Stop(who Who) (Receipt, error)

@@ -96,6 +96,9 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if g.Role.Allows(access.Cadre) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}
+	if g.Role.Allows(access.Technician) && r.URL.Path == releasePath {
+		return LargestRelease
+	}
 	if g.Role.Allows(access.Technician) && strings.HasPrefix(r.URL.Path, prefix+"/commissioning/") && strings.HasSuffix(r.URL.Path, "/photos") {
 		return LargestPhoto
 	}

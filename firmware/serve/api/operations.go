@@ -119,6 +119,8 @@ func (s *Server) register() {
 	s.registerAlerts()
 	s.registerCommissioning()
 	s.registerSupport()
+	s.registerUpdate()
+	s.registerNetwork()
 }
 
 // full writes an empty list as [] rather than null.

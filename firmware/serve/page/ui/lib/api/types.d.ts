@@ -890,6 +890,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/network": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The box's own interfaces: what they are and what they shall be */
+        get: operations["network"];
+        put?: never;
+        /** Set one interface, on trial until it is confirmed by the new address */
+        post: operations["propose-network"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -1366,6 +1384,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the box's software stands, and whether it may be replaced now */
+        get: operations["update"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/update/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run what is staged, on trial */
+        post: operations["activate-release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/update/back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring the release before the trial back */
+        post: operations["roll-back-release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/update/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the release on trial stay */
+        post: operations["confirm-release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/update/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring a signed release: verified whole and put beside what runs */
+        post: operations["stage-release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1439,6 +1542,15 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        "Activate-releaseRequest": {
+            /** @description name of the acting person; on the socket it must be given */
+            who?: string;
+            /**
+             * Format: int64
+             * @description how soon it must be confirmed
+             */
+            within_ns?: number;
+        };
         Alarm: {
             because: components["schemas"]["Text"][] | null;
             blind: boolean;
@@ -2117,6 +2229,26 @@ export interface components {
             /** @description name of the acting person; on the socket it must be given */
             who?: string;
         };
+        Network: {
+            interfaces: components["schemas"]["NetworkInterface"][];
+            why?: components["schemas"]["Text"];
+        };
+        NetworkInterface: {
+            addresses: string[];
+            gateway?: string;
+            held: boolean;
+            mac?: string;
+            name: string;
+            set?: components["schemas"]["NetworkSetting"];
+            up: boolean;
+        };
+        NetworkSetting: {
+            /** @description with its prefix: 192.168.8.20/24 */
+            address?: string;
+            dhcp?: boolean;
+            dns?: string[] | null;
+            gateway?: string;
+        };
         NewPassword: {
             password: string;
             /** @description name of the acting person; of who is signed in the account says it */
@@ -2305,6 +2437,29 @@ export interface components {
              */
             within_ns?: number;
         };
+        "Propose-networkRequest": {
+            /** @description with its prefix: 192.168.8.20/24 */
+            address?: string;
+            /**
+             * Format: int64
+             * @description the revision that it was made from
+             */
+            base: number;
+            dhcp?: boolean;
+            dns?: string[] | null;
+            gateway?: string;
+            interface: string;
+            /** @description a random word that is said again to confirm */
+            session: string;
+            /** @description name of the acting person; on the socket it must be given */
+            who?: string;
+            why: string;
+            /**
+             * Format: int64
+             * @description how soon it must be confirmed, by the new address
+             */
+            within_ns: number;
+        };
         Raisable: {
             level: string;
             text: components["schemas"]["Text"];
@@ -2400,6 +2555,16 @@ export interface components {
             text: components["schemas"]["Text"];
             who?: components["schemas"]["Who"];
         };
+        Release: {
+            /** Format: date-time */
+            built?: string;
+            notes: components["schemas"]["Name"];
+            /** Format: int64 */
+            number: number;
+            /** Format: int64 */
+            size?: number;
+            version: string;
+        };
         Revision: {
             /** Format: date-time */
             at: string;
@@ -2438,6 +2603,11 @@ export interface components {
             undone_by?: number;
             who?: string;
             why?: string;
+        };
+        "Roll-back-releaseRequest": {
+            reason?: string;
+            /** @description name of the acting person; on the socket it must be given */
+            who?: string;
         };
         Round: {
             alarm: string;
@@ -2809,6 +2979,21 @@ export interface components {
             quarantined: boolean;
             /** Format: int64 */
             unit: number;
+        };
+        Update: {
+            barred?: components["schemas"]["Text"];
+            before?: components["schemas"]["Release"];
+            /** Format: int64 */
+            left_ns: number;
+            next?: components["schemas"]["Release"];
+            /** @enum {string} */
+            phase: "idle" | "staged" | "trial";
+            reason?: components["schemas"]["Text"];
+            running: components["schemas"]["Release"];
+            /** Format: int64 */
+            trial_ns: number;
+            unfit?: components["schemas"]["Text"];
+            why?: components["schemas"]["Text"];
         };
         User: {
             account: string;
@@ -4600,6 +4785,68 @@ export interface operations {
             };
         };
     };
+    network: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Network"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "propose-network": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Propose-networkRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revision"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     people: {
         parameters: {
             query?: never;
@@ -5441,6 +5688,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Times"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "activate-release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Activate-releaseRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "roll-back-release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Roll-back-releaseRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "confirm-release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Named"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stage-release": {
+        parameters: {
+            query?: {
+                who?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
                 };
             };
             /** @description A refusal, in both languages */

@@ -1,0 +1,63 @@
+package network
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tocsin/firmware/phrase"
+)
+
+func TestWhatCannotBeMeantIsRefused(t *testing.T) {
+	p, a := netip.MustParsePrefix, netip.MustParseAddr
+	for name, c := range map[string]struct {
+		s    Setting
+		want string
+	}{
+		"an address":          {Setting{Address: p("192.168.8.20/24"), Gateway: a("192.168.8.1")}, ""},
+		"dhcp":                {Setting{DHCP: true}, ""},
+		"both":                {Setting{DHCP: true, Address: p("192.168.8.20/24")}, "network.both"},
+		"nothing":             {Setting{}, "network.bad_address"},
+		"the network itself":  {Setting{Address: p("192.168.8.0/24")}, "network.not_host"},
+		"the broadcast":       {Setting{Address: p("192.168.8.255/24")}, "network.not_host"},
+		"a gateway elsewhere": {Setting{Address: p("192.168.8.20/24"), Gateway: a("192.168.9.1")}, "network.far_gateway"},
+		"itself as gateway":   {Setting{Address: p("192.168.8.20/24"), Gateway: a("192.168.8.20")}, "network.far_gateway"},
+		"loopback":            {Setting{Address: p("127.0.0.5/8")}, "network.bad_address"},
+		"one host":            {Setting{Address: p("192.168.8.20/32")}, "network.bad_address"},
+		"multicast":           {Setting{Address: p("224.0.0.5/24")}, "network.bad_address"},
+	} {
+		if err := c.s.Check("eth0"); phrase.Of(err).Code != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := (Setting{DHCP: true}).Check("../eth0"); phrase.Of(err).Code != "network.bad_name" {
+		t.Error(err)
+	}
+}
+
+func TestWhatWasAppliedIsReadBack(t *testing.T) {
+	b := Bench{File: filepath.Join(t.TempDir(), "network.json"), Deaf: []string{"wlan0"}}
+	want := Setting{Address: netip.MustParsePrefix("192.168.8.20/24"), Gateway: netip.MustParseAddr("192.168.8.1")}
+	if err := b.Apply(map[string]Setting{"eth1": want, "wlan0": want}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.Read()
+	if err != nil || len(all) != 2 || all[1].Name != "eth1" || !want.Holds(all[1]) {
+		t.Errorf("%+v %v", all, err)
+	}
+	if want.Holds(all[0]) {
+		t.Error("eth0 holds what was never set")
+	}
+}
+
+func TestDefaultRoutesAreRead(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "route")
+	os.WriteFile(f, []byte("Iface\tDestination\tGateway \tFlags\nwwan0\t00000000\t0108A8C0\t0003\neth0\t0001A8C0\t00000000\t0001\n"), 0o600)
+	if g := gateways(f); len(g) != 1 || g["wwan0"] != netip.MustParseAddr("192.168.8.1") {
+		t.Error(g)
+	}
+	if _, err := (Kernel{}).Read(); err != nil {
+		t.Error(err)
+	}
+}

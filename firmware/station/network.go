@@ -1,0 +1,171 @@
+package station
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	"tocsin/firmware/guard"
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/config/edit"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/reach/network"
+	"tocsin/firmware/serve/api"
+)
+
+// How long a change of the network waits for its confirmation: somebody must find the box
+// at its new address.
+const (
+	networkLeast = 60 * time.Second
+	networkMost  = 10 * time.Minute
+)
+
+// setter is what sets this board's network.
+func (h *House) setter() network.Setter {
+	if h.o.Bench != "" {
+		return network.Bench{File: filepath.Join(h.o.Bench, "network.json")}
+	}
+	return network.Kernel{}
+}
+
+// networkOf reads what the document says of an interface.
+func networkOf(name string, n config.Network) (network.Setting, error) {
+	s := network.Setting{DHCP: n.DHCP}
+	var err error
+	if n.Address != "" {
+		if s.Address, err = netip.ParsePrefix(n.Address); err != nil {
+			return s, phrase.E("network.bad_address", "name", name, "address", n.Address)
+		}
+	}
+	if n.Gateway != "" {
+		if s.Gateway, err = netip.ParseAddr(n.Gateway); err != nil {
+			return s, phrase.E("network.wrong", "name", name, "key", "gateway", "err", err)
+		}
+	}
+	for _, d := range n.DNS {
+		a, err := netip.ParseAddr(d)
+		if err != nil {
+			return s, phrase.E("network.wrong", "name", name, "key", "dns", "err", err)
+		}
+		s.DNS = append(s.DNS, a)
+	}
+	return s, s.Check(name)
+}
+
+func (p *prover) network() {
+	for name, n := range p.site.Network {
+		if _, err := networkOf(name, n); err != nil {
+			p.problem(phrase.Of(err), "network", name)
+		}
+	}
+}
+
+// applyNetwork makes the board's network what the document says, where that has changed;
+// what was not taken is a fault.
+func (h *House) applyNetwork(bp *Blueprint) {
+	want := map[string]network.Setting{}
+	for name, n := range bp.Doc.Site.Network {
+		if s, err := networkOf(name, n); err == nil {
+			want[name] = s
+		}
+	}
+	h.mu.Lock()
+	same := reflect.DeepEqual(h.networked, want)
+	before := h.networked
+	h.networked = want
+	h.mu.Unlock()
+	if same {
+		return
+	}
+	h.guard.Go("reach", "network", guard.Once, func(context.Context) error {
+		set := h.setter()
+		if len(want) == 0 && len(before) == 0 {
+			return nil
+		}
+		if err := set.Apply(want); err != nil {
+			if errors.Is(err, network.ErrReadOnly) {
+				h.setFault("network", phrase.M("network.read_only"))
+			} else {
+				h.setFault("network", phrase.M("network.failed", "err", err))
+			}
+			return nil
+		}
+		is, err := set.Read()
+		if err != nil {
+			h.setFault("network", phrase.M("network.failed", "err", err))
+			return nil
+		}
+		for name, s := range want {
+			i := slices.IndexFunc(is, func(i network.Interface) bool { return i.Name == name })
+			if i < 0 || !s.Holds(is[i]) {
+				h.setFault("network", phrase.M("network.not_taken", "name", name))
+				return nil
+			}
+		}
+		h.clearFault("network")
+		return nil
+	})
+}
+
+// Network gives what the board's interfaces are and shall be.
+func (h *House) Network() (api.Network, error) {
+	set := h.setter()
+	is, err := set.Read()
+	if err != nil {
+		return api.Network{}, phrase.Wrap(err, "network.failed", "err", err)
+	}
+	out := api.Network{Interfaces: []api.NetworkInterface{}}
+	if _, fixed := set.(network.Kernel); fixed {
+		t := api.TextOf(phrase.M("network.read_only"))
+		out.Why = &t
+	}
+	site := h.seen().bp.Doc.Site.Network
+	for _, i := range is {
+		x := api.NetworkInterface{Name: i.Name, Up: i.Up, MAC: i.MAC, Addresses: []string{}, Held: true}
+		for _, a := range i.Addresses {
+			x.Addresses = append(x.Addresses, a.String())
+		}
+		if i.Gateway.IsValid() {
+			x.Gateway = i.Gateway.String()
+		}
+		if n, ok := site[i.Name]; ok {
+			x.Set = &api.NetworkSetting{DHCP: n.DHCP, Address: n.Address, Gateway: n.Gateway, DNS: n.DNS}
+			s, err := networkOf(i.Name, n)
+			x.Held = err == nil && s.Holds(i)
+		}
+		out.Interfaces = append(out.Interfaces, x)
+	}
+	return out, nil
+}
+
+// ProposeNetwork puts one interface's setting into the document, on trial.
+func (h *House) ProposeNetwork(ctx context.Context, p api.NetworkProposal, who api.Who) (api.Revision, error) {
+	if _, fixed := h.setter().(network.Kernel); fixed {
+		return api.Revision{}, phrase.E("network.read_only")
+	}
+	if p.Within < networkLeast || p.Within > networkMost {
+		return api.Revision{}, phrase.E("network.within", "least", networkLeast, "most", networkMost)
+	}
+	n := config.Network{DHCP: p.DHCP, Address: p.Address, Gateway: p.Gateway, DNS: p.DNS}
+	if _, err := networkOf(p.Interface, n); err != nil {
+		return api.Revision{}, err
+	}
+	now, err := h.Revision(0)
+	if err != nil {
+		return api.Revision{}, err
+	}
+	v, err := json.Marshal(p.NetworkSetting)
+	if err != nil {
+		return api.Revision{}, err
+	}
+	doc, err := edit.Apply([]byte(now.Document), []edit.Edit{{Op: edit.Set, Path: "/network/" + p.Interface, Value: v}})
+	if err != nil {
+		return api.Revision{}, err
+	}
+	return h.Propose(ctx, api.Proposal{Base: p.Base, Document: string(doc), Who: who.Name, Why: p.Why, Session: p.Session, Within: p.Within}, who)
+}

@@ -1,0 +1,235 @@
+package station
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/update"
+	"tocsin/firmware/update/directory"
+)
+
+// How long a release is on trial.
+const (
+	trialUsual = 10 * time.Minute
+	trialLeast = time.Minute
+	trialMost  = time.Hour
+)
+
+// updates is what installs releases on this board.
+type updates struct {
+	ready chan struct{}
+	by    update.Installer
+	err   error
+}
+
+// startUpdates opens the board's installer; a bench has one in a folder.
+func (h *House) startUpdates() {
+	u := &h.updates
+	u.ready = make(chan struct{})
+	if h.o.Bench == "" {
+		close(u.ready)
+		return
+	}
+	h.guard.Go("update", "installer", guard.Restart, func(ctx context.Context) error {
+		if u.by == nil && u.err == nil {
+			dir := filepath.Join(h.o.Bench, "update")
+			d, err := directory.Open(directory.Opts{Dir: dir, Keys: releaseKeys(filepath.Join(dir, "keys")), Hardware: "bench", Now: h.clock.Now, Running: update.Release{Version: Version, Number: 1}})
+			if u.err = err; err == nil {
+				u.by = d
+			} else {
+				h.setFault("update", phrase.M("update.closed", "err", err))
+			}
+			close(u.ready)
+		}
+		if u.by == nil {
+			return nil
+		}
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.C:
+			}
+			took, why, err := u.by.Tick()
+			if err != nil {
+				h.setFault("update", phrase.M("update.closed", "err", err))
+			}
+			if took {
+				h.record("update.back", phrase.M("update.told_back", "why", why), nil)
+			}
+		}
+	})
+}
+
+// releaseKeys reads the keys of those who may release: PEM files.
+func releaseKeys(dir string) []ed25519.PublicKey {
+	var out []ed25519.PublicKey
+	files, _ := filepath.Glob(filepath.Join(dir, "*.pem"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil || len(b) > secretMost {
+			continue
+		}
+		if block, _ := pem.Decode(b); block != nil {
+			if k, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+				if e, ok := k.(ed25519.PublicKey); ok {
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (h *House) installer() (update.Installer, error) {
+	u := &h.updates
+	select {
+	case <-u.ready:
+	default:
+		return nil, phrase.E("update.opening")
+	}
+	if u.err != nil {
+		return nil, phrase.Wrap(u.err, "update.closed", "err", u.err)
+	}
+	if u.by == nil {
+		return nil, phrase.E("update.none_here")
+	}
+	return u.by, nil
+}
+
+// barred says why nothing may be activated now.
+func (h *House) barred() error {
+	if h.seen().worst > point.Calm {
+		return phrase.E("update.level")
+	}
+	if len(h.announcer.Sounding()) > 0 {
+		return phrase.E("update.sounding")
+	}
+	return nil
+}
+
+// unfit says why what runs may not be confirmed yet.
+func (h *House) unfit() error {
+	if !h.ready.Load() {
+		return phrase.E("update.not_armed")
+	}
+	return nil
+}
+
+func releaseOf(r *update.Release) *api.Release {
+	if r == nil {
+		return nil
+	}
+	x := api.Release{Version: r.Version, Number: int64(r.Number), Notes: r.Notes, Size: r.Size}
+	if !r.Built.IsZero() {
+		x.Built = &r.Built
+	}
+	return &x
+}
+
+// Update tells how the software stands.
+func (h *House) Update() api.Update {
+	out := api.Update{Phase: string(update.Idle), Running: api.Release{Version: Version}, Trial: trialUsual}
+	said := func(err error) *api.Text {
+		if err == nil {
+			return nil
+		}
+		t := api.TextOf(phrase.Of(err))
+		return &t
+	}
+	i, err := h.installer()
+	if err != nil {
+		out.Why = said(err)
+		return out
+	}
+	s := i.State()
+	out.Phase, out.Running, out.Before, out.Next, out.Left = string(s.Phase), *releaseOf(s.Running), releaseOf(s.Before), releaseOf(s.Next), s.Left
+	if !s.Reason.IsZero() {
+		t := api.TextOf(s.Reason)
+		out.Reason = &t
+	}
+	out.Barred = said(h.barred())
+	if s.Phase == update.Trial {
+		out.Unfit = said(h.unfit())
+	}
+	return out
+}
+
+// StageRelease verifies a release and puts it beside what runs.
+func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api.Release, error) {
+	i, err := h.installer()
+	if err != nil {
+		return api.Release{}, err
+	}
+	rel, err := i.Stage(ctx, r)
+	if err != nil {
+		h.record("update.refused", phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)), map[string]any{"who": who.Name, "via": who.Via})
+		return api.Release{}, err
+	}
+	h.record("update.staged", phrase.M("update.told_staged", "version", rel.Version, "who", who.Name), map[string]any{"number": rel.Number, "who": who.Name, "via": who.Via})
+	return *releaseOf(&rel), nil
+}
+
+// ActivateRelease runs what is staged, on trial; never while a level stands.
+func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
+	i, err := h.installer()
+	if err != nil {
+		return err
+	}
+	if err := h.barred(); err != nil {
+		return err
+	}
+	if within == 0 {
+		within = trialUsual
+	}
+	if within < trialLeast || within > trialMost {
+		return phrase.E("update.within", "least", trialLeast, "most", trialMost)
+	}
+	if err := i.Activate(within); err != nil {
+		return err
+	}
+	h.record("update.trial", phrase.M("update.told_trial", "version", i.State().Running.Version, "who", who.Name, "within", within), map[string]any{"who": who.Name, "via": who.Via})
+	return nil
+}
+
+// ConfirmRelease lets a trial stay.
+func (h *House) ConfirmRelease(who api.Who) error {
+	i, err := h.installer()
+	if err != nil {
+		return err
+	}
+	if err := h.unfit(); err != nil {
+		return err
+	}
+	if err := i.Confirm(); err != nil {
+		return err
+	}
+	h.record("update.confirmed", phrase.M("update.told_confirmed", "version", i.State().Running.Version, "who", who.Name), map[string]any{"who": who.Name, "via": who.Via})
+	return nil
+}
+
+// RollBackRelease ends a trial in a person's name.
+func (h *House) RollBackRelease(reason string, who api.Who) error {
+	i, err := h.installer()
+	if err != nil {
+		return err
+	}
+	why := phrase.M("update.by_hand", "who", who.Name, "reason", reason)
+	if err := i.Back(why); err != nil {
+		return err
+	}
+	h.record("update.back", phrase.M("update.told_back", "why", why), map[string]any{"who": who.Name, "via": who.Via})
+	return nil
+}
