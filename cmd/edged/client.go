@@ -31,6 +31,7 @@ type Globals struct {
 	// Out is where answers go, nil for standard output. Ctx ends what follows;
 	// nil for a context that an interrupt ends.
 	Out io.Writer       `kong:"-"`
+	In  io.Reader       `kong:"-"` // nil for the keyboard or standard input
 	Ctx context.Context `kong:"-"`
 }
 

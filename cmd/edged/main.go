@@ -40,6 +40,9 @@ type cli struct {
 	DryRun  DryRunCmd  `cmd:"" name:"dry-run" hidden:""`
 	Draw    DrawCmd    `cmd:"" hidden:""`
 	Bundle  BundleCmd  `cmd:"" help:"导出诊断包，不含密钥和口令 · Fetch the support bundle: logs, configuration, journal, no secrets"`
+	User    UserCmd    `cmd:"" help:"网页账号：添加、改角色、重设密码 · Who may sign in on the page"`
+	Label   LabelCmd   `cmd:"" help:"打印盒子标签和开通二维码 · Print the unit's label with the code that sets it up"`
+	Audit   AuditCmd   `cmd:"" help:"谁改了什么；核验有没有被篡改 · Who changed what, and whether that was tampered with"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
 }
 

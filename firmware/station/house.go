@@ -25,6 +25,7 @@ import (
 	"tocsin/firmware/sense/setpoint"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/audit"
 	"tocsin/firmware/serve/certificate"
 	"tocsin/firmware/sound/announce"
 	"tocsin/firmware/sound/order"
@@ -123,6 +124,7 @@ type House struct {
 	identity     atomic.Pointer[identity]
 	door         *access.Door           // there once the page is served,
 	authority    *certificate.Authority // as is this; nil without TLS
+	audit        *audit.Log
 	own          own
 	herald       *herald
 	roll         *roll

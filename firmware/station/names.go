@@ -169,6 +169,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("mqtt.thing", "platform", id)), true
 	case "certificate":
 		t, ok = inBoth(phrase.M("certificate.thing")), true
+	case "audit":
+		t, ok = inBoth(phrase.M("audit.thing")), true
 	case "accounts":
 		t, ok = inBoth(phrase.M("access.thing")), true
 	case "history":

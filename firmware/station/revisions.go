@@ -250,7 +250,7 @@ func (h *House) Judge(_ context.Context, document string) (api.Judgement, error)
 }
 
 // Propose changes the document in a person's name.
-func (h *House) Propose(_ context.Context, p api.Proposal, who api.Who) (api.Revision, error) {
+func (h *House) Propose(ctx context.Context, p api.Proposal, who api.Who) (api.Revision, error) {
 	if !h.applying.TryLock() {
 		return api.Revision{}, phrase.E("station.busy")
 	}
@@ -270,11 +270,13 @@ func (h *House) Propose(_ context.Context, p api.Proposal, who api.Who) (api.Rev
 	if c.Restart, err = h.fits(c.Document); err != nil {
 		return api.Revision{}, err
 	}
+	old := s.Newest().SHA256
 	r, err := s.Propose(c)
 	h.nudge()
 	if err != nil {
 		return api.Revision{}, err
 	}
+	api.NoteChange(ctx, old, r.SHA256)
 	m := phrase.M("station.config_changed", "number", r.Number, "who", who.Name, "why", p.Why)
 	if p.Within > 0 {
 		m = phrase.M("station.config_tried", "number", r.Number, "who", who.Name, "why", p.Why, "within", p.Within.Round(time.Second))

@@ -22,6 +22,7 @@ func (h *House) serve(ctx context.Context) error {
 		h.setFault("stop token", phrase.M("station.token", "err", err))
 	}
 	h.door = h.openDoor()
+	h.openAudit(ctx)
 	colours := map[string]string{}
 	for _, code := range h.bp.Levels.Codes() {
 		l, _ := h.bp.Levels.Level(code)
@@ -38,7 +39,7 @@ func (h *House) serve(ctx context.Context) error {
 		return err
 	}
 	srv, err := api.New(h, api.Opts{
-		Guard: h.guard, Log: h.log, Token: token, Door: h.door, Strangers: h.strangers, TLS: secure, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
+		Guard: h.guard, Log: h.log, Token: token, Door: h.door, Strangers: h.strangers, TLS: secure, Audit: h.noteAct, Names: h.bp.Doc.Site.Page.Hosts, Pages: pages, Video: h.video, Version: Version,
 		Report: func(thing string, why phrase.Message) {
 			if why.IsZero() {
 				h.clearFault(thing)

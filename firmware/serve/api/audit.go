@@ -5,7 +5,25 @@ import (
 	"net/http"
 
 	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/audit"
 )
+
+// Accountable is a box that keeps who changed what.
+type Accountable interface {
+	// AuditLog gives entries after a number, the oldest first. They stand as they are kept,
+	// tampered with or not: whoever reads proves the chain.
+	AuditLog(after int64, limit int) ([]audit.Entry, error)
+}
+
+func (s *Server) registerAudit() {
+	add(s, access.Technician, http.MethodGet, "/audit", "audit", "Who changed what, the oldest first; each entry carries the digest of the one before it", func(_ context.Context, q *journalQuery) (*body[[]audit.Entry], error) {
+		l, err := s.box.AuditLog(q.After, q.Limit)
+		if err != nil {
+			return nil, s.refused(http.StatusServiceUnavailable, err)
+		}
+		return &body[[]audit.Entry]{full(l)}, nil
+	})
+}
 
 // Audited is one changing act as it came in and what became of it.
 type Audited struct {

@@ -75,6 +75,7 @@ type Box interface {
 	Trier
 	Ruled
 	Users
+	Accountable
 	Outside
 	Commissionable
 	Supported

@@ -242,8 +242,8 @@ func (s *Server) server(ctx context.Context, who func(context.Context, net.Conn)
 // serve runs a server and its end. Streams end by themselves, since their
 // requests descend from ctx; what is still open after 2 s is cut.
 func (s *Server) serve(ctx context.Context, srv *http.Server, l net.Listener, name string) {
-	s.o.Guard.GoIn(ctx, owner, name, guard.Once, func(context.Context) error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	s.o.Guard.GoIn(ctx, owner, name, guard.Once, func(ctx context.Context) error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && (ctx.Err() == nil || !errors.Is(err, net.ErrClosed)) {
 			s.o.Report(name, phrase.M("serve.listener_died", "name", name, "cause", err.Error()))
 			return err
 		}

@@ -94,6 +94,7 @@ func (s *Server) register() {
 	s.registerIdentity()
 	s.registerSession()
 	s.registerUsers()
+	s.registerAudit()
 	s.registerHistory()
 	s.registerLinks()
 	s.registerOutside()

@@ -83,10 +83,6 @@ type Users interface {
 	OpenSetup(ctx context.Context, who Who) (Label, error)
 }
 
-type userID struct {
-	ID string `path:"id" maxLength:"128"`
-}
-
 func (s *Server) registerUsers() {
 	add(s, access.Owner, http.MethodGet, "/users", "users", "Who may sign in", func(context.Context, *none) (*body[[]User], error) {
 		return &body[[]User]{full(s.box.Users())}, nil
@@ -103,7 +99,7 @@ func (s *Server) registerUsers() {
 		return &body[User]{u}, nil
 	})
 	add(s, access.Owner, http.MethodPost, "/users/{id}", "change-user", "Change an account's name or role; another role ends its sessions", func(ctx context.Context, in *struct {
-		userID
+		ID   string `path:"id" maxLength:"128"`
 		Body UserChange
 	}) (*body[User], error) {
 		who, err := whoOf(ctx, in.Body.Who)
@@ -117,7 +113,7 @@ func (s *Server) registerUsers() {
 		return &body[User]{u}, nil
 	})
 	add(s, access.Owner, http.MethodPost, "/users/{id}/password", "set-password", "Give an account another password, which ends its sessions", func(ctx context.Context, in *struct {
-		userID
+		ID   string `path:"id" maxLength:"128"`
 		Body NewPassword
 	}) (*none, error) {
 		who, err := whoOf(ctx, in.Body.Who)
@@ -131,7 +127,7 @@ func (s *Server) registerUsers() {
 	})
 	named := func(path, id, summary string, f func(ctx context.Context, id string, who Who) error) {
 		add(s, access.Owner, http.MethodPost, path, id, summary, func(ctx context.Context, in *struct {
-			userID
+			ID   string `path:"id" maxLength:"128"`
 			Body Named
 		}) (*none, error) {
 			who, err := whoOf(ctx, in.Body.Who)
