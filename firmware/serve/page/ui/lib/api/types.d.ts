@@ -243,6 +243,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, the oldest first; each entry carries the digest of the one before it */
+        get: operations["audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cap": {
         parameters: {
             query?: never;
@@ -1900,6 +1917,32 @@ export interface components {
             judgement: components["schemas"]["Judgement"];
             kept?: string[] | null;
         };
+        Entry: {
+            account?: string;
+            addr: string;
+            /** Format: date-time */
+            at: string;
+            boot: string;
+            clock_trust: string;
+            hash: string;
+            /** Format: int64 */
+            lost?: number;
+            /** Format: int64 */
+            mono_ns: number;
+            /** Format: int64 */
+            n: number;
+            new?: string;
+            old?: string;
+            op: string;
+            prev: string;
+            /** Format: int64 */
+            status: number;
+            target?: string;
+            /** Format: int64 */
+            times?: number;
+            via: string;
+            who?: string;
+        };
         ErrorDetail: {
             /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
             location?: string;
@@ -3521,6 +3564,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SoundTest"];
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit: {
+        parameters: {
+            query?: {
+                /** @description give records after this sequence number */
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"][] | null;
                 };
             };
             /** @description A refusal, in both languages */
@@ -5366,7 +5442,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -5930,7 +6008,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -5963,7 +6043,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -5994,7 +6076,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
