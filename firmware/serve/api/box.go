@@ -66,6 +66,7 @@ type Box interface {
 	LastSound(w io.Writer) (bool, error)
 
 	Readier
+	Ruled
 	Warnings
 	Talks
 	Announcing

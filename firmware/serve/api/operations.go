@@ -108,6 +108,7 @@ func (s *Server) register() {
 	s.registerRules()
 	s.registerStreams()
 	s.registerEvents()
+	s.registerThresholds()
 
 	add(s, access.Cadre, http.MethodPost, "/stop", "stop", "Silence what sounds now; the level stands", s.stop, byToken)
 	add(s, access.Operator, http.MethodPost, "/alarms/{id}/acknowledge", "acknowledge", "A named person takes an alarm in hand", s.acknowledge)

@@ -22,3 +22,8 @@ export function quality(q: string): { key: string; icon: Icon; tone: string } {
   const key = q.replaceAll("-", "_");
   return key in looks ? { key, ...looks[key]! } : { key: "unknown", icon: "doubt", tone: "unsure" };
 }
+
+/** A contact or a code that is good: told as a chip, not as a gauge. */
+export function isSwitch(r: Reading): boolean {
+  return r.quality === "good" && (r.unit === "on/off" || r.unit === "1");
+}

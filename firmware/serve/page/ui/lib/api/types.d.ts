@@ -1384,6 +1384,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/thresholds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What rules compare of one point */
+        get: operations["thresholds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/time": {
         parameters: {
             query?: never;
@@ -2972,6 +2989,23 @@ export interface components {
             code?: string;
             en: string;
             zh: string;
+        };
+        Threshold: {
+            below: boolean;
+            colour: string;
+            /** @enum {string} */
+            compares: "value" | "sum" | "rise";
+            hazard: string;
+            hazard_text: components["schemas"]["Text"];
+            level: string;
+            level_text: components["schemas"]["Text"];
+            /** Format: double */
+            off: number;
+            /** Format: double */
+            on: number;
+            unit: string;
+            /** Format: int64 */
+            window_ns?: number;
         };
         TimeSource: {
             /** Format: int64 */
@@ -5737,6 +5771,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": string;
+                };
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    thresholds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the point, such as river.level */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Threshold"][] | null;
                 };
             };
             /** @description A refusal, in both languages */

@@ -26,5 +26,14 @@ export const groups: Group[] = ["now", "past", "box", "setup", "help"];
 
 export const views: View[] = [
   { route: "live", icon: "live", role: "viewer", title: "live.title", group: "now", bar: true, load: () => import("./views/Live.svelte") },
+  { route: "alarms", icon: "bell", role: "viewer", title: "alarms.title", group: "now", bar: true, load: () => import("./views/Alarms.svelte") },
+  { route: "alerts", icon: "letter", role: "viewer", title: "alerts.title", group: "now", load: () => import("./views/Alerts.svelte") },
+  { route: "video", icon: "camera", role: "viewer", title: "video.title", group: "now", load: () => import("./views/Video.svelte") },
+  { route: "timeline", icon: "list", role: "viewer", title: "timeline.title", group: "past", bar: true, load: () => import("./views/Timeline.svelte") },
+  { route: "point", icon: "line", role: "viewer", title: "point.title", group: "past", detail: "river.level", load: () => import("./views/Point.svelte") },
+  { route: "logs", icon: "log", role: "viewer", title: "logs.title", group: "past", load: () => import("./views/Logs.svelte") },
+  { route: "health", icon: "heart", role: "viewer", title: "health.title", group: "box", bar: true, load: () => import("./views/Health.svelte") },
+  { route: "links", icon: "link", role: "viewer", title: "links.title", group: "box", load: () => import("./views/Links.svelte") },
   { route: "wizard", icon: "steps", role: "technician", title: "wizard.title", group: "setup", load: () => import("./views/Wizard.svelte") },
+  { route: "help", icon: "help", role: "viewer", title: "help.title", group: "help", load: () => import("./views/Help.svelte") },
 ];
