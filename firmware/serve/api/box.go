@@ -66,7 +66,7 @@ type Box interface {
 	LastSound(w io.Writer) (bool, error)
 
 	Readier
-	Ruled
+	Compared
 	Warnings
 	Talks
 	Announcing

@@ -9,8 +9,8 @@ import (
 	"tocsin/firmware/serve/access"
 )
 
-// Ruled is a box whose rules compare points.
-type Ruled interface {
+// Compared is a box whose rules compare points.
+type Compared interface {
 	// Thresholds gives what rules compare of a point, empty where none does.
 	Thresholds(id point.ID) []Threshold
 }
