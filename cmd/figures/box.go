@@ -35,6 +35,8 @@ type bench struct {
 	dir   string
 	begun time.Time
 	boxes int
+	// listen is where boxes serve the network; "" is anywhere.
+	listen string
 }
 
 func (b *bench) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(b.seed), 20261)) }
@@ -119,7 +121,7 @@ func (b *bench) start(site, data string) (*box, error) {
 	}
 	defer log.Close()
 	os.Remove(x.sock)
-	x.cmd = exec.Command(b.edged, "--lang", "en", "--socket", x.sock, "run", "-c", site, "--data", data, "--listen", "127.0.0.1:0")
+	x.cmd = exec.Command(b.edged, "--lang", "en", "--socket", x.sock, "run", "-c", site, "--data", data, "--listen", b.listens())
 	x.cmd.Stdout, x.cmd.Stderr = log, log
 	x.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=", "WATCHDOG_USEC=")
 	// A bench that is killed takes its boxes with it.

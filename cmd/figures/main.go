@@ -120,6 +120,10 @@ var measures = []measure{
 		most: 8 * time.Minute, mostLong: 7 * time.Hour, run: videoFuzz},
 	{goals: []goal{{"page.routes_without_role_test", atMost, 0}},
 		most: time.Minute, mostLong: time.Minute, run: routesHeld, quiet: true},
+	{goals: []goal{{"page.alarm_path_effect_ms", atMost, 10}},
+		most: 6 * time.Minute, mostLong: 30 * time.Minute, run: alarmBesidePage},
+	{goals: []goal{{"page.rss_mib", atMost, 50}},
+		most: 4 * time.Minute, mostLong: 8 * time.Minute, run: pageMemory},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},
@@ -140,6 +144,7 @@ func main() {
 	openIfAsked()
 	filmIfAsked()
 	publishIfAsked()
+	visitIfAsked()
 	os.Exit(run(*edged, *only, *long, *keep, *seed))
 }
 
