@@ -28,6 +28,10 @@ const (
 	recordsWaiting = 64
 	// recordsKept are those that a reader who comes back is given by its Last-Event-ID.
 	recordsKept = 256
+	// So many readers are woken at once, and the next so much later: two hundred who write at the same moment
+	// would be a queue before who warns people, and what they tell of is what has just begun.
+	wokenAtOnce = 8
+	wokenEvery  = 10 * time.Millisecond
 )
 
 // kinds are the states that are broadcast, in the order in which a reader has them.
@@ -47,6 +51,7 @@ type broadcaster struct {
 	part   []byte
 	seen   map[string]string // each point's reading as it was last told
 	kept   []numbered
+	asleep []*reader // who has something due and is not woken yet
 }
 
 type numbered struct {
@@ -61,6 +66,7 @@ type reader struct {
 	due     map[string]int
 	records [][]byte
 	gap     bool
+	asleep  bool
 }
 
 func newBroadcaster(s *Server) *broadcaster {
@@ -155,11 +161,20 @@ func (b *broadcaster) tell(ctx context.Context) error {
 	})
 	t := time.NewTicker(eventsEvery)
 	defer t.Stop()
+	w := time.NewTimer(0)
+	defer w.Stop()
+	var more <-chan time.Time
 	b.look()
 	for {
+		if more == nil && b.wakeSome() {
+			w.Reset(wokenEvery)
+			more = w.C
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-more:
+			more = nil
 		case r := <-records:
 			b.record(r)
 		case <-t.C:
@@ -182,6 +197,7 @@ func (b *broadcaster) idle() bool {
 	clear(b.whole)
 	clear(b.bodies)
 	clear(b.seen)
+	b.asleep = nil
 	return true
 }
 
@@ -235,8 +251,36 @@ func (b *broadcaster) look() {
 				r.due[k] = 1
 			}
 		}
+		b.rouse(r)
+	}
+	if b.s.o.Guard == nil {
+		b.wake()
+	}
+}
+
+// rouse has a reader woken in its turn. The caller holds mu.
+func (b *broadcaster) rouse(r *reader) {
+	if !r.asleep {
+		r.asleep = true
+		b.asleep = append(b.asleep, r)
+	}
+}
+
+// wakeSome wakes the next few, and tells whether there are more.
+func (b *broadcaster) wakeSome() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wake()
+}
+
+func (b *broadcaster) wake() bool {
+	n := min(wokenAtOnce, len(b.asleep))
+	for _, r := range b.asleep[:n] {
+		r.asleep = false
 		r.stir()
 	}
+	b.asleep = slices.Delete(b.asleep, 0, n)
+	return len(b.asleep) > 0
 }
 
 // record hands one committed record to everybody.
@@ -253,7 +297,7 @@ func (b *broadcaster) record(x Record) {
 			r.records, r.gap = nil, true
 		}
 		r.records = append(r.records, e)
-		r.stir()
+		b.rouse(r)
 	}
 }
 
@@ -348,6 +392,7 @@ func (s *Server) listen(hc huma.Context, after int64) {
 		return
 	}
 	defer leave()
+	follows(req.Context())
 	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Time{}) // net/http tells by it of a reader that left
 	w.Header().Set("Content-Type", "text/event-stream")

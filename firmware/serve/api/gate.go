@@ -40,7 +40,7 @@ func (s *Server) gate(next http.Handler) http.Handler {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem(http.StatusForbidden, phrase.M("serve.cross_origin")))
 	}))
-	next = s.audited(cross.Handler(next))
+	next = s.paced(s.audited(cross.Handler(next)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")

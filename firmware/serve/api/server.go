@@ -105,6 +105,7 @@ type Server struct {
 	streams, socketStreams, sounds chan struct{}
 
 	events *broadcaster
+	pace   pace
 
 	mu        sync.Mutex
 	lan       string

@@ -83,6 +83,7 @@ func (s *Server) stream(follow func(context.Context, func(any) error) error) *hu
 			s.refuse(hc, problem(http.StatusServiceUnavailable, phrase.M("serve.too_many_streams")))
 			return
 		}
+		follows(r.Context())
 		rc := http.NewResponseController(w)
 		// The reading side stays open as long as the stream: net/http tells of
 		// a follower that left by it.
