@@ -244,12 +244,16 @@ func (p *page) heardNow(w http.ResponseWriter, r *http.Request) {
 
 func heardOf(all []api.Speaker, l phrase.Lang) (out []heardBy) {
 	for _, o := range all {
+		kind := "" // a drill or a test is told apart, also by eye
+		if o.OfKind != "" && o.OfKind != "real" {
+			kind = phrase.M("hand.state_kind", "kind", word(kinds, o.OfKind, l)).In(l)
+		}
 		x := heardBy{Name: orElse(in(o.Text, l), o.ID), Class: o.State}
 		switch o.State {
 		case "heard":
-			x.State = phrase.M("hand.state_heard", "by", word(measures, o.Measured, l), "kind", word(kinds, o.OfKind, l)).In(l)
+			x.State = kind + phrase.M("hand.state_heard", "by", word(measures, o.Measured, l)).In(l)
 		case "started":
-			x.State = phrase.M("hand.state_started", "kind", word(kinds, o.OfKind, l)).In(l)
+			x.State = kind + phrase.M("hand.state_started").In(l)
 		case "failed":
 			x.State = phrase.M("hand.state_failed").In(l)
 		case "ordered":

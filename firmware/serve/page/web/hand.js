@@ -20,7 +20,7 @@
   if (!box) return;
   box.hidden = false;
   var b = d.getElementById("talk"), s = d.getElementById("ts"), vu = d.getElementById("vu");
-  var C = window.AudioContext || window.webkitAudioContext, md = navigator.mediaDevices, ctx;
+  var C = window.AudioContext || window.webkitAudioContext, md = navigator.mediaDevices, ctx, keep;
   var down = false, open = false, busy = false, id = "", buf = [], acc = 0, n = 0, pos = 0;
   function say(k) { s.textContent = box.getAttribute("data-" + k) || k; }
   if (!C || !md || !md.getUserMedia) { b.disabled = true; say("no"); return; }
@@ -75,7 +75,7 @@
     ask("POST", "/api/v1/talk", JSON.stringify({ seconds: +b.value || 180, codec: "pcma" }), "application/json", function (r) {
       if (r.status !== 200) return fail(r);
       id = JSON.parse(r.responseText).id;
-      say("on"); pump();
+      say("now"); pump();
     });
   }
   function press(ev) {
@@ -86,10 +86,11 @@
     say("get");
     md.getUserMedia({ audio: { echoCancellation: false } }).then(function (m) {
       ctx = new C();
-      var node = ctx.createScriptProcessor(1024, 1, 1);
-      node.onaudioprocess = hear;
-      ctx.createMediaStreamSource(m).connect(node);
-      node.connect(ctx.destination);
+      // Held here: what nobody refers to, browsers collect while it runs.
+      keep = [m, ctx.createMediaStreamSource(m), ctx.createScriptProcessor(1024, 1, 1)];
+      keep[2].onaudioprocess = hear;
+      keep[1].connect(keep[2]);
+      keep[2].connect(ctx.destination);
       if (down) begin(); else say("again");
     }, function () { over("no"); });
   }
