@@ -70,9 +70,11 @@
       else pump();
     });
   }
-  function begin() {
+  function begin(again) {
     open = true; buf = []; b.className = "talk on"; say("wait");
     ask("POST", "/api/v1/talk", JSON.stringify({ seconds: +b.value || 180, codec: "pcma" }), "application/json", function (r) {
+      // What was said before is heard out first.
+      if (r.status === 409 && down && again < 6) return setTimeout(begin, 250, again + 1);
       if (r.status !== 200) return fail(r);
       id = JSON.parse(r.responseText).id;
       say("now"); pump();
@@ -82,7 +84,7 @@
     if (ev.cancelable) ev.preventDefault();
     if (down || open) return;
     down = true;
-    if (ctx) { if (ctx.resume) ctx.resume(); return begin(); }
+    if (ctx) { if (ctx.resume) ctx.resume(); return begin(0); }
     say("get");
     md.getUserMedia({ audio: { echoCancellation: false } }).then(function (m) {
       ctx = new C();
@@ -91,7 +93,7 @@
       keep[2].onaudioprocess = hear;
       keep[1].connect(keep[2]);
       keep[2].connect(ctx.destination);
-      if (down) begin(); else say("again");
+      if (down) begin(0); else say("again");
     }, function () { over("no"); });
   }
   function lift() {

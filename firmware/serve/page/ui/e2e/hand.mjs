@@ -10,11 +10,11 @@ const horn = join(process.env.BOX_DATA, "..", "horn");
 const sounding = async () => (await (await fetch(`${process.env.BENCH}/sounding`)).text()) === "true";
 const pause = (ms) => new Promise((r) => setTimeout(r, ms));
 
-async function until(what, f, most = 15000) {
+async function until(what, f, most = 15000, detail) {
   for (const end = Date.now() + most; ; await pause(20)) {
     const x = await f();
     if (x) return x;
-    check(Date.now() < end, `not in time: ${what}`);
+    check(Date.now() < end, `not in time: ${what} ${await detail?.()}`);
   }
 }
 
@@ -120,7 +120,7 @@ await run(async (browser) => {
     const press = async () => { if (by === "thumb") { await cadre.mouse.move(b.x + 40, b.y + 40); await cadre.mouse.down(); } else { await cadre.evaluate(() => document.activeElement.blur()); await cadre.keyboard.down(" "); } };
     const lift = () => (by === "thumb" ? cadre.mouse.up() : cadre.keyboard.up(" "));
     await press();
-    await until("speaking", async () => (await cadre.textContent("#ts")).trim() === "正在喊话");
+    await until("speaking", async () => (await cadre.textContent("#ts")).trim() === "正在喊话", 15000, () => cadre.textContent("#ts"));
     await until("the loudness moves", async () => (await cadre.evaluate(() => document.getElementById("vu").value)) > 0.02);
     await until("who is hearing it", async () => /村部喇叭.*已开始/s.test(await cadre.textContent("#now")));
     if (by === "thumb") await shot(cadre, "cadre-speaking");
