@@ -3,8 +3,14 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/skip2/go-qrcode"
+
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 )
 
@@ -80,4 +86,32 @@ func (s *Server) registerNetwork() {
 		}
 		return &body[Revision]{r}, nil
 	})
+	add(s, access.Technician, http.MethodGet, "/network/qr", "network-qr", "The page's address at an address of the box, as a QR code to photograph before it changes", func(_ context.Context, in *struct {
+		Address string `query:"address" maxLength:"64" doc:"as it will be; by default the one that was asked"`
+		Scheme  string `query:"scheme" enum:"http,https" default:"https"`
+		Port    uint16 `query:"port"`
+	}) (*huma.StreamResponse, error) {
+		host := ""
+		if in.Address != "" {
+			a, err := netip.ParseAddr(in.Address)
+			if err != nil {
+				return nil, problem(http.StatusUnprocessableEntity, phrase.M("network.bad_host"))
+			}
+			if host = a.String(); in.Port != 0 {
+				host = netip.AddrPortFrom(a, in.Port).String()
+			} else if a.Is6() {
+				host = "[" + host + "]"
+			}
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			r, w := humago.Unwrap(hc)
+			b, err := qrcode.Encode(in.Scheme+"://"+orElse(host, r.Host)+"/console/#/network", qrcode.Medium, 320)
+			if err != nil {
+				s.refuse(hc, problem(http.StatusInternalServerError, phrase.M("serve.internal")))
+				return
+			}
+			w.Header().Set("Content-Type", "image/png")
+			w.Write(b)
+		}}, nil
+	}, func(op *huma.Operation) { answers(op, "image/png") })
 }

@@ -35,5 +35,8 @@ export const views: View[] = [
   { route: "health", icon: "heart", role: "viewer", title: "health.title", group: "box", bar: true, load: () => import("./views/Health.svelte") },
   { route: "links", icon: "link", role: "viewer", title: "links.title", group: "box", load: () => import("./views/Links.svelte") },
   { route: "wizard", icon: "steps", role: "technician", title: "wizard.title", group: "setup", load: () => import("./views/Wizard.svelte") },
+  { route: "network", icon: "link", role: "technician", title: "network.title", group: "setup", load: () => import("./views/Network.svelte") },
+  { route: "backup", icon: "file", role: "technician", title: "backup.title", group: "setup", load: () => import("./views/Backup.svelte") },
+  { route: "update", icon: "down", role: "technician", title: "update.title", group: "setup", load: () => import("./views/Update.svelte") },
   { route: "help", icon: "help", role: "viewer", title: "help.title", group: "help", load: () => import("./views/Help.svelte") },
 ];
