@@ -39,4 +39,6 @@ export const views: View[] = [
   { route: "backup", icon: "file", role: "technician", title: "backup.title", group: "setup", load: () => import("./views/Backup.svelte") },
   { route: "update", icon: "down", role: "technician", title: "update.title", group: "setup", load: () => import("./views/Update.svelte") },
   { route: "help", icon: "help", role: "viewer", title: "help.title", group: "help", load: () => import("./views/Help.svelte") },
+  { route: "users", icon: "users", role: "owner", title: "users.title", group: "setup", load: () => import("./views/Users.svelte") },
+  { route: "audit", icon: "shield", role: "technician", title: "audit.title", group: "past", load: () => import("./views/Audit.svelte") },
 ];
