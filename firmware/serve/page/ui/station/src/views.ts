@@ -41,4 +41,9 @@ export const views: View[] = [
   { route: "help", icon: "help", role: "viewer", title: "help.title", group: "help", load: () => import("./views/Help.svelte") },
   { route: "users", icon: "users", role: "owner", title: "users.title", group: "setup", load: () => import("./views/Users.svelte") },
   { route: "audit", icon: "shield", role: "technician", title: "audit.title", group: "past", load: () => import("./views/Audit.svelte") },
+  { route: "devices", icon: "line", role: "technician", title: "devices.title", group: "setup", load: () => import("./views/Devices.svelte") },
+  { route: "scanner", icon: "search", role: "technician", title: "scanner.title", group: "setup", load: () => import("./views/Scanner.svelte") },
+  { route: "rules", icon: "bell", role: "viewer", title: "rules.title", group: "setup", load: () => import("./views/Rules.svelte") },
+  { route: "plans", icon: "list", role: "viewer", title: "plans.title", group: "setup", load: () => import("./views/Plans.svelte") },
+  { route: "config", icon: "file", role: "technician", title: "config.title", group: "setup", load: () => import("./views/Config.svelte") },
 ];
