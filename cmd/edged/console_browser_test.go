@@ -71,6 +71,11 @@ func newConsole(t *testing.T) *console {
 		_ = box.Wait()
 		if t.Failed() {
 			b, _ := os.ReadFile(log.Name())
+			for line := range strings.Lines(string(b)) {
+				if strings.Contains(line, "level=ERROR") {
+					t.Log(line)
+				}
+			}
 			t.Logf("%s", b[max(0, len(b)-6000):])
 		}
 	})

@@ -2,7 +2,6 @@ package station
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -23,6 +22,7 @@ var _ api.Trier = (*House)(nil)
 const (
 	testMost  = 12 * time.Second
 	testReads = 16
+	owedWait  = 200 * time.Millisecond
 )
 
 // TestDevice asks a device that is not in the file yet. On a line that runs it is a guest:
@@ -112,22 +112,31 @@ func (h *House) testable(fsys fs.FS, name string) (*profile.Profile, error) {
 	return p, nil
 }
 
-// tried asks every read of a profile once, and once more where nothing was heard.
+// tried asks every read of a profile once, and once more where nothing of it could be read.
 func (h *House) tried(ctx context.Context, p *profile.Profile, l LinePlan, ask func(context.Context, func(context.Context, drivers.Registers) error) error, unit uint8) api.DeviceTested {
 	out := api.DeviceTested{Good: true}
 	seen := map[int]bool{}
 	for n, req := range p.Plan() {
 		var ans drivers.Answer
 		var err error
-		for again := range 2 {
+		for again := 0; ; again++ {
 			err = ask(ctx, func(ctx context.Context, bus drivers.Registers) (err error) {
 				ans, err = bus.Read(ctx, unit, req.Table, req.Addr, req.Count)
 				return err
 			})
-			var f *drivers.Fault
-			if err == nil || again > 0 || n >= testReads || ctx.Err() != nil || drivers.KindOf(err) == drivers.FaultGone || errors.As(err, &f) && f.Kind == drivers.FaultRefused {
-				break
+			switch k := drivers.KindOf(err); {
+			case err != nil && k == drivers.FaultOwed && ctx.Err() == nil:
+				// Another unit's late answer may still come; nothing was asked yet.
+				select {
+				case <-ctx.Done():
+				case <-time.After(owedWait):
+				}
+				again--
+				continue
+			case err != nil && again == 0 && (k == drivers.FaultGarbled || k == drivers.FaultForeign) && ctx.Err() == nil:
+				continue
 			}
+			break
 		}
 		sent, heard := scan.Frames(unit, req.Table, req.Addr, req.Count, ans.Data)
 		f := api.TestedFrame{Sent: fmt.Sprintf("% X", sent)}

@@ -93,6 +93,9 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands" || p == prefix+"/documents") {
 		return LargestMessage
 	}
+	if p := r.URL.Path; g.Role.Allows(access.Technician) && (p == prefix+"/config" || strings.HasPrefix(p, prefix+"/config/")) || g.Role.Allows(access.Operator) && p == prefix+"/rules/dry-run" {
+		return bodyConfig
+	}
 	if g.Role.Allows(access.Cadre) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}

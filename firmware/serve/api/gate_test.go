@@ -200,3 +200,15 @@ func FuzzBodiesNeverBreakTheServer(f *testing.F) {
 		}
 	})
 }
+
+func TestADocumentHasRoomForWhoMayChangeItAlone(t *testing.T) {
+	h := newServer(t, apitest.New(apitest.Calm), api.Opts{}).Handler()
+	body := `{"document":"` + strings.Repeat("# a comment\\n", 60_000) + `"}`
+	op := operation{method: "POST", path: "/api/v1/config/check"}
+	if w := call(h, access.Grant{Role: access.Technician, Via: api.ViaSocket}, op, body, ""); w.Code != http.StatusOK {
+		t.Errorf("a technician: %d %s", w.Code, w.Body)
+	}
+	if w := call(h, access.Grant{Role: access.Operator, Via: api.ViaSocket}, op, body, ""); w.Code < 400 {
+		t.Errorf("an operator: %d", w.Code)
+	}
+}

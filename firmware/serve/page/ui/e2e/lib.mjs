@@ -9,6 +9,8 @@ export const box = process.env.BOX, password = process.env.PASSWORD;
 /** Accounts of each role. */
 export const accounts = { cadre: "gan", operator: "zhi", technician: "ji", owner: process.env.OWNER };
 
+const pages = [];
+
 export function check(ok, what) {
   if (!ok) throw new Error(what);
 }
@@ -24,6 +26,12 @@ export async function run(flow) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] });
   try {
     await flow(browser);
+  } catch (e) {
+    // What the pages said themselves, and how the last one looks, tell more than the line that failed.
+    for (const p of pages) if (p.wrong.length) console.error(p.wrong.join("\n"));
+    const last = pages[pages.length - 1];
+    if (last) { console.error(last.url(), (await last.locator("main").innerText({ timeout: 1000 }).catch(() => "")).slice(0, 1500)); await shot(last, "failed-" + process.argv[1].split("/").pop()).catch(() => {}); }
+    throw e;
   } finally {
     await browser.close();
   }
@@ -34,9 +42,12 @@ export async function open(browser, { lang = "zh", theme = "light", width = 390,
   const context = await browser.newContext({ viewport: { width, height }, locale: lang === "zh" ? "zh-CN" : "en-GB", timezoneId: "Asia/Shanghai", colorScheme: theme === "dark" ? "dark" : "light", reducedMotion: "reduce" });
   await context.addInitScript(([l, t]) => { localStorage.setItem("tocsin.lang", l); localStorage.setItem("tocsin.theme", t); }, [lang, theme]);
   const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  pages.push(page);
   page.foreign = [];
   page.wrong = [];
   page.on("request", (r) => { if (!r.url().startsWith(box) && !/^(data|blob|about):/.test(r.url())) page.foreign.push(r.url()); });
+  page.on("response", async (r) => { if (r.status() >= 500 && r.status() !== 503) page.wrong.push(`${r.request().method()} ${r.url()} ${r.request().postData()?.length ?? 0} ${(r.request().postData() ?? "").slice(0, 80)} ${(await r.text().catch(() => "")).slice(0, 300)}`); });
   page.on("pageerror", (e) => page.wrong.push(String(e)));
   page.on("console", (m) => { if (m.type() === "error" && !/status of (401|403|404|409|422|503)/.test(m.text())) page.wrong.push(m.text()); });
   if (as) await signIn(page, as);

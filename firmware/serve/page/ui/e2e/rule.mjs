@@ -1,0 +1,45 @@
+// The rules as sentences; a drawn flood would sound, a small rise would not; a threshold goes
+// into the draft and the dry run takes it.
+import { box, check, open, run, shot, view } from "./lib.mjs";
+
+await run(async (browser) => {
+  const page = await open(browser, { as: "technician" });
+  await view(page, "rules");
+  await page.waitForSelector(".said");
+  const said = await page.textContent("main");
+  check(said.includes("当") && said.includes("102.40 m") && said.includes("就“立即转移”"), "no sentence: " + said.slice(0, 400));
+  await page.getByRole("radio", { name: "用设想的曲线" }).check({ force: true });
+  await page.locator("section:has(#dry) select").first().selectOption("river.level");
+  const dry = async (top) => {
+    await page.getByLabel("从", { exact: true }).fill("98");
+    await page.getByLabel("涨到").fill(top);
+    await page.click('[data-act="dry"]');
+    await page.waitForFunction(() => document.querySelector("[data-ran]") && !document.querySelector('[data-act="dry"]').disabled, null, { timeout: 60000 });
+    return Number(await page.getAttribute("[data-ran]", "data-ran"));
+  };
+  check(await dry("103") === 2, "a flood would not sound twice: " + (await page.textContent("section:has(#dry)")));
+  check((await page.textContent("section:has(#dry)")).includes("村部警报器"), "what would sound is not said");
+  await shot(page, "rule-dry");
+  check(await dry("101.1") === 0, "a small rise would sound");
+  // The threshold of the draft.
+  const set = page.locator(".said", { hasText: "101.20" }).first();
+  await set.locator("summary").click();
+  await set.locator("input").fill("101.00");
+  await set.locator("form button").click();
+  await page.waitForSelector('a[href="#/config"].main');
+  check(await dry("101.1") === 1, "the draft's threshold was not taken");
+  // History plays too, and nothing sounded.
+  await page.getByRole("radio", { name: "用历史" }).check({ force: true });
+  await page.click('[data-act="dry"]');
+  await page.waitForFunction(() => document.querySelector("[data-ran]") && !document.querySelector('[data-act="dry"]').disabled, null, { timeout: 60000 });
+  check((await (await fetch(`${box}/api/v1/soundings`)).json()).now.length === 0, "a dry run sounded");
+  await view(page, "plans");
+  await page.waitForSelector(".step");
+  check((await page.textContent("main")).includes("立即转移"), "no steps");
+  await shot(page, "plans");
+  await view(page, "config");
+  await page.waitForSelector('[data-act="drop"]');
+  check((await page.inputValue("textarea")).includes("prepare: 101.00 m"), "the threshold is not in the draft");
+  await page.click('[data-act="drop"]');
+  check(page.wrong.length === 0 && page.foreign.length === 0, page.wrong.concat(page.foreign).join("\n"));
+});
