@@ -28,6 +28,7 @@ export const views: View[] = [
   { route: "live", icon: "live", role: "viewer", title: "live.title", group: "now", bar: true, load: () => import("./views/Live.svelte") },
   { route: "alarms", icon: "bell", role: "viewer", title: "alarms.title", group: "now", bar: true, load: () => import("./views/Alarms.svelte") },
   { route: "alerts", icon: "letter", role: "viewer", title: "alerts.title", group: "now", load: () => import("./views/Alerts.svelte") },
+  { route: "announcer", icon: "horn", role: "cadre", title: "announcer.title", group: "now", load: () => import("./views/Announcer.svelte") },
   { route: "video", icon: "camera", role: "viewer", title: "video.title", group: "now", load: () => import("./views/Video.svelte") },
   { route: "timeline", icon: "list", role: "viewer", title: "timeline.title", group: "past", bar: true, load: () => import("./views/Timeline.svelte") },
   { route: "point", icon: "line", role: "viewer", title: "point.title", group: "past", detail: "river.level", load: () => import("./views/Point.svelte") },
