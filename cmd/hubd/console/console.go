@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"tocsin/cmd/hubd/gateway"
@@ -33,6 +35,9 @@ type Console struct {
 	below map[string]http.Handler
 	// desks are those of the desk's socket.
 	desks map[string]http.Handler
+
+	once  sync.Once
+	pages map[phrase.Lang]*template.Template
 }
 
 // HandleDesk has another room serve a pattern of the desk's socket. It is called before RunDesk.
@@ -119,18 +124,32 @@ func (c *Console) RunPage(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	return serve(ctx, c.server(c.front()), c.page)
+}
+
+// front is all that the page's address serves.
+func (c *Console) front() http.Handler {
+	var o *officers
+	if len(c.file.Page.Officers) > 0 {
+		o = newOfficers(c.file.Page.Officers)
+		o.sessions.now = c.now
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", c.Page())
+	mux.Handle("/send", c.sends(o))
 	for path, below := range c.below {
 		mux.Handle(path, below)
 	}
-	var h http.Handler = mux
-	if len(c.file.Page.Officers) > 0 {
-		h = newOfficers(c.file.Page.Officers).only(h)
-	} else {
-		h = local(h)
+	if o == nil {
+		return local(http.NewCrossOriginProtection().Handler(mux))
 	}
-	return serve(ctx, c.server(h), c.page)
+	open := http.NewServeMux()
+	open.Handle("/", o.only(mux))
+	open.HandleFunc("GET /county.css", style)
+	signs := c.signs(o)
+	open.Handle("/sign-in", signs)
+	open.Handle("/sign-out", signs)
+	return http.NewCrossOriginProtection().Handler(open)
 }
 
 func serve(ctx context.Context, s *http.Server, l net.Listener) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -15,15 +16,16 @@ import (
 // officers knows who may see the page. One guess is looked at at a time: bcrypt is
 // dear on purpose, and must not be a way to tire the hub out.
 type officers struct {
-	list    []hubfile.Officer
-	guess   sync.Mutex
-	mu      sync.Mutex
-	known   map[string][sha256.Size]byte // of a token that was right
-	nothing []byte                       // a digest of nobody's, so that a wrong name takes as long
+	list     []hubfile.Officer
+	guess    sync.Mutex
+	mu       sync.Mutex
+	known    map[string][sha256.Size]byte // of a token that was right
+	nothing  []byte                       // a digest of nobody's, so that a wrong name takes as long
+	sessions sessions
 }
 
 func newOfficers(list []hubfile.Officer) *officers {
-	o := &officers{list: list, known: map[string][sha256.Size]byte{}}
+	o := &officers{list: list, known: map[string][sha256.Size]byte{}, sessions: sessions{now: time.Now}}
 	if len(list) > 0 {
 		o.nothing = []byte(list[0].Token)
 	}
@@ -63,9 +65,13 @@ func (o *officers) knows(name, token string) bool {
 func (o *officers) only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, token, ok := r.BasicAuth()
-		if !ok || !o.knows(name, token) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="hubd", charset="UTF-8"`)
-			http.Error(w, "401", http.StatusUnauthorized)
+		if ok {
+			ok = o.knows(name, token)
+		} else {
+			name, ok = o.sessions.of(r)
+		}
+		if !ok {
+			toSignIn(w, r)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), officerKey{}, o.named(name))))

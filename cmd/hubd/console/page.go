@@ -1,9 +1,6 @@
 package console
 
 import (
-	"bytes"
-	_ "embed"
-	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,22 +13,18 @@ import (
 	"tocsin/firmware/reach/letter"
 )
 
-//go:embed page.html
-var pageText string
-
 // lateAfter marks a station that was not heard for so long.
 const lateAfter = 15 * time.Minute
 
 type pageView struct {
-	Lang, Other phrase.Lang
-	Tag         string
-	Name, Now   string
-	Alarms      []alarmView
-	Stations    []stationView
-	Sent        []sentView
-	Terminals   []terminalView
-	Unknown     int
-	Pictures    bool // there are live pictures
+	frameView
+	Alarms    []alarmView
+	Stations  []stationView
+	Sent      []sentView
+	Terminals []terminalView
+	Unknown   int
+	// OpenAlarms, stations heard of late of all, and those that told of a fault.
+	OpenAlarms, Heard, Of, Faulty int
 }
 
 type stationView struct {
@@ -65,34 +58,12 @@ type keptView struct {
 
 // Page is the handler of the officers' page.
 func (c *Console) Page() http.Handler {
-	tpl := map[phrase.Lang]*template.Template{}
-	for _, l := range phrase.Languages {
-		tpl[l] = template.Must(template.New("page").Funcs(template.FuncMap{
-			"t": func(code string, pairs ...any) string {
-				m := phrase.Message{Code: code, Params: map[string]any{}}
-				for i := 0; i+1 < len(pairs); i += 2 {
-					m.Params[pairs[i].(string)] = pairs[i+1]
-				}
-				return m.In(l)
-			},
-		}).Parse(pageText))
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		l := langOf(r)
-		var b bytes.Buffer
-		if err := tpl[l].Execute(&b, c.look(l)); err != nil {
-			c.log.Error("the page could not be made", "err", err)
-			http.Error(w, "500", http.StatusInternalServerError)
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		_, _ = w.Write(b.Bytes())
+		v := c.look(r)
+		c.write(w, http.StatusOK, v.Lang, "page", v)
 	})
+	mux.HandleFunc("GET /county.css", style)
 	return mux
 }
 
@@ -112,12 +83,10 @@ func langOf(r *http.Request) phrase.Lang {
 	return phrase.ZH
 }
 
-func (c *Console) look(l phrase.Lang) pageView {
-	s, now := c.office.State(), c.now()
-	v := pageView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: c.file.Name.In(l), Now: c.when(now), Unknown: s.Unknown, Pictures: c.below["/pictures/"] != nil}
-	if l == phrase.EN {
-		v.Other, v.Tag = phrase.ZH, "en"
-	}
+func (c *Console) look(r *http.Request) pageView {
+	s, now, l := c.office.State(), c.now(), langOf(r)
+	v := pageView{frameView: c.frame(r), Unknown: s.Unknown}
+	v.Here = "home"
 	var known logbook.State
 	if c.book != nil {
 		known = c.book.State()
@@ -136,6 +105,20 @@ func (c *Console) look(l phrase.Lang) pageView {
 		v.Stations = append(v.Stations, sv)
 	}
 	v.Alarms, v.Sent, v.Terminals = c.alarms(known.Alarms, names, l), c.sent(s.Sent, names, l), c.narrow(l)
+	for _, a := range v.Alarms {
+		if !a.Over {
+			v.OpenAlarms++
+		}
+	}
+	v.Of = len(v.Stations)
+	for _, st := range v.Stations {
+		if !st.Late {
+			v.Heard++
+		}
+		if st.State != "" && !st.Ready || len(st.Faults) > 0 {
+			v.Faulty++
+		}
+	}
 	return v
 }
 

@@ -129,6 +129,9 @@ type Page struct {
 	Listen   string    `yaml:"listen"`
 	TLS      *TLS      `yaml:"tls"`
 	Officers []Officer `yaml:"officers"`
+	// Send are the roles that may send alert files down by the page; without any, nobody may: then it is done
+	// at the desk, by hubd alert send.
+	Send []string `yaml:"send"`
 }
 
 // Officer is a named person with a token.

@@ -200,6 +200,9 @@ func (p *prover) page() {
 		p.wrong(phrase.M("hubd.page_open", "listen", g.Listen), "page", "listen")
 	}
 	p.tlsNames(g.TLS, "page", "tls")
+	if len(g.Send) > rolesMost || slices.ContainsFunc(g.Send, func(r string) bool { return !letter.IsStream(r) }) {
+		p.wrong(phrase.M("hubd.roles"), "page", "send")
+	}
 	seen := map[string]bool{}
 	for i, o := range g.Officers {
 		switch {
