@@ -39,6 +39,9 @@ type clientLine struct {
 	Journal JournalCmd `cmd:""`
 	Links   LinksCmd   `cmd:""`
 	Key     KeyCmd     `cmd:""`
+	User    UserCmd    `cmd:""`
+	Label   LabelCmd   `cmd:""`
+	Audit   AuditCmd   `cmd:""`
 	Version VersionCmd `cmd:""`
 }
 

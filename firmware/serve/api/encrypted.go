@@ -110,12 +110,16 @@ func (b *begun) Read(p []byte) (int, error) {
 }
 
 // inTheClear tells whether a request is answered without TLS although there is TLS: from
-// this machine itself, at STOP, and at what helps to trust the box.
+// this machine itself, at STOP, at what helps to trust the box, and at its own CAP feed, whose
+// messages are signed one by one and are for other machines to follow.
 func (s *Server) inTheClear(r *http.Request) bool {
 	if s.o.TLS == nil || r.TLS != nil || GrantOf(r.Context()).Via != ViaPage || loopback(r) {
 		return true
 	}
 	if r.URL.Path == stopPath && r.Method == http.MethodPost {
+		return true
+	}
+	if r.Method == http.MethodGet && (r.URL.Path == prefix+"/cap" || strings.HasPrefix(r.URL.Path, prefix+"/cap/")) {
 		return true
 	}
 	x, ok := s.o.Pages.of(r)

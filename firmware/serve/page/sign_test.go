@@ -243,6 +243,9 @@ func TestWithoutTLSThereIsNothingToStealButStopWorks(t *testing.T) {
 			t.Errorf("%s: %d", p, resp.StatusCode)
 		}
 	}
+	if resp, _ := do(t, c, "GET", h.http+"/api/v1/cap", nil); resp.StatusCode != 200 {
+		t.Errorf("the signed feed: %d", resp.StatusCode)
+	}
 	if resp, _ := do(t, c, "POST", h.http+"/stop", url.Values{"token": {"GOOD"}}); resp.StatusCode != 200 || len(h.box.Acts()) != 1 {
 		t.Errorf("STOP without TLS: %d", resp.StatusCode)
 	}
