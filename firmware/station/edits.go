@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/config/edit"
@@ -75,10 +76,10 @@ func (h *House) Import(ctx context.Context, q api.ImportQuery) (api.Edited, erro
 	if err != nil {
 		return api.Edited{}, err
 	}
-	if line := config.TooDeep([]byte(q.Document)); line > 0 {
-		return api.Edited{}, phrase.E("edit.unreadable", "line", line, "detail", "[[[…")
-	}
 	text := []byte(q.Document)
+	if err := writtenOut(text); err != nil {
+		return api.Edited{}, err
+	}
 	var kept []string
 	for _, k := range q.Keep {
 		for _, path := range keeps[k] {
@@ -94,6 +95,27 @@ func (h *House) Import(ctx context.Context, q api.ImportQuery) (api.Edited, erro
 	v, err := h.edited(ctx, base, string(text))
 	v.Kept = kept
 	return v, err
+}
+
+// writtenOut refuses a document that nests without an end or that means more than it says,
+// before anything asks what it means.
+func writtenOut(document []byte) error {
+	if line := config.TooDeep(document); line > 0 {
+		return phrase.E("edit.unreadable", "line", line, "detail", "[[[…")
+	}
+	f, err := parser.ParseBytes(document, 0)
+	if err != nil {
+		return nil // whoever reads it says what is wrong
+	}
+	for _, x := range f.Docs {
+		if x.Body == nil {
+			continue
+		}
+		if a := config.Aliased(x.Body); a != nil {
+			return phrase.E("edit.unreadable", "line", a.GetToken().Position.Line, "detail", phrase.M("config.alias"))
+		}
+	}
+	return nil
 }
 
 // keepHere puts what stands here at a path into the foreign text, or takes it out.

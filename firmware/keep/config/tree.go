@@ -118,14 +118,22 @@ func (f *finder) Visit(n ast.Node) ast.Visitor {
 	return f
 }
 
-func (d *Tree) alias() (Problem, bool) {
+// Aliased gives what in a tree stands for something else (an anchor, an alias, a merge key,
+// a tag), nil for nothing. A few lines of these can mean more than any memory holds, so that
+// it is looked for before anything asks what a document means.
+func Aliased(root ast.Node) ast.Node {
 	var f finder
-	ast.Walk(&f, d.root)
-	if f.found == nil {
+	ast.Walk(&f, root)
+	return f.found
+}
+
+func (d *Tree) alias() (Problem, bool) {
+	found := Aliased(d.root)
+	if found == nil {
 		return Problem{}, false
 	}
-	t, m := f.found.GetToken(), phrase.M("config.alias")
-	if f.found.Type() == ast.TagType { // the decoder falls over some of them
+	t, m := found.GetToken(), phrase.M("config.alias")
+	if found.Type() == ast.TagType { // the decoder falls over some of them
 		m = phrase.M("config.tag", "tag", firstLine(t.Value))
 	}
 	return Problem{File: d.File, Line: t.Position.Line, Col: t.Position.Column, Message: m}, true

@@ -66,6 +66,14 @@ func read(text []byte) (*document, error) {
 	}
 	f, err := parser.ParseBytes(text, 0)
 	if err == nil {
+		for _, x := range f.Docs {
+			if x.Body == nil {
+				continue
+			}
+			if a := config.Aliased(x.Body); a != nil {
+				return nil, phrase.E("edit.by_hand", "path", "/", "line", a.GetToken().Position.Line)
+			}
+		}
 		d.meaning, err = mean(text)
 	}
 	if err != nil {
