@@ -268,7 +268,7 @@ func (h *House) lookPlace() commission.Take {
 	p := s.bp.Doc.Site.Site
 	x := commission.Take{Good: true, Text: phrase.M("commission.place", "id", p.ID, "name", named(p.Name, p.ID))}
 	if len(p.At) == 2 {
-		x.More = append(x.More, phrase.M("commission.place_at", "lat", p.At[0], "lon", p.At[1]))
+		x.More = append(x.More, phrase.M("commission.place_at", "lat", fmt.Sprintf("%.5f", p.At[0]), "lon", fmt.Sprintf("%.5f", p.At[1])))
 	} else {
 		x.Good, x.Text = false, phrase.M("commission.no_place")
 	}
