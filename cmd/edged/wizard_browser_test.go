@@ -37,7 +37,7 @@ func TestANewBoxIsCommissionedFromItsLabel(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(table)
-	for from, to := range map[string]string{"limits: {depth: 10,": "limits: {depth: 1,", "restart: board": "restart: process", "asked: 20": "asked: 2"} {
+	for from, to := range map[string]string{"limits: {depth: 10,": "limits: {depth: 1,", "restart: board": "restart: process", "asked: 20": "asked: 1"} {
 		if !strings.Contains(text, from) {
 			t.Fatalf("commissioning.yaml has no %q", from)
 		}

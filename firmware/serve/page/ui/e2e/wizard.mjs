@@ -32,6 +32,7 @@ await run(async (browser) => {
     await until(id + " can be passed", () => page.locator(".pass").isEnabled());
     await page.click(".pass");
     await until(id + " has passed", async () => (await step(id)).state === "passed");
+    await page.waitForFunction((x) => !location.hash.endsWith("/" + x), id); // it goes on by itself
   };
   const skip = async (id, why) => {
     await at(id);
@@ -39,9 +40,10 @@ await run(async (browser) => {
     await page.fill("dialog input", why);
     await press("保存", page.locator("dialog"));
     await until(id + " is left out", async () => (await step(id)).state === "not-applicable");
+    await page.waitForFunction((x) => !location.hash.endsWith("/" + x), id);
   };
   const look = async (id) => {
-    await until(id + " is good", async () => { await press("现在测"); await page.waitForTimeout(700); return (await step(id)).things.every((t) => t.take?.good); }, 40000);
+    await until(id + " is good", async () => { await press("现在测"); await page.waitForTimeout(1500); return (await step(id)).things.every((t) => t.take?.good); }, 40000);
   };
   const thing = (n) => page.locator(".thing").nth(n);
   const measured = async (id, n) => until(`${id} ${n} is judged`, async () => (await step(id)).things[n].take);
@@ -153,7 +155,8 @@ await run(async (browser) => {
   for (const want of ["已开通", "3.8", "ZC-8 0417", "只有一只号角", "王工"]) check(text.includes(want), "the report does not say " + want);
   check((await report.locator("img").count()) === 4, "the report has not four photos");
   await shot(report, "report-zh");
-  check(page.wrong.length === 0, page.wrong.join("\n"));
+  const wrong = page.wrong.filter((w) => !/net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/.test(w)); // the cut
+  check(wrong.length === 0, wrong.join("\n"));
   check(page.foreign.length === 0, page.foreign.join("\n"));
   console.log(JSON.stringify({ commissioned: true, steps: (await sheet()).steps.length }));
 });
