@@ -104,8 +104,8 @@ func alarmBesidePage(b *bench) error {
 		b.log("%d and %d crossings: nobody at the page %s; a crowd %s", len(calm), len(full), spread(calm), spread(full))
 	}
 	b.tellWhy("page.alarm_path_effect_ms", p99(full)-p99(calm), len(full),
-		fmt.Sprintf("p99 of %d crossings each: %.1f ms with nobody at the page, %.1f ms with %d who follow it (%d of them slow, %d events) and %.0f answers a second; load %s",
-			len(full), p99(calm), p99(full), pageListeners, pageSlow, events, float64(answers)/busy.Seconds(), load()))
+		fmt.Sprintf("%d crossings each, ms: with nobody at the page %s; %s with %d who follow it (%d of them slow, %d events) and %.0f answers a second; load %s",
+			len(full), spread(calm), spread(full), pageListeners, pageSlow, events, float64(answers)/busy.Seconds(), load()))
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (p *Pictures) Page() http.Handler {
 			v.Other, v.Tag = phrase.ZH, "en"
 		}
 		w.Header().Set("Permissions-Policy", "microphone=(self), camera=()")
-		p.writePage(w, tpl[l], v, "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+		p.writePage(w, tpl[l], v, "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; worker-src 'self'; media-src 'self' blob:; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
 	})
 	script := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
