@@ -120,6 +120,8 @@ var measures = []measure{
 		most: 8 * time.Minute, mostLong: 7 * time.Hour, run: videoFuzz},
 	{goals: []goal{{"page.routes_without_role_test", atMost, 0}},
 		most: time.Minute, mostLong: time.Minute, run: routesHeld, quiet: true},
+	{goals: []goal{{"page.config_lost", atMost, 0}},
+		most: 4 * time.Minute, mostLong: 25 * time.Minute, run: changesKilled},
 	{goals: []goal{{"page.alarm_path_effect_ms", atMost, 10}},
 		most: 6 * time.Minute, mostLong: 30 * time.Minute, run: alarmBesidePage},
 	{goals: []goal{{"page.rss_mib", atMost, 50}},

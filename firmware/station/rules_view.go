@@ -67,9 +67,13 @@ func sentence(c rule.Condition, t rule.Threshold, rank plan.Rank) phrase.Message
 	if c.Dwell > 0 {
 		held = inBoth(phrase.M("rules.held", "span", spanText(c.Dwell)))
 	}
-	back := phrase.M("rules.back_over", "off", c.Unit.Write(t.Off), "unit", string(c.Unit), "span", spanText(c.ClearDwell))
-	if !c.Below {
-		back = phrase.M("rules.back_under", "off", c.Unit.Write(t.Off), "unit", string(c.Unit), "span", spanText(c.ClearDwell))
+	stays := phrase.Text{}
+	if c.ClearDwell > 0 {
+		stays = inBoth(phrase.M("rules.held_back", "span", spanText(c.ClearDwell)))
+	}
+	back := phrase.M("rules.back_under", "off", c.Unit.Write(t.Off), "unit", string(c.Unit), "held", stays)
+	if c.Below {
+		back = phrase.M("rules.back_over", "off", c.Unit.Write(t.Off), "unit", string(c.Unit), "held", stays)
 	}
 	p := []any{"point", string(c.Point), "on", c.Unit.Write(t.On), "unit", string(c.Unit), "held", held, "then", rank.Name, "back", back}
 	switch {
