@@ -99,7 +99,7 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if g.Role.Allows(access.Cadre) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}
-	if g.Role.Allows(access.Technician) && r.URL.Path == releasePath {
+	if g.Role.Allows(access.Technician) && (r.URL.Path == releasePath || r.URL.Path == RescueUpdatePath) {
 		return LargestRelease
 	}
 	if g.Role.Allows(access.Technician) && strings.HasPrefix(r.URL.Path, prefix+"/commissioning/") && strings.HasSuffix(r.URL.Path, "/photos") {

@@ -58,6 +58,9 @@ const LargestRelease = 300 << 20
 
 const releasePath = prefix + "/update/file"
 
+// RescueUpdatePath is where the rescue page brings a release, by a plain form.
+const RescueUpdatePath = "/rescue/update"
+
 func (s *Server) registerUpdate() {
 	add(s, access.Technician, http.MethodGet, "/update", "update", "How the box's software stands, and whether it may be replaced now", func(context.Context, *none) (*body[Update], error) {
 		return &body[Update]{s.box.Update()}, nil

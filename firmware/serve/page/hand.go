@@ -3,6 +3,7 @@ package page
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,7 +46,10 @@ type hand struct {
 
 	Wrong []string
 	Back  *back
-	Logs  []string
+	// Running is the software; Staged the one beside it that can be activated, "" for none; NoUpdate says
+	// why this box cannot be updated from here.
+	Running, Staged, NoUpdate string
+	Logs                      []string
 }
 
 type armed struct{ Word, Level, Words, Wait, Confirm string }
@@ -87,7 +91,7 @@ func (p *page) handRoutes(r *api.Routes) {
 				p.hand(w, q, status, path, func(x *hand) { x.Said, x.Bad = p.told(err).In(x.Lang), true })
 			}
 			switch {
-			case !formOnly(q):
+			case name != "/update" && !formOnly(q):
 				fail(http.StatusUnsupportedMediaType, phrase.E("serve.form_only"))
 			case !g.Role.Allows(need):
 				fail(http.StatusUnauthorized, phrase.E("hand.not_allowed"))
@@ -102,6 +106,14 @@ func (p *page) handRoutes(r *api.Routes) {
 	act(access.Cadre, cadrePath, "/arm", p.arm)
 	act(access.Cadre, cadrePath, "/evacuate", p.evacuate)
 	act(access.Technician, rescuePath, "/back", p.takeBack)
+	act(access.Technician, rescuePath, "/update", p.stage)
+	act(access.Technician, rescuePath, "/activate", func(w http.ResponseWriter, q *http.Request, who api.Who) error {
+		if err := p.box.ActivateRelease(0, who); err != nil {
+			return err
+		}
+		p.goOn(w, q, rescuePath, phrase.M("hand.restarting"))
+		return nil
+	})
 	act(access.Technician, rescuePath, "/restart", func(w http.ResponseWriter, q *http.Request, who api.Who) error {
 		if err := p.box.Restart(who); err != nil {
 			return err
@@ -356,6 +368,14 @@ func (p *page) rescue(v *hand) {
 	if err != nil {
 		v.Back = &back{Now: p.told(err).In(v.Lang)}
 	}
+	u := p.box.Update()
+	v.Running = u.Running.Version
+	if u.Next != nil && u.Phase == "staged" {
+		v.Staged = phrase.M("hand.activate", "version", u.Next.Version).In(v.Lang)
+	}
+	if u.Why != nil {
+		v.NoUpdate = in(*u.Why, v.Lang)
+	}
 	for _, x := range p.box.Logs(0, "info", rescueLogs) {
 		text := []rune(x.Text)
 		if len(text) > rescueLogLong {
@@ -417,4 +437,42 @@ func (p *page) takeBack(w http.ResponseWriter, r *http.Request, who api.Who) err
 	}
 	p.goOn(w, r, rescuePath, phrase.M("hand.taken_back", "number", to.Number))
 	return nil
+}
+
+// stage brings a signed release by a plain form, piece by piece: it is never held in memory.
+func (p *page) stage(w http.ResponseWriter, r *http.Request, who api.Who) error {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return phrase.E("serve.form_only")
+	}
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			return phrase.E("hand.no_file")
+		}
+		if part.FileName() == "" {
+			continue
+		}
+		x, err := p.box.StageRelease(r.Context(), &slowly{part, http.NewResponseController(w)}, who)
+		if err != nil {
+			return err
+		}
+		p.goOn(w, r, rescuePath, phrase.M("hand.staged", "version", x.Version))
+		return nil
+	}
+}
+
+// pieceWithin is how long a piece of a release may take to come.
+const pieceWithin = 10 * time.Second
+
+// slowly lets a large file take its time as long as it comes.
+type slowly struct {
+	r io.Reader
+	c *http.ResponseController
+}
+
+// Read takes the next piece.
+func (s *slowly) Read(b []byte) (int, error) {
+	_ = s.c.SetReadDeadline(time.Now().Add(pieceWithin)) // where there is none, the server's own holds
+	return s.r.Read(b)
 }

@@ -3,6 +3,7 @@ package page_test
 import (
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -104,7 +105,7 @@ func TestACadreWithoutScriptSaysEvacuatesAndStops(t *testing.T) {
 func TestWhoMayNotIsToldToSignInAndTheTokenStops(t *testing.T) {
 	box := apitest.New(apitest.Alarm)
 	h := handler(t, box)
-	for _, path := range []string{"/cadre/say", "/cadre/arm", "/cadre/evacuate", "/rescue/back", "/rescue/restart"} {
+	for _, path := range []string{"/cadre/say", "/cadre/arm", "/cadre/evacuate", "/rescue/back", "/rescue/restart", "/rescue/update", "/rescue/activate"} {
 		w := send(h, viewer, "POST", path, url.Values{"message": {"river"}, "word": {"WORD23"}, "base": {"2"}, "lang": {"en"}})
 		if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "/sign-in?to=") {
 			t.Errorf("%s: %d", path, w.Code)
@@ -134,5 +135,27 @@ func TestTheRescuePageTakesBackWhatItShowedAndNothingNewer(t *testing.T) {
 	}
 	if w := send(h, as(access.Technician), "POST", "/rescue/back", url.Values{"base": {"2"}}); w.Code != http.StatusSeeOther || box.Acts()[0].What != "back" {
 		t.Errorf("%d %v", w.Code, box.Acts())
+	}
+}
+
+func TestTheRescuePageBringsAReleaseByAPlainForm(t *testing.T) {
+	box := apitest.New(apitest.Calm)
+	h := handler(t, box)
+	post := func(g access.Grant, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/rescue/update?lang=en", strings.NewReader(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=B")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(api.WithGrant(r.Context(), g)))
+		return w
+	}
+	file := "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nrelease\r\n--B--\r\n"
+	if w := post(as(access.Operator), file); w.Code != http.StatusUnauthorized || len(box.Acts()) != 0 {
+		t.Errorf("an operator: %d %v", w.Code, box.Acts())
+	}
+	if w := post(as(access.Technician), "--B--\r\n"); w.Code != http.StatusConflict || len(box.Acts()) != 0 {
+		t.Errorf("no file: %d %v", w.Code, box.Acts())
+	}
+	if w := post(as(access.Technician), file); w.Code != http.StatusSeeOther || len(box.Acts()) != 1 || box.Acts()[0].Who.Name != "陈志强" {
+		t.Errorf("%d %v %s", w.Code, box.Acts(), w.Body)
 	}
 }
