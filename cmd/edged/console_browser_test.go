@@ -66,6 +66,7 @@ func newConsole(t *testing.T) *console {
 	c.run = []string{"run", "-c", site, "--data", filepath.Join(dir, "data"), "--socket", sock, "--bench", filepath.Join(dir, "bench")}
 	c.log = log
 	t.Cleanup(func() {
+		_ = c.box.Process.Signal(syscall.SIGCONT)
 		_ = c.box.Process.Signal(syscall.SIGTERM)
 		_ = c.box.Wait()
 		if t.Failed() {
@@ -194,6 +195,14 @@ func (c *console) bench() *httptest.Server {
 	set("/tips", func(v float64) { c.v.RainA.Tip(int(v)) })
 	set("/gas", func(v float64) { c.v.Gas.Set(v) })
 	set("/mute-river", func(v float64) { c.v.River.LoseEcho(v != 0) })
+	// A box that is out of reach: connections stand and nothing comes.
+	set("/away", func(v float64) {
+		sig := syscall.SIGCONT
+		if v != 0 {
+			sig = syscall.SIGSTOP
+		}
+		_ = c.box.Process.Signal(sig)
+	})
 	set("/pour", func(v float64) { c.v.Pour(v) })
 	set("/input", func(v float64) { c.v.Board.Turn(int(v), true) })
 	set("/input-off", func(v float64) { c.v.Board.Turn(int(v), false) })

@@ -106,8 +106,11 @@ type box struct {
 	http  *http.Client
 }
 
-// start runs edged on a site with a data directory.
-func (b *bench) start(site, data string) (*box, error) {
+// start runs edged on a site with a data directory, its page somewhere on the loopback.
+func (b *bench) start(site, data string) (*box, error) { return b.startOn(site, data, b.listens()) }
+
+// startOn is start with the page's address.
+func (b *bench) startOn(site, data, listen string) (*box, error) {
 	b.boxes++
 	x := &box{b: b, sock: filepath.Join(b.dir, "s"), done: make(chan struct{}), logs: filepath.Join(b.dir, fmt.Sprintf("edged-%d.log", b.boxes))}
 	x.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: socketCallers,
@@ -121,7 +124,7 @@ func (b *bench) start(site, data string) (*box, error) {
 	}
 	defer log.Close()
 	os.Remove(x.sock)
-	x.cmd = exec.Command(b.edged, "--lang", "en", "--socket", x.sock, "run", "-c", site, "--data", data, "--listen", b.listens())
+	x.cmd = exec.Command(b.edged, "--lang", "en", "--socket", x.sock, "run", "-c", site, "--data", data, "--listen", listen)
 	x.cmd.Stdout, x.cmd.Stderr = log, log
 	x.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=", "WATCHDOG_USEC=")
 	// A bench that is killed takes its boxes with it.

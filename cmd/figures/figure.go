@@ -37,7 +37,7 @@ func (g goal) unit() string {
 	if strings.HasPrefix(g.figure, "video.cpu_ms_per_viewer_s") {
 		return "ms/s"
 	}
-	for suffix, u := range map[string]string{"_ms_median": "ms", "_mib_per_viewer": "MiB", "_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1", "_pct": "%"} {
+	for suffix, u := range map[string]string{"_kb_gz": "kB", "_ms_median": "ms", "_mib_per_viewer": "MiB", "_written_year": "GB", "_ms_p99": "ms", "_ms": "ms", "_s": "s", "_mib": "MiB", "_share": "1", "_pct": "%"} {
 		if strings.HasSuffix(g.figure, suffix) {
 			return u
 		}

@@ -126,6 +126,9 @@ var measures = []measure{
 		most: 6 * time.Minute, mostLong: 30 * time.Minute, run: alarmBesidePage},
 	{goals: []goal{{"page.rss_mib", atMost, 50}},
 		most: 4 * time.Minute, mostLong: 8 * time.Minute, run: pageMemory},
+	{goals: []goal{{"page.axe_violations", atMost, 0}, {"page.targets_under_44px", atMost, 0}, {"page.scroll_320", atMost, 0},
+		{"page.foreign_requests", atMost, 0}, {"page.missing_strings", atMost, 0}, {"page.first_load_kb_gz", atMost, 120}, {"page.first_data_s", atMost, 3}},
+		most: 6 * time.Minute, mostLong: 15 * time.Minute, run: consoleSeen},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},

@@ -148,16 +148,24 @@ func (b *broadcaster) tell(ctx context.Context) error {
 			after = max(after, r.Seq)
 		}
 	}
-	b.s.o.Guard.GoIn(ctx, owner, "events journal", guard.Restart, func(ctx context.Context) error {
-		return b.s.box.FollowJournal(ctx, after, func(r Record) error {
-			after = max(after, r.Seq)
+	b.s.o.Guard.GoIn(ctx, owner, "events journal", guard.Once, func(ctx context.Context) error {
+		for {
+			// A journal that is closed or dead gives no records; states go on being told.
+			_ = b.s.box.FollowJournal(ctx, after, func(r Record) error {
+				after = max(after, r.Seq)
+				select {
+				case records <- r:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
 			select {
-			case records <- r:
-				return nil
 			case <-ctx.Done():
-				return ctx.Err()
+				return nil
+			case <-time.After(eventsEvery):
 			}
-		})
+		}
 	})
 	t := time.NewTicker(eventsEvery)
 	defer t.Stop()

@@ -86,9 +86,9 @@ type Limits struct {
 
 // DefaultLimits are for a board with 512 MiB. On a bad night a village's phones look at
 // the page: 200 of them at once, each with one open stream, and room beside them for
-// who asks and for STOP. One machine may have as many as a browser's few tabs need.
+// who asks and for STOP. One address may be a router with a family's phones behind it.
 var DefaultLimits = Limits{
-	Conns: 288, ConnsPerAddr: 12, SocketConns: 64, Streams: 8, SocketStreams: 16, Events: 224, EventsPerAddr: 6, Sounds: 2,
+	Conns: 288, ConnsPerAddr: 32, SocketConns: 64, Streams: 8, SocketStreams: 16, Events: 224, EventsPerAddr: 12, Sounds: 2,
 	Body: 4 << 10, Header: 16 << 10, Read: 10 * time.Second, Write: 10 * time.Second, Idle: time.Minute,
 	Retry: 5 * time.Second,
 }

@@ -37,6 +37,7 @@ export function onRecord(f: (r?: Record) => void): () => void {
 
 function heard() {
   box.heard = performance.now();
+  if (!box.session || box.link === "lost") void refreshSession();
   box.link = "up";
 }
 
@@ -108,11 +109,15 @@ export function follow(): () => void {
 
 /** Asks who is signed in. */
 export async function refreshSession() {
+  if (asking) return;
+  asking = true;
   try {
     const s = await api.GET("/api/v1/session");
     if (s.data) box.session = s.data;
   } catch { /* a viewer until the box says otherwise */ }
+  asking = false;
 }
+let asking = false;
 
 const ranks = ["nobody", "viewer", "cadre", "operator", "technician", "owner"];
 /** The tone of a level's code: what the box's own table of levels says, red where it says nothing. */
