@@ -229,9 +229,9 @@ func (h *House) restarted(st commission.Step, run commission.Run) (commission.Ta
 	}
 	armed := time.Duration(h.armedAfter.Load())
 	x := commission.Take{Good: (board || st.Limits.Restart == "process") && !orderly && started > 0 && armed <= st.Limits.Armed.Duration(),
-		Text: phrase.M("commission.restarted", "seq", started, "armed", armed.Round(100*time.Millisecond))}
+		Text: phrase.M("commission.restarted", "seq", started, "armed", armed.Round(100*time.Millisecond).String())}
 	if known {
-		x.More = append(x.More, phrase.M("commission.away", "away", away.Round(100*time.Millisecond)))
+		x.More = append(x.More, phrase.M("commission.away", "away", away.Round(100*time.Millisecond).String()))
 	}
 	if ok, why := h.journal.State(); !ok {
 		x.Good = false
@@ -245,7 +245,7 @@ func (h *House) restarted(st commission.Step, run commission.Run) (commission.Ta
 	case !board:
 		x.More = append(x.More, phrase.M("commission.only_process"))
 	case armed > st.Limits.Armed.Duration():
-		x.More = append(x.More, phrase.M("commission.armed_late", "most", st.Limits.Armed.Duration()))
+		x.More = append(x.More, phrase.M("commission.armed_late", "most", st.Limits.Armed.Duration().String()))
 	}
 	return x, nil
 }
@@ -277,7 +277,7 @@ func (h *House) lookPlace() commission.Take {
 	case now.Trust == clock.Free:
 		x.Good, x.Text = false, phrase.M("commission.no_time")
 	case t.Bound != nil:
-		x.More = append(x.More, phrase.M("commission.time_by", "now", now.Wall.Format("2006-01-02 15:04:05 -0700"), "by", phrase.Text{ZH: t.KindText.ZH, EN: t.KindText.EN}, "bound", t.Bound.Round(time.Millisecond)))
+		x.More = append(x.More, phrase.M("commission.time_by", "now", now.Wall.Format("2006-01-02 15:04:05 -0700"), "by", phrase.Text{ZH: t.KindText.ZH, EN: t.KindText.EN}, "bound", t.Bound.Round(time.Millisecond).String()))
 	default:
 		x.More = append(x.More, phrase.M("commission.time_now", "now", now.Wall.Format("2006-01-02 15:04:05 -0700")))
 	}
