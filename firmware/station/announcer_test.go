@@ -240,6 +240,27 @@ func TestATestSoundsWhileItIsHeldAndIsSilentWithinASecond(t *testing.T) {
 	}
 }
 
+func TestNobodyElseKeepsATestUp(t *testing.T) {
+	t.Parallel()
+	w, _ := newHandTown(t)
+	w.start()
+	var x api.SoundTest
+	if r := w.asks("/announcer/tests", api.TestAsk{Who: "陈志强", Outputs: []string{"siren"}, Clear: true}, &x); r != "" {
+		t.Fatal(r)
+	}
+	var a api.Announcer
+	if w.get("/announcer", &a); a.Testing == nil || a.Testing.Who.Name != "陈志强" {
+		t.Fatalf("others do not see it: %+v", a.Testing)
+	}
+	b, _ := json.Marshal(a)
+	if strings.Contains(string(b), x.ID) || strings.Contains(x.Cause, x.ID) {
+		t.Error("whoever looks may hold the button of another")
+	}
+	if r := w.asks("/announcer/tests/"+strings.TrimPrefix(x.Cause, "test-")+"/hold", map[string]uint64{"beat": x.Beat}, nil); r != "station.test_gone" {
+		t.Errorf("held by its cause: %q", r)
+	}
+}
+
 func TestARealAlarmEndsATestAtOnce(t *testing.T) {
 	t.Parallel()
 	w, _ := newHandTown(t)

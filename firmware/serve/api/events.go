@@ -370,11 +370,19 @@ func (s *Server) registerEvents() {
 		}, func(op *huma.Operation) { answers(op, "text/event-stream") })
 }
 
+// keptForSignedIn are places that a crowd of strangers cannot take: who is signed in works
+// here, and on the night that fills the rest they are needed most.
+const keptForSignedIn = 16
+
 // admit finds a place for one more reader of an address.
-func (s *Server) admit(addr string) (leave func(), ok bool) {
+func (s *Server) admit(g access.Grant) (leave func(), ok bool) {
+	addr, most := g.Addr, s.o.Limits.Events
+	if g.SignedIn() {
+		most += keptForSignedIn
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.listening >= s.o.Limits.Events || s.listeners[addr] >= s.o.Limits.EventsPerAddr {
+	if s.listening >= most || s.listeners[addr] >= s.o.Limits.EventsPerAddr {
 		return nil, false
 	}
 	s.listening++
@@ -393,7 +401,7 @@ func (s *Server) admit(addr string) (leave func(), ok bool) {
 // what it is given.
 func (s *Server) listen(hc huma.Context, after int64) {
 	req, w := humago.Unwrap(hc)
-	leave, ok := s.admit(GrantOf(req.Context()).Addr)
+	leave, ok := s.admit(GrantOf(req.Context()))
 	if !ok {
 		w.Header().Set("Retry-After", "5")
 		s.refuse(hc, problem(http.StatusServiceUnavailable, phrase.M("serve.too_many_streams")))

@@ -297,6 +297,15 @@ func (a *Authority) sign(at netip.Addr) (*leaf, error) {
 		t.NotAfter = caEnds
 	}
 	addrs := append([]netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback(), at}, a.o.Addrs()...)
+	if a.leaf != nil {
+		// Those that somebody came to stay in it: a box with two addresses that nobody lists
+		// would else make a key, and write it, for each who comes to the other one.
+		for _, ip := range a.leaf.x.IPAddresses {
+			if was, ok := netip.AddrFromSlice(ip); ok {
+				addrs = append(addrs, was)
+			}
+		}
+	}
 	for _, ip := range addrs {
 		if ip = ip.Unmap().WithZone(""); ip.IsValid() && a.permittedAddr(ip) && len(t.IPAddresses) < mostAddrs &&
 			!slices.ContainsFunc(t.IPAddresses, func(x net.IP) bool { return x.Equal(ip.AsSlice()) }) {

@@ -196,3 +196,20 @@ func FuzzPairs(f *testing.F) {
 		}
 	})
 }
+
+func TestWhoComesByTurnsToTwoAddressesMakesNoKeyEachTime(t *testing.T) {
+	a := open(t, newBox(t.TempDir(), phone, clock.Set))
+	issue(t, a, "fe80::1")
+	both := issue(t, a, "fe80::2")
+	for _, at := range []string{"fe80::1", "fe80::2", "192.168.1.5"} {
+		if issue(t, a, at) != both {
+			t.Errorf("another certificate for %s", at)
+		}
+	}
+	for i := range 3 * mostAddrs {
+		at := netip.AddrFrom4([4]byte{10, 0, byte(i), 1})
+		if l := issue(t, a, at.String()); len(l.x.IPAddresses) > mostAddrs || trusts(a, l, at.String(), phone) != nil {
+			t.Fatalf("%v: %d addresses, %v", at, len(l.x.IPAddresses), trusts(a, l, at.String(), phone))
+		}
+	}
+}
