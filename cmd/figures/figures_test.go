@@ -28,7 +28,7 @@ func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 		"links.day_bytes_calm", "links.day_bytes_storm", "links.day_messages_calm", "links.day_messages_storm",
 		"links.delivered_of_10000", "links.failover_alarm_s", "links.failover_red_s", "links.forged_accepted", "links.idle_bytes_day_satellite", "links.powercut_lost",
 		"links.recovery_backlog_s", "links.recovery_newest_s", "links.red_over_beidou_ms", "links.sounded_twice",
-		"page.alarm_path_effect_ms", "page.axe_violations", "page.first_data_s", "page.first_load_kb_gz", "page.foreign_requests",
+		"page.alarm_path_effect_ms", "page.axe_violations", "page.config_lost", "page.first_data_s", "page.first_load_kb_gz", "page.foreign_requests",
 		"page.missing_strings", "page.routes_without_role_test", "page.rss_mib", "page.scroll_320", "page.targets_under_44px",
 		"video.alarm_path_effect_ms", "video.cpu_ms_per_viewer_s_1080p", "video.cpu_ms_per_viewer_s_720p", "video.cpu_vs_best_peer", "video.fuzz_crashes", "video.ladder_gap_s", "video.latency_ms_p99",
 		"video.live_edge_ms_median", "video.lost_1080p_default_buffers", "video.powercut_lost_s", "video.powercut_unreadable",

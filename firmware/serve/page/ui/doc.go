@@ -1,8 +1,8 @@
-// Package ui carries the consoles that run in a browser: the station's, served by the
-// box below /console/, and the county's, served by the hub. Their sources are Svelte
-// and TypeScript in lib (what both share), station and county; `make ui` builds them
-// into dist, which is embedded here and not committed. Where they were not built, a
-// placeholder says so, so that Go alone builds and tests the rest.
+// Package ui carries the console that runs in a browser, served by the box below
+// /console/. Its sources are Svelte and TypeScript in lib (what the county's console will
+// share) and station; `make ui` builds them into dist, which is embedded here and not
+// committed. Where it was not built, a placeholder says so, so that Go alone builds and
+// tests the rest.
 //
 // Files are kept gzipped, half the room in the program and nothing to do for each
 // caller; one who does not take gzip has them unpacked. What carries its hash in its

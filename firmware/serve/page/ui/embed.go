@@ -17,19 +17,11 @@ import (
 //go:embed dist/station
 var station embed.FS
 
-//go:embed dist/county
-var county embed.FS
-
 // Station serves the box's console below a path such as /console/.
-func Station(at string) http.Handler { return serve(at, station, "dist/station") }
-
-// County serves the hub's console below a path.
-func County(at string) http.Handler { return serve(at, county, "dist/county") }
-
-func serve(at string, files fs.FS, dir string) http.Handler {
-	sub, err := fs.Sub(files, dir)
+func Station(at string) http.Handler {
+	sub, err := fs.Sub(station, "dist/station")
 	if err != nil { // a name that is not valid: a mistake of this file
-		sub = files
+		sub = station
 	}
 	return Serve(at, sub)
 }

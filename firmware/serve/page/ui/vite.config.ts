@@ -4,12 +4,10 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-// One console a run: `vite build --mode station` or `--mode county`.
-export default defineConfig(({ mode }) => {
-  const app = mode === "county" ? "county" : "station";
-  const out = resolve(import.meta.dirname, "dist", app);
+export default defineConfig(() => {
+  const out = resolve(import.meta.dirname, "dist/station");
   return {
-    root: resolve(import.meta.dirname, app),
+    root: resolve(import.meta.dirname, "station"),
     base: "./",
     publicDir: false,
     plugins: [svelte({ configFile: false, compilerOptions: { runes: true } }), pack(out)],
