@@ -87,7 +87,6 @@ func changesKilled(b *bench) error {
 		x.end()
 		if x, err = b.startArmed(p.file, data); err != nil {
 			b.log("round %d: not reached any more: %v", i, err)
-			bad++
 			return fmt.Errorf("round %d: %w", i, err)
 		}
 		var after api.RevisionText

@@ -568,6 +568,12 @@ func (h *House) goodbye() {
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+	if h.audit != nil { // its head goes into the journal, too
+		select {
+		case <-h.audit.Ended():
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 	h.times.raise()
 	if err := h.journal.Close(); err != nil {
 		h.log.Error("journal not closed cleanly", "err", err)

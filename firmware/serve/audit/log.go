@@ -67,6 +67,8 @@ type Log struct {
 	refused []time.Time
 	said    bool // the disk's death was reported
 	untold  int
+
+	ended chan struct{}
 }
 
 // again is an act that repeats.
@@ -82,10 +84,13 @@ func Open(ctx context.Context, o Opts) *Log {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	l := &Log{o: o, queue: make(chan Entry, mostQueue), keys: map[string]*again{}}
+	l := &Log{o: o, queue: make(chan Entry, mostQueue), keys: map[string]*again{}, ended: make(chan struct{})}
 	o.Guard.GoIn(ctx, "keep", "audit", guard.Restart, l.run)
 	return l
 }
+
+// Ended is closed once the end of Open's ctx has been kept and its head told.
+func (l *Log) Ended() <-chan struct{} { return l.ended }
 
 // Note hands an act over. It never waits.
 func (l *Log) Note(e Entry) {
@@ -122,6 +127,7 @@ func (l *Log) run(ctx context.Context) error {
 				l.file.Close()
 				l.file = nil
 			}
+			close(l.ended)
 			return ctx.Err()
 		case e := <-l.queue:
 			l.take(e)
