@@ -36,8 +36,8 @@ async function look(page, at, { lang, width }) {
   found.small.push(...measured.small.map((s) => `${at}: ${s}`));
   if (measured.scroll > width || measured.wide.length) found.scroll.push(`${at}: ${measured.scroll} ${measured.wide.slice(0, 3).join(" | ")}`);
   if (measured.missing) found.missing.push(`${at}: ${measured.missing}`);
-  // What people wrote stays as they wrote it: a platform's name, a reason for bringing a version back.
-  const rest = measured.text.replaceAll("中文", "").replaceAll("县水利局", "").replaceAll(/恢复第 \d+ 版/g, "");
+  // What people wrote stays as they wrote it: a platform's name, the reason for a change.
+  const rest = measured.text.replaceAll("中文", "").replaceAll("县水利局", "").replaceAll(/unless it is confirmed: .*/g, "");
   if (lang === "en" && /\p{Script=Han}/u.test(rest)) found.chinese.push(`${at}: ${rest.match(/.{0,20}\p{Script=Han}+.{0,20}/u)?.[0]}`);
   const result = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] }));
   for (const v of result.violations) for (const n of v.nodes) found.axe.push(`${at}: ${v.id} ${n.html.slice(0, 160)} ${(n.any[0]?.message ?? "").slice(0, 160)}`);
