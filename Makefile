@@ -88,7 +88,7 @@ test-peers: go peers build
 	@tests=$$(.ci/tagged peers drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags peers -timeout 15m $$tests
 
 test-browser: go ui browser
-	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 10m $$tests
+	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m $$tests
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
 	@bad=$$(gofmt -l cmd configs drivers firmware hwtest); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }
