@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -22,16 +21,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 	"golang.org/x/text/unicode/norm"
 
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/secret"
 )
+
+// MostAccounts is how many accounts a door can keep.
+const MostAccounts = 512
 
 const (
 	accountsFile    = "accounts.json"
 	accountsVersion = 1
-	mostAccounts    = 64
+	usualAccounts   = 64
 	mostFile        = 256 << 10
 	mostName        = 64
 	mostID          = 32
@@ -64,10 +66,12 @@ type keptFile struct {
 
 // Accounts are those who may sign in. Readers never wait for the disk.
 type Accounts struct {
-	dir  string
-	log  *slog.Logger
-	hash *hasher
-	now  func() time.Time
+	dir   string
+	log   *slog.Logger
+	hash  *hasher
+	now   func() time.Time
+	roles []Role
+	most  int
 
 	// closed: the file could not be read, so that nobody knows whether there is an owner.
 	closed bool
@@ -80,8 +84,9 @@ type Accounts struct {
 // openAccounts reads them. It always gives accounts that work, from RAM where the
 // disk is dead; then the error is a *phrase.Error that says so. A file that is there and
 // cannot be read is put aside, and does not open set-up to whoever comes.
-func openAccounts(dir string, q *hasher, now func() time.Time, log *slog.Logger) (*Accounts, error) {
-	a := &Accounts{dir: dir, log: log, hash: q, now: now}
+func openAccounts(o DoorOpts) (*Accounts, error) {
+	dir, log := o.Dir, o.Log
+	a := &Accounts{dir: dir, log: log, hash: &hasher{free: o.Free}, now: o.Now, roles: o.Roles, most: o.Accounts}
 	a.all.Store(&[]Account{})
 	all, err := loadAccounts(filepath.Join(dir, accountsFile))
 	switch {
@@ -103,7 +108,7 @@ func openAccounts(dir string, q *hasher, now func() time.Time, log *slog.Logger)
 			log.Warn("the damaged accounts are left where they are", "err", err)
 		}
 	}
-	return a, phrase.Wrap(err, "access.accounts_damaged")
+	return a, phrase.Wrap(err, "access.accounts_damaged", "command", o.Command)
 }
 
 // badAccounts is a file that was read and says nothing that holds.
@@ -113,24 +118,10 @@ func (b *badAccounts) Error() string { return "not the accounts of a box: " + b.
 func (b *badAccounts) Unwrap() error { return b.err }
 
 func loadAccounts(name string) ([]Account, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
+	b, err := secret.Read(name, mostFile)
+	if errors.Is(err, secret.ErrTooLarge) {
+		return nil, &badAccounts{err}
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", name)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
-			return nil, err
-		}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, mostFile+1))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +144,7 @@ func parseAccounts(b []byte) ([]Account, error) {
 	if err := d.Decode(&f); err != nil {
 		return nil, err
 	}
-	if d.More() || f.Version != accountsVersion || len(f.Accounts) > mostAccounts {
+	if d.More() || f.Version != accountsVersion || len(f.Accounts) > MostAccounts {
 		return nil, errors.New("another version, or more than there can be")
 	}
 	var all []Account
@@ -237,14 +228,28 @@ func owners(all []Account) (n int) {
 // Saved tells whether the accounts outlive this process.
 func (a *Accounts) Saved() bool { return a.saved.Load() }
 
+func (a *Accounts) mayBe(role Role) error {
+	if slices.Contains(a.roles, role) {
+		return nil
+	}
+	var names []string
+	for _, r := range a.roles {
+		names = append(names, r.String())
+	}
+	return phrase.E("access.bad_role", "roles", strings.Join(names, ", "))
+}
+
+// Roles are those that accounts may have here.
+func (a *Accounts) Roles() []Role { return slices.Clone(a.roles) }
+
 // Add makes a new account.
 func (a *Accounts) Add(ctx context.Context, addr, id, name string, role Role, password string) (Account, error) {
 	id, err := cleanID(id)
 	if err != nil {
 		return Account{}, err
 	}
-	if role <= Nobody || role > Owner {
-		return Account{}, phrase.E("access.bad_role")
+	if err := a.mayBe(role); err != nil {
+		return Account{}, err
 	}
 	name = cleanName(name)
 	if name == "" {
@@ -259,8 +264,8 @@ func (a *Accounts) Add(ctx context.Context, addr, id, name string, role Role, pa
 		switch {
 		case find(all, id) >= 0:
 			return nil, phrase.E("access.account_taken", "account", id)
-		case len(all) >= mostAccounts:
-			return nil, phrase.E("access.accounts_full", "most", mostAccounts)
+		case len(all) >= a.most:
+			return nil, phrase.E("access.accounts_full", "most", a.most)
 		}
 		return append(all, x), nil
 	})
@@ -292,8 +297,8 @@ func (a *Accounts) SetPassword(ctx context.Context, addr, id, password string) (
 
 // SetRole gives an account another role, which ends its sessions. The last owner stays one.
 func (a *Accounts) SetRole(id string, role Role) (Account, error) {
-	if role <= Nobody || role > Owner {
-		return Account{}, phrase.E("access.bad_role")
+	if err := a.mayBe(role); err != nil {
+		return Account{}, err
 	}
 	return a.one(id, func(x *Account, all []Account) error {
 		if x.Role == Owner && role != Owner && owners(all) == 1 {

@@ -109,7 +109,7 @@ func TestAccountsAreBounded(t *testing.T) {
 	d := door(t, t.TempDir())
 	h := decoy
 	d.edit(func([]Account) (all []Account, _ error) {
-		for i := range mostAccounts {
+		for i := range usualAccounts {
 			all = append(all, Account{ID: strings.Repeat("a", i%30+1) + strings.Repeat("b", i/30), Name: "x", Role: Owner, hash: h})
 		}
 		return all, nil
@@ -158,7 +158,7 @@ func FuzzSessionsFile(f *testing.F) {
 	f.Add([]byte(`{"boot":"b","sessions":[{"key":"` + strings.Repeat("A", 43) + `","data":{"until":100,"account":"a","id":"x","began":1},"until":90,"touched":2}]}`))
 	f.Add([]byte(`{"boot":"b","sessions":[{}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for k, s := range parseSessions(b, "b", 50) {
+		for k, s := range parseSessions(b, "b", 50, IdleTimeout, Lifetime) {
 			if len(k) != 43 || s.until <= 50 || s.until > 50+IdleTimeout || s.began > 50 || s.account == "" {
 				t.Errorf("%q %+v", k, s)
 			}

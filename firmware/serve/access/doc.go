@@ -15,7 +15,14 @@
 // none; they end with the boot, with the password, the role or the account.
 //
 // The package never sees a request; serve/api and serve/page bring it what they
-// were given. Sources: ETSI EN 303 645 5.1 (no universal default passwords),
+// were given. So another program keeps its own accounts by it: the county's hub opens a
+// Door on its own folder, with DoorOpts for what differs there (which roles there are, how
+// many accounts, how long a session lasts, that there is no label, what its command is
+// called), asks Grant for each request, and calls Sweep now and then. Its cookie needs
+// another name than the box's, since a browser does not tell ports apart (RFC 6265, 8.5).
+// The texts of refusals are phrase's access.*, the words for roles sign.role_*.
+//
+// Sources: ETSI EN 303 645 5.1 (no universal default passwords),
 // IEC 62443-4-2 CR 1.1 (authentication must not impede emergency action), CR 1.5
 // and 1.7 (authenticators), CR 1.11 (unsuccessful attempts), CR 2.5 and 2.6
 // (session lock and end), OWASP ASVS 4.0 V2 and V3, NIST SP 800-63B 5.1.1.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -13,6 +14,16 @@ type DoorOpts struct {
 	// Dir is the data directory. Sessions is the file that keeps sessions over a restart
 	// within one boot, in a folder in RAM; "" for none.
 	Dir, Sessions string
+	// Roles are those that accounts may have here, Owner among them; nil for all.
+	Roles []Role
+	// Accounts is how many there may be, MostAccounts at the most; 0 for 64.
+	Accounts int
+	// Idle and Lifetime end sessions; 0 for IdleTimeout and Lifetime.
+	Idle, Lifetime time.Duration
+	// NoSetup: nobody comes in by a label's secret; the first account is made at the machine.
+	NoSetup bool
+	// Command is how accounts are made at the machine, as messages name it; "" for edged's.
+	Command string
 	// Now is the box's wall clock, nil for the system's.
 	Now func() time.Time
 	// Free gives a hash's memory back to the system; nil for nothing.
@@ -44,9 +55,15 @@ func OpenDoor(o DoorOpts) (*Door, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a, err := openAccounts(o.Dir, &hasher{free: o.Free}, o.Now, o.Log)
+	if o.Roles == nil {
+		o.Roles = Roles[1:]
+	}
+	o.Accounts = min(cmp.Or(o.Accounts, usualAccounts), MostAccounts)
+	o.Idle, o.Lifetime = cmp.Or(o.Idle, IdleTimeout), cmp.Or(o.Lifetime, Lifetime)
+	o.Command = cmp.Or(o.Command, "edged user add")
+	a, err := openAccounts(o)
 	d := &Door{
-		Accounts: a, sessions: newSessions(o.Sessions, o.Log), setup: openSetup(o.Dir, a.HasOwner() || a.closed, o.Log),
+		Accounts: a, sessions: newSessions(o), setup: openSetup(o.Dir, o.NoSetup || a.HasOwner() || a.closed, o.Log),
 		back: newBackoff(freeFailures), wide: newBackoff(freeOfMachine),
 	}
 	if d.SetupLeft() > 0 {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -16,9 +15,9 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"tocsin/firmware/clock"
+	"tocsin/firmware/serve/secret"
 )
 
 // How long a session lasts, and how many there may be. Who signs in once more than that
@@ -59,15 +58,15 @@ const (
 	keyBegan   = "began"
 )
 
-func newSessions(file string, log *slog.Logger) *sessions {
+func newSessions(o DoorOpts) *sessions {
 	base, began := clock.Mono(), time.Now()
 	mono := func() time.Duration { return base + time.Since(began) }
-	st := &sessionStore{file: file, log: log, mono: mono, all: map[string]*session{}, boot: bootID()}
+	st := &sessionStore{file: o.Sessions, log: o.Log, idle: o.Idle, life: o.Lifetime, mono: mono, all: map[string]*session{}, boot: bootID()}
 	st.load()
 	return &sessions{
 		store: st, mono: mono,
 		// By hand and not by scs.New, which starts a goroutine that nobody ends.
-		scs: &scs.SessionManager{IdleTimeout: IdleTimeout, Lifetime: Lifetime, Store: st, Codec: codec{mono}, HashTokenInStore: true},
+		scs: &scs.SessionManager{IdleTimeout: o.Idle, Lifetime: o.Lifetime, Store: st, Codec: codec{mono}, HashTokenInStore: true},
 	}
 }
 
@@ -212,6 +211,8 @@ func newSession(c coded, b []byte) *session {
 type sessionStore struct {
 	file string
 	boot string
+	idle time.Duration
+	life time.Duration
 	log  *slog.Logger
 	mono func() time.Duration
 
@@ -411,22 +412,18 @@ func (s *sessionStore) load() {
 	if s.file == "" || s.boot == "" {
 		return
 	}
-	f, err := os.OpenFile(s.file, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	// Others can have written in it what they like.
+	if st, err := os.Lstat(s.file); err != nil || st.Mode().Perm()&0o077 != 0 {
+		return
+	}
+	b, err := secret.Read(s.file, 1<<20)
 	if err != nil {
 		return
 	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() || st.Mode().Perm()&0o077 != 0 {
-		return
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	if err != nil {
-		return
-	}
-	s.all = parseSessions(b, s.boot, s.mono())
+	s.all = parseSessions(b, s.boot, s.mono(), s.idle, s.life)
 }
 
-func parseSessions(b []byte, boot string, now time.Duration) map[string]*session {
+func parseSessions(b []byte, boot string, now, idle, life time.Duration) map[string]*session {
 	all := map[string]*session{}
 	var k keptSessions
 	if json.Unmarshal(b, &k) != nil || k.Boot != boot || boot == "" {
@@ -435,7 +432,7 @@ func parseSessions(b []byte, boot string, now time.Duration) map[string]*session
 	for _, x := range k.Sessions {
 		var c coded
 		if json.Unmarshal(x.Data, &c) != nil || len(x.Key) != 43 || c.Account == "" || c.ID == "" || x.Until <= now || len(all) >= mostSessions ||
-			x.Until-now > IdleTimeout || c.Until-now > Lifetime || x.Touched > now || time.Duration(c.Began) > now {
+			x.Until-now > idle || c.Until-now > life || x.Touched > now || time.Duration(c.Began) > now {
 			continue
 		}
 		y := newSession(c, x.Data)

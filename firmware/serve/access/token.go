@@ -5,17 +5,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/secret"
 )
 
 // alphabet leaves out what looks alike on paper or sounds alike when it is read
@@ -120,24 +117,10 @@ func generate() string {
 var errBadToken = errors.New("not a stop token")
 
 func load(name string) (string, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return "", err
+	b, err := secret.Read(name, 256)
+	if errors.Is(err, secret.ErrTooLarge) {
+		return "", errBadToken
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if !st.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a file", name)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
-			return "", err
-		}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
 		return "", err
 	}

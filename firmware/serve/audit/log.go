@@ -15,11 +15,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/secret"
 )
 
 const (
@@ -144,18 +143,12 @@ func (l *Log) run(ctx context.Context) error {
 // chain that is broken is called, and goes on.
 func (l *Log) open() {
 	name := filepath.Join(l.o.Dir, fileName)
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+	f, err := secret.Open(name, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		l.dead(err)
 		return
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", name)
-	}
-	if err == nil && st.Mode().Perm()&0o077 != 0 {
-		err = f.Chmod(0o600)
-	}
 	if err != nil {
 		f.Close()
 		l.dead(err)

@@ -12,8 +12,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"math/big"
@@ -27,10 +25,10 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/secret"
 )
 
 const (
@@ -101,7 +99,7 @@ func Open(o Opts) (*Authority, error) {
 		o.Log = slog.Default()
 	}
 	file := filepath.Join(o.Dir, caFile)
-	b, err := read(file)
+	b, err := secret.Read(file, mostFile)
 	a := &Authority{o: o}
 	if err == nil {
 		if a.key, a.cert, err = parsePair(b); err == nil && !a.cert.IsCA {
@@ -346,7 +344,7 @@ func (a *Authority) keep(l *leaf) {
 const freeMark = "# dated without a trusted clock\n"
 
 func (a *Authority) recall() {
-	b, err := read(filepath.Join(a.o.Dir, leafFile))
+	b, err := secret.Read(filepath.Join(a.o.Dir, leafFile), mostFile)
 	if err != nil {
 		return
 	}
@@ -398,25 +396,4 @@ func parsePair(b []byte) (*ecdsa.PrivateKey, *x509.Certificate, error) {
 		return nil, nil, errors.New("the certificate is of another key")
 	}
 	return key, cert, nil
-}
-
-func read(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", name)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
-			return nil, err
-		}
-	}
-	return io.ReadAll(io.LimitReader(f, mostFile))
 }
