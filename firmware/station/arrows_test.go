@@ -142,6 +142,7 @@ var arrows = map[string][]string{
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/flight":     {},
 	"hwtest/ear":        {},
+	"hwtest/release":    {},
 	"hwtest/storm":      {"hwtest/"},
 	"hwtest/powercut":   {},
 	"hwtest/nmea":       {},

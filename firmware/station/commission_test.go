@@ -71,9 +71,7 @@ func TestCommissioningGoesOnAfterThePowerIsCut(t *testing.T) {
 	}
 	t.Parallel()
 	w := newTown(t)
-	p := startEdged(t, w.text)
-	p.cmd.Process.Kill()
-	<-p.ended
+	p := newEdged(t, w.text)
 	// Ten millimetres in a moment: no real gauge would be believed.
 	f := filepath.Join(p.dir, "profiles/generic-rain-rs485.yaml")
 	if err := os.WriteFile(f, []byte(shipped(t, "profiles/generic-rain-rs485.yaml", "rate: 8/min", "rate: 8000/min")), 0o644); err != nil {

@@ -3,12 +3,15 @@ package station
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,23 +25,57 @@ type process struct {
 	t                *testing.T
 	bin, dir, socket string
 	log              notebook
+	args, env        []string
 	cmd              *exec.Cmd
 	ended            chan error
 }
 
-// startEdged writes a site with a plain relay board, one that counts no time by
-// itself, and runs edged on it.
-func startEdged(t *testing.T, site string, env ...string) *process {
+// built links edged once for all tests: each has it under a name of its own.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "built")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "edged")
+	if out, err := exec.Command("go", "build", "-o", bin, "tocsin/cmd/edged").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return "", fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	// Where nobody asked for it, it is not built for this.
+	if usedBuilt.Load() {
+		if bin, err := built(); err == nil {
+			os.RemoveAll(filepath.Dir(bin))
+		}
+	}
+	os.Exit(code)
+}
+
+var usedBuilt atomic.Bool
+
+// newEdged writes a site with a plain relay board, one that counts no time by itself, for
+// an edged that again starts.
+func newEdged(t *testing.T, site string, env ...string) *process {
 	t.Helper()
+	usedBuilt.Store(true)
+	whole, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir, err := os.MkdirTemp("", "edged")
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", bin, "tocsin/cmd/edged").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := os.Link(whole, bin); err != nil {
+		t.Fatal(err)
 	}
-	p := &process{t: t, bin: bin, dir: dir, socket: filepath.Join(dir, "s"), ended: make(chan error, 1)}
+	p := &process{t: t, bin: bin, dir: dir, socket: filepath.Join(dir, "s"), env: env}
+	p.args = []string{"--socket", p.socket, "run", "-c", filepath.Join(dir, "site.yaml"), "--data", filepath.Join(dir, "data"), "--listen", "off"}
 	board := shipped(t, "profiles/generic-relay-8in-8out.yaml", `(?m)^    timed: .*\n`, "")
 	board = strings.Replace(board, "profile: generic-relay-8in-8out", "profile: plain-board", 1)
 	board = regexp.MustCompile(`(?s)  - sent: 01 05 02 00.*$`).ReplaceAllString(board, "")
@@ -54,16 +91,8 @@ func startEdged(t *testing.T, site string, env ...string) *process {
 			t.Fatal(err)
 		}
 	}
-	p.cmd = exec.Command(bin, "--socket", p.socket, "run", "-c", filepath.Join(dir, "site.yaml"), "--data", filepath.Join(dir, "data"), "--listen", "off")
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	first := p.cmd
-	go func() { p.ended <- first.Wait() }()
 	t.Cleanup(func() {
-		if p.cmd.ProcessState == nil {
+		if p.cmd != nil && p.cmd.ProcessState == nil {
 			p.cmd.Process.Kill()
 			<-p.ended
 		}
@@ -75,16 +104,24 @@ func startEdged(t *testing.T, site string, env ...string) *process {
 	return p
 }
 
-// again runs it anew after its end.
+// startEdged runs edged on a site.
+func startEdged(t *testing.T, site string, env ...string) *process {
+	t.Helper()
+	p := newEdged(t, site, env...)
+	p.again()
+	return p
+}
+
+// again runs it, anew after its end.
 func (p *process) again() {
 	p.t.Helper()
-	c := exec.Command(p.bin, p.cmd.Args[1:]...)
-	c.Env, c.Stdout, c.Stderr = p.cmd.Env, &p.log, &p.log
-	p.cmd, p.ended = c, make(chan error, 1)
+	c, ended := exec.Command(p.bin, p.args...), make(chan error, 1)
+	c.Env, c.Stdout, c.Stderr = append(os.Environ(), p.env...), &p.log, &p.log
+	p.cmd, p.ended = c, ended
 	if err := c.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	go func() { p.ended <- c.Wait() }()
+	go func() { ended <- c.Wait() }()
 }
 
 // edged runs a client command of the same program.

@@ -14,6 +14,7 @@ import (
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/config/edit"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
 	"tocsin/firmware/reach/network"
 	"tocsin/firmware/serve/api"
 )
@@ -143,10 +144,14 @@ func (h *House) Network() (api.Network, error) {
 	return out, nil
 }
 
-// ProposeNetwork puts one interface's setting into the document, on trial.
+// ProposeNetwork puts one interface's setting into the document, on trial; never while a level stands:
+// what tells the county of it goes by that network.
 func (h *House) ProposeNetwork(ctx context.Context, p api.NetworkProposal, who api.Who) (api.Revision, error) {
 	if _, fixed := h.setter().(network.Kernel); fixed {
 		return api.Revision{}, phrase.E("network.read_only")
+	}
+	if h.seen().worst > point.Calm {
+		return api.Revision{}, phrase.E("network.level")
 	}
 	if p.Within < networkLeast || p.Within > networkMost {
 		return api.Revision{}, phrase.E("network.within", "least", networkLeast, "most", networkMost)
