@@ -220,7 +220,7 @@ func (p *prover) saidBy(clip string) (name, step string) {
 		steps := maps.Clone(pl.Levels)
 		steps["all_clear"], steps["notice"] = pl.AllClear, pl.Notice
 		for _, at := range slices.Sorted(maps.Keys(steps)) {
-			if slices.Contains(steps[at].Clips, clip) {
+			if slices.Contains(steps[at].AllClips(), clip) {
 				return pl.Plan, at
 			}
 		}

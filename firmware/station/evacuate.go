@@ -2,7 +2,6 @@ package station
 
 import (
 	"tocsin/firmware/decide/alarm"
-	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -29,15 +28,4 @@ func (h *House) evacuate(l point.Level, who order.Who, reason string) (id string
 	}
 	h.happen(e)
 	return e.Alarm.ID, false, nil
-}
-
-// planOf is the plan of what a person raises.
-func (h *House) planOf(bp *Blueprint) *plan.Plan {
-	if bp.Default != nil {
-		return bp.Default
-	}
-	for _, pl := range bp.Plans {
-		return pl
-	}
-	return nil
 }

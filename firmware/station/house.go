@@ -360,7 +360,7 @@ func (h *House) sound(a alarm.Alarm, resumed bool) {
 	}
 	// A table that has lost its highest level since must not make the desk refuse.
 	level := min(a.Level, point.Level(len(h.bp.Levels.Codes())))
-	step := pl.At(level, h.bp.Levels)
+	step := pl.At(level, h.bp.Levels).Says(raisedBy(a.Hazard))
 	src, who := order.Rule, order.Who{Name: "rule " + a.Hazard, Via: "rule"}
 	if a.Hazard == alarm.ByHand {
 		src = order.Hand
@@ -395,13 +395,36 @@ func (h *House) planFor(hazard string) *plan.Plan {
 	if pl := h.bp.PlanOf[hazard]; pl != nil {
 		return pl
 	}
-	if h.bp.Default != nil {
-		return h.bp.Default
+	return h.bp.own()
+}
+
+// own is the site's plan; where it names none any that is its own is better than the one for warnings,
+// and that one better than silence.
+func (bp *Blueprint) own() *plan.Plan {
+	if bp.Default != nil {
+		return bp.Default
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.bp.Plans)) {
-		return h.bp.Plans[name]
+	for _, name := range slices.Sorted(maps.Keys(bp.Plans)) {
+		if bp.Plans[name] != bp.Warned {
+			return bp.Plans[name]
+		}
 	}
-	return nil
+	return bp.Warned
+}
+
+// raisedBy tells whose word a hazard's level is; "" where it was measured here, or warned of in the
+// sender's own words.
+func raisedBy(hazard string) plan.By {
+	switch saidBy(hazard) {
+	case commandPrefix:
+		return plan.Command
+	case beaconPrefix:
+		return plan.Beacon
+	}
+	if hazard == alarm.ByHand {
+		return plan.Hand
+	}
+	return ""
 }
 
 // ruled tells the alarms what the rules measure, and calls what they do not.

@@ -42,6 +42,7 @@ func Prove(doc *config.Doc) (*Blueprint, []config.Problem) {
 	p := &prover{
 		doc: doc, site: doc.Site,
 		fsys:     overlay{os.DirFS(filepath.Dir(doc.File)), configs.FS},
+		beside:   os.DirFS(filepath.Dir(doc.File)),
 		points:   map[point.ID]*PointInfo{},
 		devices:  map[string]*UnitPlan{},
 		onLine:   map[string]string{},
@@ -107,6 +108,7 @@ type prover struct {
 	doc      *config.Doc
 	site     config.Site
 	fsys     fs.FS
+	beside   fs.FS // what the site has of its own
 	bp       *Blueprint
 	problems []config.Problem
 	points   map[point.ID]*PointInfo
@@ -486,7 +488,7 @@ func (p *prover) planFits(pl *plan.Plan) {
 				p.problem(phrase.M("site.plan_tone", "plan", pl.Plan, "step", at, "detail", err), "plan")
 			}
 		}
-		for _, id := range s.Clips {
+		for _, id := range s.AllClips() {
 			for _, lang := range p.bp.Langs {
 				if _, err := fs.Stat(p.fsys, fmt.Sprintf("clips/%s.%s.wav", id, lang)); err != nil {
 					p.warn(phrase.M("site.plan_clip", "plan", pl.Plan, "step", at, "clip", id, "lang", string(lang)), "plan")

@@ -1,11 +1,15 @@
 package station
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"tocsin/configs"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 )
@@ -92,6 +96,61 @@ func TestTheShippedSitesProve(t *testing.T) {
 		if bp == nil {
 			t.Errorf("%s does not prove", f)
 		}
+	}
+}
+
+// TestCheckWarnsOfWordsThatNobodyMeasured holds what a level that a person raises would say.
+func TestCheckWarnsOfWordsThatNobodyMeasured(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) {
+		t.Helper()
+		f := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(f), 0o755)
+		if err := os.WriteFile(f, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warned := func() (codes []string) {
+		_, ps := Load(filepath.Join(dir, "s.yaml"))
+		for _, p := range ps {
+			if !p.Warning {
+				t.Errorf("%s", p.In(phrase.EN))
+			}
+			codes = append(codes, p.Message.Code+" "+fmt.Sprint(p.Message.Params["step"]))
+		}
+		return codes
+	}
+	write("s.yaml", []byte(whole))
+	if got := warned(); len(got) != 0 {
+		t.Fatalf("the shipped plan: %v", got)
+	}
+	// The village recorded what is measured, and not what a person raises.
+	voice, err := configs.FS.ReadFile("clips/evacuate.cmn.wav")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range []string{"cmn", "yue"} {
+		write("clips/evacuate."+lang+".wav", voice)
+	}
+	if got := warned(); len(got) == 0 || slices.ContainsFunc(got, func(s string) bool { return s != "site.clips_own evacuate" }) {
+		t.Errorf("own words for the measured level alone: %v", got)
+	}
+	for _, id := range []string{"by-village", "move-now"} {
+		for _, lang := range []string{"cmn", "yue"} {
+			write("clips/"+id+"."+lang+".wav", voice)
+		}
+	}
+	if got := warned(); len(got) != 0 {
+		t.Errorf("all recorded: %v", got)
+	}
+	// A county's plan of before has no such words.
+	old, err := configs.FS.ReadFile("plans/flash-flood-village.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("plans/flash-flood-village.yaml", regexp.MustCompile(`(?m)^ *clips_by.*\n`).ReplaceAll(old, nil))
+	if got := warned(); fmt.Sprint(got) != "[site.clips_by prepare site.clips_by evacuate]" {
+		t.Errorf("no words for a person's level: %v", got)
 	}
 }
 

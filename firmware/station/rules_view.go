@@ -118,7 +118,7 @@ func (h *House) Plans() []api.PlanView {
 }
 
 func (bp *Blueprint) planStep(code string, name phrase.Text, st plan.Step) api.PlanStep {
-	x := api.PlanStep{Step: code, Name: words(name, code), Sentence: api.TextOf(bp.does(st)), Tone: st.Tone, Clips: st.Clips, Outputs: st.Outputs,
+	x := api.PlanStep{Step: code, Name: words(name, code), Sentence: api.TextOf(bp.does(st)), Tone: st.Tone, ByHand: st.ClipsBy[plan.Hand], Clips: st.Clips, Outputs: st.Outputs,
 		On: st.Duty.On.Duration(), Off: st.Duty.Off.Duration(), Resound: st.Resound.Duration(), For: st.For.Duration()}
 	if len(x.Outputs) == 0 {
 		for _, o := range bp.Outputs {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -207,11 +208,11 @@ func (h *House) ArmEvacuation(level string, who api.Who) (api.Arming, error) {
 
 // raisedAs is what people hear, and where, when a person raises a level.
 func (h *House) raisedAs(s shown, l point.Level) (api.Text, []string) {
-	pl := h.planOf(s.bp)
+	pl := s.bp.own()
 	if pl == nil {
 		return api.Text{}, nil
 	}
-	step := pl.At(l, s.bp.Levels)
+	step := pl.At(l, s.bp.Levels).Says(plan.Hand)
 	outs := step.Outputs
 	if len(outs) == 0 {
 		for _, o := range s.bp.Outputs {

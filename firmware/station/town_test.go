@@ -94,8 +94,8 @@ const townPlan = `version: 1
 plan: town
 name: {zh: 台架预案, en: Bench}
 levels:
-  prepare:  {tone: prepare, clips: [prepare], duty: {on: 8m, off: 10s}, resound: 4s}
-  evacuate: {tone: evacuate, clips: [evacuate], duty: {on: 8m, off: 10s}, resound: 4s}
+  prepare:  {tone: prepare, clips: [prepare], clips_by: {hand: [by-village, get-ready]}, duty: {on: 8m, off: 10s}, resound: 4s}
+  evacuate: {tone: evacuate, clips: [evacuate], clips_by: {hand: [by-village, move-now]}, duty: {on: 8m, off: 10s}, resound: 4s}
 all_clear: {tone: chime, clips: [all-clear], for: 5s}
 drill: {clips: [drill]}
 test: {tone: chime, clips: [test], for: 5s}

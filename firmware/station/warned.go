@@ -191,7 +191,7 @@ func (h *House) mayStand(s standing, src order.Source) error {
 	if pl == nil {
 		return phrase.E("station.no_plan", "hazard", s.hazard)
 	}
-	step := s.over(pl.At(s.level, h.bp.Levels))
+	step := s.over(pl.At(s.level, h.bp.Levels).Says(raisedBy(s.hazard)))
 	return h.desk.Check(order.Ask{
 		Cause: s.hazard, Kind: order.Real, Source: src, Action: order.Sound, Hazard: s.hazard, Level: s.level, Outputs: h.outputsOf(step.Outputs),
 		Content: h.content(step), For: step.Duty.On.Duration(), Standing: true, Off: step.Duty.Off.Duration(), Who: s.who,

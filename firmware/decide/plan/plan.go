@@ -9,6 +9,7 @@ package plan
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -104,6 +105,8 @@ type Plan struct {
 type Step struct {
 	Tone  string   `yaml:"tone"`
 	Clips []string `yaml:"clips"`
+	// ClipsBy is what is said instead of Clips where the level is no measurement of this box.
+	ClipsBy map[By][]string `yaml:"clips_by"`
 	// Outputs names the outputs; none means all of the site's.
 	Outputs []string `yaml:"outputs"`
 	// Duty is how long it sounds and pauses while the level stands.
@@ -113,6 +116,28 @@ type Step struct {
 	Resound point.Span `yaml:"resound"`
 	// For bounds a sounding that does not stand (all-clear, test).
 	For point.Span `yaml:"for"`
+}
+
+// By is whose word raised a level that this box did not measure. A plan's clips may say what was
+// measured: of such a level that would be a lie.
+type By string
+
+const (
+	// Hand: a person here, by a key, the page or a command line.
+	Hand By = "hand"
+	// Command: an officer of the county, by a signed command.
+	Command By = "command"
+	// Beacon: a station upstream, of what it measured there.
+	Beacon By = "beacon"
+)
+
+// Says gives the step as it sounds where somebody's word raised the level. Where the plan has no words
+// for that its own are kept: check warns of it.
+func (s Step) Says(by By) Step {
+	if c := s.ClipsBy[by]; len(c) > 0 {
+		s.Clips = c
+	}
+	return s
 }
 
 // Duty is a duty cycle.
@@ -142,6 +167,11 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 		}
 		if s.Tone == "" && len(s.Clips) == 0 {
 			return nil, fmt.Errorf("%s: level %s says nothing: give it a tone or clips", name, code)
+		}
+		for by := range s.ClipsBy {
+			if by != Hand && by != Command && by != Beacon {
+				return nil, fmt.Errorf("%s: level %s: clips_by knows %s, %s and %s, not %q", name, code, Hand, Command, Beacon, by)
+			}
 		}
 	}
 	for _, code := range levels.Codes() {
@@ -174,11 +204,24 @@ func (p *Plan) At(l point.Level, levels *Levels) Step {
 	return Step{}
 }
 
+// AllClips lists what the step may say, whoever raised its level.
+func (s Step) AllClips() []string {
+	all := slices.Clone(s.Clips)
+	for _, by := range slices.Sorted(maps.Keys(s.ClipsBy)) {
+		for _, id := range s.ClipsBy[by] {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return all
+}
+
 // Clips lists every clip that the plan may need.
 func (p *Plan) Clips() []string {
 	var c []string
 	add := func(s Step) {
-		for _, id := range s.Clips {
+		for _, id := range s.AllClips() {
 			if !slices.Contains(c, id) {
 				c = append(c, id)
 			}

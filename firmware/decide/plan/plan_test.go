@@ -3,12 +3,16 @@ package plan
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"tocsin/firmware/point"
 )
+
+// measured are the shipped clips that speak of what was measured, or of a warning that was issued.
+var measured = map[string]bool{"prepare": true, "evacuate": true, "gas-evacuate": true, "county-prepare": true, "county-evacuate": true, "county-notice": true}
 
 func TestTheShippedPlansAreWhole(t *testing.T) {
 	fsys := os.DirFS("../../../configs")
@@ -29,13 +33,22 @@ func TestTheShippedPlansAreWhole(t *testing.T) {
 		if p.Plan+".yaml" != filepath.Base(f) {
 			t.Errorf("%s calls itself %s", f, p.Plan)
 		}
-		if p.Plan != "county-warning" && strings.Contains(strings.Join(p.Clips(), " "), "county-") {
-			t.Errorf("%s speaks of a warning that nobody gave", f)
-		}
 		for _, code := range levels.Codes() {
 			l, _ := levels.Level(code)
-			if s := p.At(l, levels); len(s.Clips) == 0 {
+			s := p.At(l, levels)
+			if len(s.Clips) == 0 {
 				t.Errorf("%s: %s says no words", p.Plan, code)
+			}
+			for by, says := range map[string][]string{"measurement": s.Clips, "person": s.ClipsBy[Hand], "station": s.ClipsBy[Beacon]} {
+				if (p.Plan != "county-warning" || by != "measurement") && strings.Contains(strings.Join(says, " "), "county-") {
+					t.Errorf("%s: %s raised by a %s speaks of a warning that nobody gave", f, code, by)
+				}
+			}
+			// Nothing was measured where a person or an officer raises the level.
+			for _, by := range []By{Hand, Command} {
+				if says := s.Says(by).Clips; len(s.ClipsBy[by]) == 0 || slices.ContainsFunc(says, func(c string) bool { return measured[c] }) {
+					t.Errorf("%s: %s raised by %s says %v", p.Plan, code, by, says)
+				}
 			}
 		}
 	}
@@ -54,6 +67,7 @@ func TestAPlanThatWouldBeSilentIsRefused(t *testing.T) {
 		"resound too late": {"levels: {a: {tone: t, duty: {on: 1m, off: 1m}, resound: 11m}}\n", "resound"},
 		"unknown level":    {"levels: {b: {tone: t, duty: {on: 1m, off: 1m}, resound: 5m}}\n", "no level"},
 		"endless notice":   {"levels: {a: {tone: t, duty: {on: 1m, off: 1m}, resound: 5m}}\nnotice: {tone: t}\n", "notice"},
+		"nobody's words":   {"levels: {a: {tone: t, clips_by: {wind: [x]}, duty: {on: 1m, off: 1m}, resound: 5m}}\n", "clips_by"},
 		"unknown key":      {"levels: {a: {tone: t, dutty: 1}}\n", "dutty"},
 	} {
 		_, err := Load(fstest.MapFS{"p": {Data: []byte(head + c.body)}}, "p", levels)

@@ -67,6 +67,7 @@ type PlanStep struct {
 	Sentence Text          `json:"sentence"`
 	Tone     string        `json:"tone,omitempty"`
 	Clips    []string      `json:"clips,omitempty"`
+	ByHand   []string      `json:"by_hand,omitempty" doc:"said instead of clips where a person raised the level"`
 	Outputs  []string      `json:"outputs"`
 	On       time.Duration `json:"on_ns,omitempty"`
 	Off      time.Duration `json:"off_ns,omitempty"`

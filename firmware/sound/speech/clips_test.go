@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -151,7 +152,7 @@ func quietAtEnds(s []int16) (before, after time.Duration) {
 
 func TestTheBoxSpeaksOnlyForItself(t *testing.T) {
 	s := script(t)
-	for _, id := range []string{"prepare", "evacuate", "gas-evacuate", "all-clear", DrillWords, TestWords, "blind", "generic", "power"} {
+	for _, id := range []string{"prepare", "evacuate", "gas-evacuate", "by-village", "move-now", "get-ready", "all-clear", DrillWords, TestWords, "blind", "generic", "power"} {
 		if _, ok := s.Clips[id]; !ok {
 			t.Errorf("there is no clip %s", id)
 		}
@@ -165,6 +166,14 @@ func TestTheBoxSpeaksOnlyForItself(t *testing.T) {
 		// Only what is said on the strength of a verified warning speaks of one.
 		if !strings.HasPrefix(id, "county-") && (strings.Contains(line.ZH, "上级") || strings.Contains(line.ZH, "预警")) {
 			t.Errorf("%s speaks of a warning that nobody gave", id)
+		}
+		// What a person or an officer raised was not measured here.
+		if slices.Contains([]string{"by-village", "by-site", "by-upstream", "county-order", "move-now", "get-ready", "leave-now", "generic", "notice"}, id) {
+			for _, word := range []string{"实测", "實測", "检测", "檢測", "雨量", "水位", "监测到", "超标", "measured", "Measured"} {
+				if strings.Contains(line.ZH+line.Yue+line.EN, word) {
+					t.Errorf("%s says %s, and nothing was measured", id, word)
+				}
+			}
 		}
 		if strings.ContainsAny(line.ZH+line.Yue, "0123456789") {
 			t.Errorf("%s: digits are read wrong", id)

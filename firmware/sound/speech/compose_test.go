@@ -87,12 +87,12 @@ func TestAProgrammeSaysTheClipsInEachLanguage(t *testing.T) {
 		"test":                   {nil, Content{Tone: "chime", Clips: []string{"test"}, Langs: []Lang{Mandarin}, Kind: Test}, "chime", "test.cmn test.cmn", ""},
 		"one language missing":   {[]string{"prepare.yue"}, Content{Tone: "prepare", Clips: []string{"prepare"}, Langs: both}, "prepare", "prepare.cmn", "speech.clip.missing"},
 		"another language":       {[]string{"prepare.yue"}, Content{Tone: "prepare", Clips: []string{"prepare"}, Langs: []Lang{Cantonese}}, "prepare", "prepare.cmn", "speech.clip.missing"},
-		"clip missing":           {nil, Content{Tone: "evacuate", Clips: []string{"ours"}, Langs: []Lang{Mandarin}}, "evacuate", "evacuate.cmn", "speech.clip.missing speech.clip.replaced"},
-		"generic words":          {[]string{"evacuate"}, Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []Lang{Mandarin}}, "evacuate", "generic.cmn", "speech.clip.missing speech.clip.replaced"},
-		"no words at all":        {[]string{"evacuate", "generic"}, Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []Lang{Mandarin}}, "evacuate", "", "speech.clip.missing speech.clip.tone_only"},
+		"clip missing":           {nil, Content{Tone: "evacuate", Clips: []string{"ours"}, Langs: []Lang{Mandarin}}, "evacuate", "move-now.cmn", "speech.clip.missing speech.clip.replaced"},
+		"generic words":          {[]string{"evacuate", "move-now"}, Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []Lang{Mandarin}}, "evacuate", "generic.cmn", "speech.clip.missing speech.clip.replaced"},
+		"no words at all":        {[]string{"evacuate", "move-now", "generic"}, Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []Lang{Mandarin}}, "evacuate", "", "speech.clip.missing speech.clip.tone_only"},
 		"no move on a clear":     {[]string{"all-clear"}, Content{Tone: "chime", Clips: []string{"all-clear"}, Langs: []Lang{Mandarin}}, "chime", "", "speech.clip.missing speech.clip.tone_only"},
-		"no move when preparing": {[]string{"prepare"}, Content{Tone: "prepare", Clips: []string{"prepare"}, Langs: []Lang{Mandarin}}, "prepare", "notice.cmn", "speech.clip.missing speech.clip.replaced"},
-		"two missing, once":      {nil, Content{Tone: "evacuate", Clips: []string{"a", "b"}, Langs: []Lang{Mandarin}}, "evacuate", "evacuate.cmn", "speech.clip.missing speech.clip.replaced speech.clip.missing speech.clip.replaced"},
+		"no move when preparing": {[]string{"prepare", "get-ready"}, Content{Tone: "prepare", Clips: []string{"prepare"}, Langs: []Lang{Mandarin}}, "prepare", "notice.cmn", "speech.clip.missing speech.clip.replaced"},
+		"two missing, once":      {nil, Content{Tone: "evacuate", Clips: []string{"a", "b"}, Langs: []Lang{Mandarin}}, "evacuate", "move-now.cmn", "speech.clip.missing speech.clip.replaced speech.clip.missing speech.clip.replaced"},
 		"unknown tone":           {nil, Content{Tone: "boom", Clips: []string{"generic"}, Langs: []Lang{Mandarin}}, "attention", "generic.cmn", "speech.tone.unknown"},
 		"locked tone":            {nil, Content{Tone: "civil-raid", Clips: []string{"generic"}, Langs: []Lang{Mandarin}}, "attention", "generic.cmn", "speech.tone.locked"},
 	} {
@@ -130,9 +130,9 @@ func TestASentenceIsSaidFromItsPieces(t *testing.T) {
 		"each language in its own way":            {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: both}, "say-yi4.cmn say-m.cmn say-1.yue say-m.yue", ""},
 		"not in a language that is not asked for": {nil, Content{Clips: []string{"say-yi4.cmn", "say-1.yue", "say-m"}, Langs: []Lang{Cantonese}}, "say-1.yue say-m.yue", ""},
 		"in one language only":                    {nil, Content{Clips: []string{"say-m.yue"}, Langs: both}, "say-m.yue", ""},
-		"never in another's place":                {[]string{"say-m.yue"}, Content{Tone: "evacuate", Clips: []string{"say-m.yue"}, Langs: []Lang{Cantonese}}, "evacuate.yue", "speech.clip.missing speech.clip.replaced"},
+		"never in another's place":                {[]string{"say-m.yue"}, Content{Tone: "evacuate", Clips: []string{"say-m.yue"}, Langs: []Lang{Cantonese}}, "move-now.yue", "speech.clip.missing speech.clip.replaced"},
 		"a drill":                                 {nil, Content{Clips: []string{"say-not-real"}, Langs: []Lang{Mandarin}, Kind: Drill}, "drill.cmn say-not-real.cmn drill.cmn", ""},
-		"a stand-in once only":                    {nil, Content{Tone: "evacuate", Clips: []string{"ours", "evacuate", "power"}, Langs: []Lang{Mandarin}}, "evacuate.cmn power.cmn", "speech.clip.missing speech.clip.replaced"},
+		"a stand-in once only":                    {nil, Content{Tone: "evacuate", Clips: []string{"ours", "move-now", "power"}, Langs: []Lang{Mandarin}}, "move-now.cmn power.cmn", "speech.clip.missing speech.clip.replaced"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := composer(t)

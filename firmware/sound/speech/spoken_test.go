@@ -11,7 +11,7 @@ import (
 
 func TestACallSaysTheWordsWithoutTheTone(t *testing.T) {
 	fsys := fstest.MapFS{}
-	for _, id := range []string{"evacuate", "generic", "drill", "confirm"} {
+	for _, id := range []string{"evacuate", "move-now", "generic", "drill", "confirm"} {
 		for _, l := range []string{"cmn", "yue"} {
 			fsys["c/"+id+"."+l+".wav"] = wavOf(t, hum(16000, time.Second, -16))
 		}
@@ -28,8 +28,8 @@ func TestACallSaysTheWordsWithoutTheTone(t *testing.T) {
 		bad  bool
 	}{
 		{"in the person's language", Content{Tone: "evacuate", Clips: []string{"evacuate"}, Langs: []Lang{Cantonese}, Repeat: 2}, "evacuate.yue confirm.yue", false},
-		{"a clip that is missing", Content{Tone: "evacuate", Clips: []string{"gone"}, Langs: []Lang{Mandarin}, Repeat: 1}, "evacuate.cmn confirm.cmn", false},
-		{"no clips at all", Content{Tone: "evacuate", Langs: []Lang{Mandarin}, Repeat: 1}, "evacuate.cmn confirm.cmn", false},
+		{"a clip that is missing", Content{Tone: "evacuate", Clips: []string{"gone"}, Langs: []Lang{Mandarin}, Repeat: 1}, "move-now.cmn confirm.cmn", false},
+		{"no clips at all", Content{Tone: "evacuate", Langs: []Lang{Mandarin}, Repeat: 1}, "move-now.cmn confirm.cmn", false},
 		{"a drill", Content{Kind: Drill, Clips: []string{"evacuate"}, Langs: []Lang{Mandarin}, Repeat: 1}, "drill.cmn evacuate.cmn drill.cmn confirm.cmn", false},
 		{"a drill of no words", Content{Kind: Drill, Langs: []Lang{Mandarin}, Repeat: 1}, "drill.cmn confirm.cmn", false},
 		{"a test without its words", Content{Kind: Test, Clips: []string{"evacuate"}}, "", true},

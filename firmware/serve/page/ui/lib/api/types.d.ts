@@ -2406,6 +2406,8 @@ export interface components {
             up: boolean;
         };
         PlanStep: {
+            /** @description said instead of clips where a person raised the level */
+            by_hand?: string[] | null;
             clips?: string[] | null;
             /** Format: int64 */
             for_ns?: number;
