@@ -69,6 +69,9 @@ func (h *House) Users() (out []api.User) {
 // changedUser notes a change for the audit, and calls accounts that are not kept.
 func (h *House) changedUser(ctx context.Context, id, old, now string, err error) error {
 	api.NoteTarget(ctx, id)
+	if err != nil {
+		api.NoteTarget(ctx, h.door.Called(id))
+	}
 	if err == nil {
 		api.NoteChange(ctx, old, now)
 		if h.door.Saved() {

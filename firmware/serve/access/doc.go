@@ -10,8 +10,10 @@
 // service reads, and held in RAM where the disk is dead, as accounts are.
 //
 // Nobody is ever locked out: who fails waits, up to five seconds, and is then
-// compared. Passwords are hashed one at a time and addresses take turns. Sessions
-// are counted by the monotonic clock, so that a wall clock that is put right ends
+// compared. Passwords are tried one at a time; of those who wait, who has failed least goes
+// first, so that a network full of guessers holds up nobody who signs in from elsewhere. Who
+// shares an address with a guesser shares its line (of IPv6 a /64 is one), which is told
+// them. Sessions are counted by the monotonic clock, so that a wall clock that is put right ends
 // none; they end with the boot, with the password, the role or the account.
 //
 // The package never sees a request; serve/api and serve/page bring it what they

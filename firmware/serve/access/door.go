@@ -3,6 +3,8 @@ package access
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"time"
 
@@ -38,13 +40,9 @@ type Door struct {
 	*Accounts
 	sessions *sessions
 	setup    *setup
-	back     *backoff // of a machine at one account
-	wide     *backoff // of a machine at all accounts
+	turns    *turns
+	names    maphash.Seed
 }
-
-// freeOfMachine is how many failures at all accounts together cost a machine nothing: more
-// than at one, since a village office signs in from behind one address.
-const freeOfMachine = 10
 
 // OpenDoor always gives a door that works; an error is a *phrase.Error, fit to be shown as
 // a fault, that says what will not last.
@@ -64,8 +62,9 @@ func OpenDoor(o DoorOpts) (*Door, error) {
 	a, err := openAccounts(o)
 	d := &Door{
 		Accounts: a, sessions: newSessions(o), setup: openSetup(o.Dir, o.NoSetup || a.HasOwner() || a.closed, o.Log),
-		back: newBackoff(freeFailures), wide: newBackoff(freeOfMachine),
+		turns: newTurns(), names: maphash.MakeSeed(),
 	}
+	a.hash.crowd = d.turns.crowd
 	if d.SetupLeft() > 0 {
 		o.Log.Info("nobody owns this box yet: print its label with `edged label`, and set it up with what is on it", "open_for", SetupWindow)
 	}
@@ -79,20 +78,24 @@ type Entry struct {
 	Session string
 }
 
-// SignIn proves a password and begins a session. Attempts wait their turn and the time
-// that the machine has earned, and are then compared: none is refused for what others did.
-// It says the same, and takes as long, whether the account or the password is wrong.
+// SignIn proves a password and begins a session. Attempts go one by one, and each waits the
+// time that its machine has earned. None is refused for what other machines did, unless more
+// wait than there is room for. It says the same, and takes as long, whether the account or
+// the password is wrong.
 func (d *Door) SignIn(ctx context.Context, addr, agent, old, id, password string) (Entry, error) {
 	id, err := cleanID(id)
 	if err != nil {
 		id = "" // an account that nobody has
 	}
 	machine := prefix(addr)
-	at, all := caller{machine, id}, caller{addr: machine}
-	if !pause(ctx, max(d.back.wait(at), d.wide.wait(all))) {
-		return Entry{}, ctx.Err()
+	_, known := d.Get(id)
+	end, err := d.turns.enter(ctx, machine, id, known)
+	if err != nil {
+		return Entry{}, err
 	}
-	a, known := d.Get(id)
+	right := false
+	defer func() { end(right) }()
+	a, known := d.Get(id) // as it is now, and not when the wait began
 	h := decoy
 	if known {
 		h = a.hash
@@ -101,17 +104,27 @@ func (d *Door) SignIn(ctx context.Context, addr, agent, old, id, password string
 	if !ok {
 		p = ""
 	}
-	right, err := d.Accounts.hash.is(ctx, machine, h, p)
+	same, err := d.Accounts.hash.is(ctx, machine, h, p)
 	if err != nil {
 		return Entry{}, err
 	}
-	if right = right && known && ok; !right {
-		d.back.note(at, false, time.Now())
-		d.wide.note(all, false, time.Now())
+	if right = same && known && ok; !right {
 		return Entry{}, phrase.E("access.wrong")
 	}
-	d.back.note(at, true, time.Now())
 	return d.begin(addr, agent, old, a.ID)
+}
+
+// Called is how what somebody typed as an account is written down: the account's ID where
+// there is one, and else a word with a short digest by which the same is known again until
+// the next start. People type passwords there.
+func (d *Door) Called(typed string) string {
+	id, err := cleanID(typed)
+	if err == nil {
+		if a, ok := d.Get(id); ok {
+			return a.ID
+		}
+	}
+	return fmt.Sprintf("unknown #%08x", uint32(maphash.String(d.names, typed)))
 }
 
 // begin begins a session of the account as it is now: it may have been changed while its

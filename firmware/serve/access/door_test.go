@@ -88,6 +88,38 @@ func TestSetUpIsOpenOnceAndToTheLabelAlone(t *testing.T) {
 	}
 }
 
+func TestSetUpHoldsUpNobodyWhileThePasswordIsHashed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := door(t, t.TempDir())
+		secret := d.SetupSecret()
+		if err := d.hash.enter(t.Context(), who(1)); err != nil { // another's hash takes for ever
+			t.Fatal(err)
+		}
+		said := make(chan string, 2)
+		try := func(id string) {
+			go func() {
+				_, err := d.Setup(t.Context(), "10.0.0.2:1", "", "", secret, id, "", good)
+				said <- codeOf(err)
+			}()
+			synctest.Wait()
+		}
+		try("chen")
+		if !d.setup.mu.TryLock() {
+			d.hash.leave()
+			t.Fatal("every page of sign-in waits until the password is hashed")
+		}
+		d.setup.mu.Unlock()
+		try("second")
+		if got := <-said; got != "access.busy" {
+			t.Errorf("a second with the same secret: %s", got)
+		}
+		d.hash.leave()
+		if got := <-said; got != "<nil>" || d.SetupLeft() != 0 || len(d.List()) != 1 {
+			t.Errorf("%s, open for %v, %d accounts", got, d.SetupLeft(), len(d.List()))
+		}
+	})
+}
+
 func TestSetUpClosesByItselfAndAfterAStartItIsOpenAgain(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

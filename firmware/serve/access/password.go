@@ -23,16 +23,14 @@ import (
 // Passwords are hashed by Argon2id with 19 MiB, two passes and one lane (OWASP Password
 // Storage Cheat Sheet; RFC 9106), one at a time: a board of 512 MiB has no room for more.
 const (
-	hashMemory  = 19 << 10 // KiB
-	hashPasses  = 2
-	hashLanes   = 1
-	saltLength  = 16
-	hashLength  = 32
-	leastRunes  = 8
-	mostRunes   = 128
-	mostBytes   = 1024
-	mostWaiting = 64
-	mostOfOne   = 8
+	hashMemory = 19 << 10 // KiB
+	hashPasses = 2
+	hashLanes  = 1
+	saltLength = 16
+	hashLength = 32
+	leastRunes = 8
+	mostRunes  = 128
+	mostBytes  = 1024
 )
 
 // hash is one password's, as the file has it in the PHC string format.
@@ -86,6 +84,9 @@ var decoy = hash{hashMemory, hashPasses, hashLanes, make([]byte, saltLength), ma
 type hasher struct {
 	// free gives the memory of a hash back when nobody waits.
 	free func()
+	// crowd tells whether others are about to come, nil for nobody: the memory is kept for
+	// them, since giving it back costs more than a hash.
+	crowd func() bool
 
 	mu      sync.Mutex
 	busy    bool
@@ -190,7 +191,7 @@ func (q *hasher) leave() {
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		q.busy = false
-		if q.free != nil {
+		if q.free != nil && (q.crowd == nil || !q.crowd()) {
 			q.free()
 		}
 		return

@@ -22,6 +22,8 @@ type Door interface {
 	ChangePassword(ctx context.Context, addr, agent, token, account, old, password string) (access.Entry, error)
 	Setup(ctx context.Context, addr, agent, old, secret, account, name, password string) (access.Entry, error)
 	SetupLeft() time.Duration
+	// Called is how what was typed as an account is written down.
+	Called(typed string) string
 	HasOwner() bool
 	Saved() bool
 }
@@ -84,7 +86,11 @@ func (p *page) form(name string, f func(w http.ResponseWriter, r *http.Request) 
 			return
 		}
 		if err := f(w, r); err != nil {
-			p.sign(w, r, statusOf(err), name, err)
+			status := statusOf(err)
+			if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+				w.Header().Set("Retry-After", "5")
+			}
+			p.sign(w, r, status, name, err)
 		}
 	}
 }
@@ -93,6 +99,8 @@ func statusOf(err error) int {
 	switch phrase.Of(err).Code {
 	case "access.wrong", "access.setup_wrong":
 		return http.StatusUnauthorized
+	case "access.slow":
+		return http.StatusTooManyRequests
 	case "access.busy":
 		return http.StatusServiceUnavailable
 	case "access.setup_closed":
@@ -147,7 +155,7 @@ func caller(r *http.Request) (addr, agent, old string) {
 func (p *page) signIn(w http.ResponseWriter, r *http.Request) error {
 	addr, agent, old := caller(r)
 	account := r.PostForm.Get("account")
-	api.NoteTarget(r.Context(), account)
+	api.NoteTarget(r.Context(), p.o.Door.Called(account))
 	e, err := p.o.Door.SignIn(r.Context(), addr, agent, old, account, r.PostForm.Get("password"))
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/serve/api/apitest"
@@ -173,6 +174,63 @@ func TestFromTheLabelToSignedOut(t *testing.T) {
 	}
 	if !strings.HasPrefix(ops, "/setup chen;/setup ;/sign-out chen;/sign-in ;/sign-in chen;") {
 		t.Error(ops)
+	}
+}
+
+// guarded is a door whose line is as the test says.
+type guarded struct {
+	page.Door
+	err error
+}
+
+func (g guarded) SignIn(context.Context, string, string, string, string, string) (access.Entry, error) {
+	return access.Entry{}, g.err
+}
+
+func TestWhoMustWaitIsToldHowLong(t *testing.T) {
+	door, err := access.OpenDoor(access.DoorOpts{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, c := range map[string]struct {
+		err    error
+		status int
+		retry  string
+	}{
+		"wrong": {phrase.E("access.wrong"), http.StatusUnauthorized, ""},
+		"slow":  {phrase.E("access.slow", "seconds", 5), http.StatusTooManyRequests, "5"},
+		"busy":  {phrase.E("access.busy"), http.StatusServiceUnavailable, "5"},
+	} {
+		pages, err := page.New(apitest.New(apitest.Alarm), nil, page.Opts{Door: guarded{door, c.err}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodPost, api.SignInPath, strings.NewReader("account=chen&password=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r.WithContext(api.WithGrant(r.Context(), access.Grant{Role: access.Viewer, Via: api.ViaPage, Addr: "127.0.0.1"})))
+		if w.Code != c.status || w.Header().Get("Retry-After") != c.retry || !strings.Contains(w.Body.String(), phrase.Of(c.err).In(phrase.ZH)) {
+			t.Errorf("%s: %d, Retry-After %q", code, w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+func TestAPasswordTypedAsAnAccountIsKeptNowhere(t *testing.T) {
+	h := serveHouse(t, "127.0.0.1", access.Viewer)
+	if _, err := h.door.Add(t.Context(), "", "chen", "", access.Owner, password); err != nil {
+		t.Fatal(err)
+	}
+	noted := func(account string) string {
+		_, body := do(t, h.browser(), http.MethodPost, h.https+api.SignInPath, url.Values{"account": {account}, "password": {"wrong"}})
+		_ = body
+		return (<-h.kept).Target
+	}
+	if got := noted(" ＣＨＥＮ"); got != "chen" {
+		t.Errorf("an account that there is: %q", got)
+	}
+	typed := noted(password)
+	if strings.Contains(typed, "稻田") || !strings.HasPrefix(typed, "unknown #") || noted(password) != typed || noted(password+"2") == typed {
+		t.Errorf("a password typed as an account is noted as %q", typed)
 	}
 }
 
