@@ -58,12 +58,12 @@ peers:
 browser:
 	@.ci/packages $(BROWSER)
 
-build: go ui ## build edged, edged-video, hubd and village for this machine into out/bin
+build: go ui ## build edged with edged-desk and edged-video, hubd and village for this machine into out/bin
 	@$(GO) test -count=1 -run 'EveryCode' ./firmware/phrase >/dev/null || { $(GO) test -count=1 -run 'EveryCode' ./firmware/phrase; exit 1; }
-	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/edged-video ./cmd/hubd ./cmd/village
+	$(BUILD) -o $(OUT)/bin/ ./cmd/edged ./cmd/edged-desk ./cmd/edged-video ./cmd/hubd ./cmd/village
 
-cross: go ui ## build static edged and edged-video for linux amd64, arm64 and armv7, without cgo
-	for p in edged edged-video; do \
+cross: go ui ## build static edged, edged-desk and edged-video for linux amd64, arm64 and armv7, without cgo
+	for p in edged edged-desk edged-video; do \
 	  GOOS=linux GOARCH=amd64 $(BUILD) -o $(OUT)/cross/$$p-linux-amd64 ./cmd/$$p && \
 	  GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p && \
 	  GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/$$p-linux-armv7 ./cmd/$$p || exit 1; done

@@ -46,7 +46,7 @@ func newConsole(t *testing.T) *console {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if out, err := exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", dir, ".", "../edged-desk").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	c := &console{t: t, dir: dir, page: free(t), owner: "zhang"}

@@ -1,71 +1,47 @@
-// Command edged is the box: the daemon and the technician's tool in one program.
+// Command edged is the box: the daemon that reads, decides and sounds. It carries only
+// what that needs. Every other command (edged status, edged check, …) is done by
+// edged-desk, a program beside it, in this process' place; whoever types sees no
+// difference. The box that runs never needs it to warn.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
 
-	"github.com/alecthomas/kong"
-
-	"tocsin/firmware/guard"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/station"
 )
 
-type cli struct {
-	Globals
-
-	Run     RunCmd     `cmd:"" help:"运行本站 · Run the box"`
-	Check   CheckCmd   `cmd:"" help:"检查站点文件 · Check a site file and print the worst delays"`
-	Read    ReadCmd    `cmd:"" help:"查看读数 · Show the points now"`
-	Status  StatusCmd  `cmd:"" help:"查看状态 · Show the box at a glance"`
-	People  PeopleCmd  `cmd:"" help:"查看到了级别叫谁、叫到哪一步 · Show who is told by telephone, and how far that is"`
-	Alarms  AlarmsCmd  `cmd:"" help:"查看警报 · Show the alarms"`
-	Stop    StopCmd    `cmd:"" help:"立即静音 · Silence what sounds now"`
-	Ack     AckCmd     `cmd:"" help:"签收警报 · Take an alarm in hand"`
-	Release ReleaseCmd `cmd:"" help:"解除警报 · Give the all-clear"`
-	Talk    TalkCmd    `cmd:"" help:"用扬声器放一段录音喊话 · Speak by the loudspeakers"`
-	Raise   RaiseCmd   `cmd:"" help:"人工启动 · Raise a level by hand"`
-	Set     SetCmd     `cmd:"" help:"查看或设定设备的设定值、继电器 · Show or set what people may set on devices"`
-	Config  ConfigCmd  `cmd:"" help:"查看、改动、恢复配置 · Show, change and restore the configuration"`
-	Journal JournalCmd `cmd:"" help:"查看日志 · Show the journal"`
-	Alert   AlertCmd   `cmd:"" help:"上级预警：核验、签名、上报 · Warnings from outside: check, sign, hand in"`
-	Command CommandCmd `cmd:"" help:"签名指令：签发、复核、上报 · Signed commands: sign, release, hand in"`
-	Links   LinksCmd   `cmd:"" help:"查看通往县里的链路和待发消息 · Show the links to the county and what waits for them"`
-	History HistoryCmd `cmd:"" help:"查看或导出历史数据 · Show or export what was measured"`
-	Key     KeyCmd     `cmd:"" help:"查看本机的站号和公钥 · Show this box's names and public key"`
-	Scan    ScanCmd    `cmd:"" help:"搜索线上的设备 · Search a line for units"`
-	Cameras CamerasCmd `cmd:"" help:"搜索本站网络上的摄像机（ONVIF） · Find the cameras of the site's network"`
-	Frames  FramesCmd  `cmd:"" help:"查看线上的帧 · Show the frames of a line with their meaning"`
-	Record  RecordCmd  `cmd:"" help:"录制设备文件的证明，或新建设备文件 · Record proof for a profile, or make a new one"`
-	DryRun  DryRunCmd  `cmd:"" name:"dry-run" hidden:""`
-	Draw    DrawCmd    `cmd:"" hidden:""`
-	Bundle  BundleCmd  `cmd:"" help:"导出诊断包，不含密钥和口令 · Fetch the support bundle: logs, configuration, journal, no secrets"`
-	User    UserCmd    `cmd:"" help:"网页账号：添加、改角色、重设密码 · Who may sign in on the page"`
-	Label   LabelCmd   `cmd:"" help:"打印盒子标签和开通二维码 · Print the unit's label with the code that sets it up"`
-	Audit   AuditCmd   `cmd:"" help:"谁改了什么；核验有没有被篡改 · Who changed what, and whether that was tampered with"`
-	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
-}
-
 func main() {
-	if err := guard.ApplyCaps(); err != nil {
-		fmt.Fprintln(os.Stderr, "edged:", err)
+	l, ok := parse(os.Args[1:], os.Getenv)
+	if !ok {
+		err := desk()
+		fmt.Fprintln(os.Stderr, "edged: "+phrase.In(err, l.said()))
 		os.Exit(1)
 	}
-	var c cli
-	p := kong.Must(&c, kong.Name("edged"), kong.Description("Tocsin 警钟：现场预警站 · the warning box on the pole"))
-	k, err := p.Parse(os.Args[1:])
-	if err != nil {
-		os.Exit(badUsage(&c.Globals, os.Stderr, err))
-	}
-	err = k.Run(&c.Globals)
-	if err == nil {
-		return
-	}
+	err := run(l)
 	var code exitCode
-	if errors.As(err, &code) {
+	switch {
+	case err == nil:
+	case errors.As(err, &code):
 		os.Exit(int(code))
+	default:
+		fmt.Fprintln(os.Stderr, "edged: "+phrase.In(err, l.said()))
+		os.Exit(1)
 	}
-	os.Exit(fail(&c.Globals, os.Stderr, err))
+}
+
+// desk goes on as edged-desk with the same command line. It comes back with why not.
+func desk() error {
+	at, err := station.Beside(station.DeskProgram)
+	if err != nil {
+		return err
+	}
+	err = syscall.Exec(at, append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...), os.Environ())
+	return phrase.Wrap(err, "edged.file", "file", at, "detail", err)
 }
 
 // exitCode ends the program with a code, its message having been printed.

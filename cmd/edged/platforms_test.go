@@ -51,7 +51,7 @@ func TestADronesPictureGoesThroughTheBoxToAPlatform(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-video").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-desk", "../edged-video").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	p, err := platform.Start("127.0.0.1", platform.Ways{ID: county, Realm: county[:10], Passwords: map[string]string{box: "Xq-71-of-the-county"}})

@@ -18,27 +18,18 @@ import (
 	"tocsin/firmware/station"
 )
 
-// RunCmd runs the box.
-type RunCmd struct {
-	Config string `short:"c" required:"" type:"path" placeholder:"FILE" help:"站点文件 · the site's file"`
-	Data   string `default:"/var/lib/tocsin" type:"path" help:"数据目录 · directory of journal and clock"`
-	Listen string `help:"网页地址，off 为不开 · address of the page, off for none"`
-	Bench  string `hidden:"" type:"path" help:"台架的升级和网络 · folder of a bench's installer and network"`
-	Log    string `enum:"text,json" default:"text" help:"日志格式 · format of the log"`
-}
-
-// Run runs until it is told to end.
-func (c *RunCmd) Run(g *Globals) error {
+// run runs the box until it is told to end.
+func run(l line) error {
 	out := logTo(os.Stderr)
 	defer out.Close(time.Second)
 	var h slog.Handler = slog.NewTextHandler(out, nil)
-	if c.Log == "json" {
+	if l.log == "json" {
 		h = slog.NewJSONHandler(out, nil)
 	}
 	log := slog.New(h)
 	slog.SetDefault(log)
 
-	for _, dir := range []string{c.Data, filepath.Dir(g.Socket)} {
+	for _, dir := range []string{l.data, filepath.Dir(l.socket)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			log.Error("directory", "err", err) // the alarm path does without
 		}
@@ -46,18 +37,18 @@ func (c *RunCmd) Run(g *Globals) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A change of the site's file that nobody confirmed goes before the file is read.
-	revisions := station.OpenRevisions(guard.New(ctx, log, nil), c.Config, c.Data)
+	revisions := station.OpenRevisions(guard.New(ctx, log, nil), l.config, l.data)
 	revisions.Wait(revisionsWait)
-	bp, problems, fallen := station.LoadLasting(c.Config, c.Data)
+	bp, problems, fallen := station.LoadLasting(l.config, l.data)
 	for _, p := range problems {
-		fmt.Fprintln(out, p.In(g.lang()))
+		fmt.Fprintln(out, p.In(l.said()))
 	}
 	if bp == nil {
 		return exitCode(2)
 	}
 	var wrong []config.Problem
 	if fallen {
-		log.Error("the site file cannot be used: the last good one is run instead", "file", c.Config)
+		log.Error("the site file cannot be used: the last good one is run instead", "file", l.config)
 		wrong = problems
 	}
 	reload := make(chan os.Signal, 1)
@@ -67,13 +58,9 @@ func (c *RunCmd) Run(g *Globals) error {
 		log.Warn("watchdog", "err", err)
 	}
 	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
-	program, err := os.Executable()
-	if err != nil {
-		log.Warn("no PDFs", "err", err)
-	}
 	err = station.Run(ctx, bp, station.Opts{
-		Program: program, Bench: c.Bench,
-		Revisions: revisions, Data: c.Data, Wrong: wrong, Socket: g.Socket, Listen: c.Listen, Log: log, Watchdog: period,
+		Bench:     l.bench,
+		Revisions: revisions, Data: l.data, Wrong: wrong, Socket: l.socket, Listen: l.listen, Log: log, Watchdog: period,
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {
 				log.Warn("sd_notify", "err", err)

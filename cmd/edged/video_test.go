@@ -43,7 +43,7 @@ func TestTheVideoProcessHasOnlyWhatIsItsAndIsStartedAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-video").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-desk", "../edged-video").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	write := func(name, text string) string {

@@ -20,7 +20,7 @@ func atoi(s string) int {
 }
 
 // binary builds edged for the board as a release is built and takes its size; beside it
-// that of its video process, which is another program.
+// those of the two programs that lie beside it.
 func binary(b *bench) error {
 	root, err := moduleRoot(b)
 	if err != nil {
@@ -40,11 +40,13 @@ func binary(b *bench) error {
 		}
 		return float64(st.Size()) / (1 << 20), nil
 	}
-	video, err := size("edged-video")
-	if err != nil {
-		return err
+	for _, p := range []string{"edged-video", "edged-desk"} {
+		n, err := size(p)
+		if err != nil {
+			return err
+		}
+		b.beside("edged.binary_mib", p, n, 1)
 	}
-	b.beside("edged.binary_mib", "edged-video", video, 1)
 	box, err := size("edged")
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func TestChromiumPlaysAnAlarmsClipAtTheCountyAndAtTheBox(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	edged := filepath.Join(dir, "edged")
-	build := exec.Command("go", "build", "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-video")
+	build := exec.Command("go", "build", "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/edged-video")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -49,7 +49,7 @@ func TestARealDroneIsSeenAtTheCountyThroughARealBox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	edged := filepath.Join(w.dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-video").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/edged-video").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	text, err := os.ReadFile(w.file)

@@ -56,7 +56,7 @@ func newTalkBox(t *testing.T, persons int) *talkBox {
 	w := newWorld(t)
 	b := &talkBox{w: w, station: upper, key: filepath.Join(w.dir, "talk.key"), second: filepath.Join(w.dir, "second.key")}
 	edged := filepath.Join(w.dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", edged, "tocsin/cmd/edged").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	short, err := os.MkdirTemp("", "box") // a test's own name would be too long for a socket's path

@@ -23,7 +23,7 @@ func TestTheStormRunsUnattended(t *testing.T) {
 	// As make builds it: a box that does not know when it was built cannot know that
 	// last year is over.
 	stamp := "-X tocsin/firmware/station.BuildUnix=" + strconv.FormatInt(time.Now().Add(-time.Hour).Unix(), 10)
-	if out, err := exec.Command("go", "build", "-ldflags", stamp, "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-video").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", stamp, "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/edged-video").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	hubd := filepath.Join(dir, "hubd")

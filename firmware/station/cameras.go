@@ -35,7 +35,7 @@ const (
 // SearchCameras asks what cameras there are, by the video process's own program: what they say is read there and
 // not here. It needs no box that runs.
 func SearchCameras(ctx context.Context, q CameraSearch) (f FoundCameras, err error) {
-	program, err := videoProgram()
+	program, err := Beside(terms.Program)
 	if err != nil {
 		return f, err
 	}

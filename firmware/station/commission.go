@@ -157,7 +157,7 @@ func (h *House) Commissioning() (api.Commissioning, error) {
 	if !sheet.Begun.At.IsZero() {
 		out.Begun = &sheet.Begun.At.Wall
 	}
-	if _, err := h.paperFont(); err != nil {
+	if _, _, err := h.drawer(); err != nil {
 		t := api.TextOf(phrase.Of(err))
 		out.NoPDF = &t
 	}

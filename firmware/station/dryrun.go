@@ -22,7 +22,7 @@ import (
 	"tocsin/firmware/serve/api"
 )
 
-// DryWord is the hidden command of edged that plays rules: a child of its own, since a
+// DryWord tells edged-desk to play rules: a child of its own, since a
 // month of readings costs memory and a processor that the alarm path has a better use for.
 const DryWord = "dry-run"
 
@@ -150,7 +150,7 @@ func earlier(a, b time.Time) time.Time {
 
 // dryChild runs the child and reads its answer.
 func (h *House) dryChild(ctx context.Context, in []byte) (out api.DryRan, err error) {
-	program, err := dryProgram()
+	program, err := Beside(DeskProgram)
 	if err != nil {
 		return out, err
 	}
@@ -176,9 +176,6 @@ func (h *House) dryChild(ctx context.Context, in []byte) (out api.DryRan, err er
 	}
 	return x.DryRan, nil
 }
-
-// dryProgram is edged itself; a test's own program is not.
-var dryProgram = os.Executable
 
 // PlayRules is the child: it reads a task and writes what the rules would have done.
 func PlayRules(r io.Reader, w io.Writer) error {

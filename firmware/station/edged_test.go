@@ -37,7 +37,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", bin, "tocsin/cmd/edged").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk").CombinedOutput(); err != nil {
 		os.RemoveAll(dir)
 		return "", fmt.Errorf("go build: %v\n%s", err, out)
 	}
@@ -71,8 +71,10 @@ func newEdged(t *testing.T, site string, env ...string) *process {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "edged")
-	if err := os.Link(whole, bin); err != nil {
-		t.Fatal(err)
+	for from, to := range map[string]string{whole: bin, filepath.Join(filepath.Dir(whole), DeskProgram): filepath.Join(dir, DeskProgram)} {
+		if err := os.Link(from, to); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p := &process{t: t, bin: bin, dir: dir, socket: filepath.Join(dir, "s"), env: env}
 	p.args = []string{"--socket", p.socket, "run", "-c", filepath.Join(dir, "site.yaml"), "--data", filepath.Join(dir, "data"), "--listen", "off"}

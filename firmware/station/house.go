@@ -59,9 +59,6 @@ type Opts struct {
 	Watchdog time.Duration
 	// Bench is a folder with a bench's installer and network; "" on a real board.
 	Bench string
-	// Program is this program's own file, which draws what is printed in a process of its
-	// own; "": there are no PDFs.
-	Program string
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 

@@ -39,7 +39,7 @@ func TestTheBoxDoesNotLinkTheHubsServer(t *testing.T) {
 // TestLinkedModulesAllowASoldProduct reads the licence text of every module that
 // is linked into the box's programs.
 func TestLinkedModulesAllowASoldProduct(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}", "tocsin/cmd/edged", "tocsin/cmd/hubd", "tocsin/firmware/reach/uplink").Output()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}", "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/hubd", "tocsin/firmware/reach/uplink").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

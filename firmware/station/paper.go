@@ -25,12 +25,17 @@ const (
 	paperWithin = time.Minute
 )
 
-// paperFont gives the font by which PDFs are made, or why there are none.
-func (h *House) paperFont() (string, error) {
-	if h.o.Program == "" {
-		return "", phrase.E("paper.no_program")
+// DrawWord tells edged-desk to draw a PDF.
+const DrawWord = "draw"
+
+// drawer gives the program that draws and the fonts that lie on this board, or why no PDF
+// can be made. Whether a font has Chinese and digits the drawing process finds out.
+func (h *House) drawer() (program string, fonts []string, err error) {
+	if program, err = Beside(DeskProgram); err != nil {
+		return "", nil, err
 	}
-	return paper.FindFont(h.commissioned.table.Fonts)
+	fonts, err = paper.Fonts(h.commissioned.table.Fonts)
+	return program, fonts, err
 }
 
 // Paper makes what is printed.
@@ -55,31 +60,31 @@ func (h *House) Paper(ctx context.Context, what, as string, lang phrase.Lang) (a
 		b, err := paper.Page(s, "/page/paper.css")
 		return api.Paper{Media: "text/html; charset=utf-8", Bytes: b}, err
 	}
-	font, err := h.paperFont()
+	b, err := h.draw(ctx, s)
 	if err != nil {
 		return api.Paper{}, err
-	}
-	b, err := h.draw(ctx, paper.Order{Sheet: s, Font: font})
-	if err != nil {
-		h.log.Error("drawing a PDF", "err", err)
-		return api.Paper{}, phrase.E("paper.failed")
 	}
 	return api.Paper{Media: "application/pdf", Name: fmt.Sprintf("%s-%s-%s.pdf", h.seen().bp.Doc.Site.Site.ID, what, h.clock.Now().Wall.Format("20060102")), Bytes: b}, nil
 }
 
 // draw makes a PDF in a process of its own.
-func (h *House) draw(ctx context.Context, o paper.Order) ([]byte, error) {
-	in, err := json.Marshal(o)
+func (h *House) draw(ctx context.Context, s paper.Sheet) ([]byte, error) {
+	program, fonts, err := h.drawer()
+	if err != nil {
+		return nil, err
+	}
+	in, err := json.Marshal(paper.Order{Sheet: s, Fonts: fonts})
 	if err != nil {
 		return nil, err
 	}
 	var out, said bytes.Buffer
-	cmd := exec.Command(h.o.Program, "draw")
+	cmd := exec.Command(program, DrawWord)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said
 	if err := h.guard.Child(ctx, "serve", "paper", cmd, guard.Caps{Memory: paperMemory, Nice: 10, Within: paperWithin}); err != nil {
-		return nil, fmt.Errorf("%w: %.500s", err, said.String())
+		h.log.Error("drawing a PDF", "err", err, "said", fmt.Sprintf("%.500s", said.String()))
+		return nil, phrase.E("paper.failed")
 	}
-	return out.Bytes(), nil
+	return paper.Drawn(out.Bytes())
 }
 
 // writer writes messages in one language.

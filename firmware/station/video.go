@@ -256,7 +256,7 @@ func (p *pictures) child(ctx context.Context, site *config.Video) error {
 		return err
 	}
 	defer read.Close()
-	program, err := videoProgram()
+	program, err := Beside(terms.Program)
 	if err != nil {
 		return err
 	}
@@ -291,19 +291,6 @@ func (p *pictures) child(ctx context.Context, site *config.Video) error {
 		err = errors.New("it ended by itself")
 	}
 	return err
-}
-
-// videoProgram is the child's, beside this one: an update replaces both.
-func videoProgram() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	at := filepath.Join(filepath.Dir(self), terms.Program)
-	if _, err := os.Stat(at); err != nil {
-		return "", phrase.E("station.video_program", "file", at)
-	}
-	return at, nil
 }
 
 // tailOf keeps the last words of the child.

@@ -4,13 +4,12 @@
 //
 // The page has no script, no inline style and asks for nothing but its style sheet and
 // the photos. The PDF needs a TrueType font with Chinese and digits, which is a file of
-// the board (none is carried here); fonts that lack either are refused before anything
-// is printed, since their digits would come out as boxes. PDFs are made in a process of
-// their own under a memory cap: see Draw.
+// the board (none is carried here). It is made by another program, in a process under a
+// memory cap: this package makes its Order and reads what comes of it, paper/pdf draws.
 //
 // It knows no room of the box: the composition root fills the Sheet.
 //
-// Source: ISO 32000-1 (by go-pdf/fpdf); domain note on the web, section 5.
+// Source: domain note on the web, section 5.
 package paper
 
 import "tocsin/firmware/phrase"

@@ -364,7 +364,7 @@ func TestTheLanguageFollowsTheEnvironment(t *testing.T) {
 		{map[string]string{"LANG": "C.UTF-8"}, phrase.ZH},
 		{map[string]string{"LANG": "en_US", "LC_ALL": "zh_CN.UTF-8"}, phrase.ZH},
 	} {
-		if got := langOfEnvironment(func(k string) string { return c.env[k] }); got != c.want {
+		if got := phrase.OfEnvironment(func(k string) string { return c.env[k] }); got != c.want {
 			t.Errorf("%v: %s", c.env, got)
 		}
 	}

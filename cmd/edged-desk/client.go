@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -78,20 +77,7 @@ func (g *Globals) lang() phrase.Lang {
 	case "en":
 		return phrase.EN
 	}
-	return langOfEnvironment(os.Getenv)
-}
-
-func langOfEnvironment(get func(string) string) phrase.Lang {
-	for _, name := range []string{"EDGED_LANG", "LC_ALL", "LC_MESSAGES", "LANG"} {
-		v := strings.ToLower(get(name))
-		switch {
-		case strings.HasPrefix(v, "zh"):
-			return phrase.ZH
-		case strings.HasPrefix(v, "en"):
-			return phrase.EN
-		}
-	}
-	return phrase.ZH
+	return phrase.OfEnvironment(os.Getenv)
 }
 
 func (g *Globals) out() io.Writer {

@@ -1,4 +1,8 @@
-package paper
+// Package pdf draws a sheet of package paper as a PDF (ISO 32000-1, by go-pdf/fpdf). It is
+// used by the process that draws alone, under a memory cap: the library panics on fonts
+// that it cannot cut, and a font of 5 MB is held while it does. A font without Chinese or
+// digits is refused before anything is drawn, since its digits would come out as boxes.
+package pdf
 
 import (
 	"bytes"
@@ -7,60 +11,44 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/go-pdf/fpdf"
 	"golang.org/x/image/font/sfnt"
 
-	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/paper"
 )
-
-// Order is what the process that draws is given: a sheet and the font's file.
-type Order struct {
-	Sheet Sheet  `json:"sheet"`
-	Font  string `json:"font"`
-}
 
 // Bounds of a drawing. Photos beyond are named, and left to the page.
 const (
-	MostOrder  = 4 << 20
 	mostFont   = 32 << 20
 	mostPhotos = 12 << 20
 	mostPages  = 200
 )
 
-// Draw reads an Order and writes the PDF: the work of the process that has no other.
+// Draw reads an Order and writes the PDF, or why there is none: the work of a process that
+// has no other.
 func Draw(r io.Reader, w io.Writer) error {
-	b, err := io.ReadAll(io.LimitReader(r, MostOrder+1))
+	b, err := io.ReadAll(io.LimitReader(r, paper.MostOrder+1))
 	if err != nil {
 		return err
 	}
-	if len(b) > MostOrder {
-		return fmt.Errorf("an order of more than %d bytes", MostOrder)
+	if len(b) > paper.MostOrder {
+		return fmt.Errorf("an order of more than %d bytes", paper.MostOrder)
 	}
-	var o Order
+	var o paper.Order
 	if err := json.Unmarshal(b, &o); err != nil {
 		return err
 	}
-	font, err := ReadFont(o.Font)
-	if err != nil {
-		return err
+	for _, f := range o.Fonts {
+		if font, err := ReadFont(f); err == nil {
+			return PDF(o.Sheet, font, w)
+		}
 	}
-	return PDF(o.Sheet, font, w)
+	return json.NewEncoder(w).Encode(paper.Undrawn(o.Fonts))
 }
 
 // probe is what a font must have: 警 for Chinese, and digits.
 const probe = "警钟转移0123456789.A"
-
-// FindFont gives the first file that is a font with Chinese and digits.
-func FindFont(files []string) (string, error) {
-	for _, f := range files {
-		if _, err := ReadFont(f); err == nil {
-			return f, nil
-		}
-	}
-	return "", phrase.E("paper.no_font", "tried", strings.Join(files, ", "))
-}
 
 // ReadFont reads a TrueType font that has what is printed.
 func ReadFont(file string) ([]byte, error) {
@@ -89,7 +77,7 @@ func ReadFont(file string) ([]byte, error) {
 }
 
 // PDF draws a sheet with a font.
-func PDF(s Sheet, font []byte, w io.Writer) (err error) {
+func PDF(s paper.Sheet, font []byte, w io.Writer) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("drawing: %v", r) // the library panics on fonts that it cannot cut
@@ -162,7 +150,7 @@ func (d *drawing) text(size float64, s string) {
 	d.MultiCell(width, size*0.5, s, "", "L", false)
 }
 
-func (d *drawing) part(p Part, size float64) {
+func (d *drawing) part(p paper.Part, size float64) {
 	if d.GetY() > 250 {
 		d.AddPage()
 	}
@@ -191,7 +179,7 @@ func (d *drawing) part(p Part, size float64) {
 	d.shots(p.Shots)
 }
 
-func (d *drawing) rows(p Part, size float64) {
+func (d *drawing) rows(p paper.Part, size float64) {
 	all := p.Rows
 	if len(p.Head) > 0 && len(all) > 0 {
 		all = append([][]string{p.Head}, all...)
@@ -219,7 +207,7 @@ func (d *drawing) rows(p Part, size float64) {
 	}
 }
 
-func (d *drawing) shots(all []Shot) {
+func (d *drawing) shots(all []paper.Shot) {
 	const each, gap = 86.0, 4.0
 	for i := 0; i < len(all); i += 2 {
 		row, high := all[i:min(i+2, len(all))], 0.0
@@ -251,7 +239,7 @@ func (d *drawing) shots(all []Shot) {
 	}
 }
 
-func (d *drawing) photo(s Shot) ([]byte, error) {
+func (d *drawing) photo(s paper.Shot) ([]byte, error) {
 	f, err := os.Open(s.File)
 	if err != nil {
 		return nil, err
@@ -267,7 +255,7 @@ func (d *drawing) photo(s Shot) ([]byte, error) {
 	return b, err
 }
 
-func (d *drawing) labels(all []Label) {
+func (d *drawing) labels(all []paper.Label) {
 	const w, h = 60.0, 24.0
 	for i, l := range all {
 		col := i % 3
