@@ -211,12 +211,19 @@ func (p *prover) saidBy(clip string) (name, step string) {
 			name, step = "tones", n
 		}
 	}
+	var all []*plan.Plan
 	files, _ := fs.ReadDir(p.fsys, "plans")
 	for _, f := range files {
-		pl, err := plan.Load(p.fsys, "plans/"+f.Name(), p.bp.Levels)
-		if err != nil {
-			continue // of another county's levels
+		if pl, err := plan.Load(p.fsys, "plans/"+f.Name(), p.bp.Levels); err == nil { // else of another county's levels
+			all = append(all, pl)
 		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(p.site.Plans)) {
+		if pl := p.bp.Plans[n]; pl != nil {
+			all = append(all, pl)
+		}
+	}
+	for _, pl := range all {
 		steps := maps.Clone(pl.Levels)
 		steps["all_clear"], steps["notice"] = pl.AllClear, pl.Notice
 		for _, at := range slices.Sorted(maps.Keys(steps)) {

@@ -255,6 +255,13 @@ func (p *prover) plan(name string, path ...any) *plan.Plan {
 	if pl, ok := p.bp.Plans[name]; ok {
 		return pl
 	}
+	if own, ok := p.site.Plans[name]; ok {
+		pl := p.ownPlan(name, own)
+		if pl != nil {
+			p.bp.Plans[name] = pl
+		}
+		return pl
+	}
 	pl, err := plan.Load(p.fsys, "plans/"+name+".yaml", p.bp.Levels)
 	if err != nil {
 		p.problem(phrase.M("site.bad_plan", "plan", name, "detail", err), path...)

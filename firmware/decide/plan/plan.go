@@ -152,21 +152,29 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 	if err := read(fsys, name, &p); err != nil {
 		return nil, err
 	}
+	if err := p.Prove(name, levels); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// Prove holds a plan against the levels; name is what its problems are called by.
+func (p *Plan) Prove(name string, levels *Levels) error {
 	if p.Plan == "" || p.Name.ZH == "" || p.Name.EN == "" {
-		return nil, fmt.Errorf("%s: a plan needs plan: and name: in zh and en", name)
+		return fmt.Errorf("%s: a plan needs plan: and name: in zh and en", name)
 	}
 	for code, s := range p.Levels {
 		if _, ok := levels.Level(code); !ok {
-			return nil, fmt.Errorf("%s: no level is called %q (there are %v)", name, code, levels.Codes())
+			return fmt.Errorf("%s: no level is called %q (there are %v)", name, code, levels.Codes())
 		}
 		if s.Duty.On <= 0 || s.Duty.Off < 0 {
-			return nil, fmt.Errorf("%s: level %s: duty needs both on and off", name, code)
+			return fmt.Errorf("%s: level %s: duty needs both on and off", name, code)
 		}
 		if s.Resound <= 0 || s.Resound.Duration() > ResoundMost {
-			return nil, fmt.Errorf("%s: level %s: resound must be above 0 and at most %s", name, code, point.Span(ResoundMost))
+			return fmt.Errorf("%s: level %s: resound must be above 0 and at most %s", name, code, point.Span(ResoundMost))
 		}
 		if s.Tone == "" && len(s.Clips) == 0 {
-			return nil, fmt.Errorf("%s: level %s says nothing: give it a tone or clips", name, code)
+			return fmt.Errorf("%s: level %s says nothing: give it a tone or clips", name, code)
 		}
 		for by := range s.ClipsBy {
 			if by != Hand && by != Command && by != Beacon {
@@ -176,16 +184,16 @@ func Load(fsys fs.FS, name string, levels *Levels) (*Plan, error) {
 	}
 	for _, code := range levels.Codes() {
 		if _, ok := p.Levels[code]; !ok {
-			return nil, fmt.Errorf("%s: level %s is missing: a level without a step would be silent", name, code)
+			return fmt.Errorf("%s: level %s is missing: a level without a step would be silent", name, code)
 		}
 	}
 	if n := p.Notice; (n.Tone != "" || len(n.Clips) > 0) && n.For <= 0 {
-		return nil, fmt.Errorf("%s: notice needs for: it is said once and must end", name)
+		return fmt.Errorf("%s: notice needs for: it is said once and must end", name)
 	}
 	if p.AllClear.Tone == "" || p.AllClear.For <= 0 {
-		return nil, fmt.Errorf("%s: all_clear needs both tone and for", name)
+		return fmt.Errorf("%s: all_clear needs both tone and for", name)
 	}
-	return &p, nil
+	return nil
 }
 
 // At gives the step of a level; the worst step that the plan has, should the

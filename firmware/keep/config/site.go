@@ -43,6 +43,11 @@ type Site struct {
 	// say with one button.
 	Announcer Announcer          `yaml:"announcer"`
 	Messages  map[string]Message `yaml:"messages"`
+	// Plans are plans of the site's own, before those of the same name in plans/ and those that
+	// are shipped.
+	Plans map[string]Plan `yaml:"plans"`
+	// Managed are the settings that are the county's; nil: none are.
+	Managed *Managed `yaml:"managed"`
 }
 
 // Place says what and where the site is.
