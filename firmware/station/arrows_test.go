@@ -71,6 +71,7 @@ var arrows = map[string][]string{
 	"firmware/keep/diary":             {},
 	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/keep/config/edit":       {"firmware/keep/config", "firmware/phrase"},
+	"firmware/keep/config/managed":    {"firmware/keep/config", "firmware/keep/config/edit", "firmware/keep/config/revision", "firmware/clock", "firmware/phrase"},
 	"firmware/keep/config/revision":   {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/feed":             {"firmware/clock", "firmware/phrase"},
 	"firmware/reach/inbox":            {"firmware/clock", "firmware/phrase"},

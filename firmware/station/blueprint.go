@@ -13,6 +13,7 @@ import (
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/config"
+	"tocsin/firmware/keep/config/managed"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/reach/account"
@@ -50,6 +51,7 @@ type Blueprint struct {
 	Langs      []speech.Lang
 	Bounds     order.Bounds
 	ByHand     ByHand        // what people say by hand
+	Managed    managed.Rules // how long what is the county's may be changed here
 	Time       *source.Rules // how sources of time are weighed
 	// Tally is what the county is told of readings; nil where none hears from this box.
 	Tally *account.Rules

@@ -136,11 +136,12 @@ type House struct {
 	maintenance  atomic.Pointer[maintenance] // changed on the decide goroutine
 	deliveries   deliveries
 	links        linkSet
-	volume       atomic.Int32               // percent that a signed command set; 0 none
-	again        chan struct{}              // the site's file is to be read anew
-	revised      chan struct{}              // there is news of the document's revisions
-	anew         chan struct{}              // the box is to begin anew
-	applying     sync.Mutex                 // one offered file at a time
+	volume       atomic.Int32  // percent that a signed command set; 0 none
+	again        chan struct{} // the site's file is to be read anew
+	revised      chan struct{} // there is news of the document's revisions
+	anew         chan struct{} // the box is to begin anew
+	applying     sync.Mutex    // one offered file at a time
+	overridden   overridden
 	dry          sync.Mutex                 // one dry run at a time
 	networked    map[string]network.Setting // what was applied, under mu
 	updates      updates

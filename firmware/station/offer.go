@@ -171,6 +171,9 @@ func (h *House) apply(ctx context.Context, b []byte, w *wanted) (phrase.Message,
 	if err != nil {
 		return phrase.Message{}, phrase.Wrap(err, "station.document_disk", "detail", err)
 	}
+	for _, o := range overridesOf(h.seen().bp.Doc.Site.Managed) {
+		h.overridden.ends(o.Path, phrase.M("managed.replaced", "path", o.Path))
+	}
 	done := phrase.M("station.document_applied", "digest", w.digest)
 	if restart {
 		done = phrase.M("station.document_restart", "digest", w.digest)

@@ -43,7 +43,13 @@ func (p *prover) ownPlan(name string, c config.Plan) *plan.Plan {
 	step := func(s config.PlanStep, path ...any) plan.Step {
 		x := plan.Step{Tone: s.Tone, Clips: s.Clips, Outputs: slices.Clone(s.Outputs), Resound: point.Span(s.Resound.Duration()), For: point.Span(s.For.Duration()),
 			Duty: plan.Duty{On: point.Span(s.Duty.On.Duration()), Off: point.Span(s.Duty.Off.Duration())}}
-		if len(s.Clips) > stepMost {
+		for by, clips := range s.ClipsBy {
+			if x.ClipsBy == nil {
+				x.ClipsBy = map[plan.By][]string{}
+			}
+			x.ClipsBy[plan.By(by)] = clips
+		}
+		if len(x.AllClips()) > stepMost {
 			p.problem(phrase.M("site.plan_clips", "most", stepMost), path...)
 			good = false
 		}

@@ -171,9 +171,11 @@ func (p *prover) all() {
 	for _, name := range slices.Sorted(maps.Keys(p.site.Inputs)) {
 		p.input(name, p.site.Inputs[name])
 	}
+	p.provePlans()
 	for _, name := range slices.Sorted(maps.Keys(p.site.Rules)) {
 		p.hazard(name, p.site.Rules[name])
 	}
+	p.proveManaged()
 	p.proveAlerts()
 	p.proveLinks()
 	p.provePeople()

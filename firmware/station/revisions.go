@@ -133,6 +133,7 @@ func (h *House) tellBack(number int, to revision.Revision) {
 func (h *House) tellHand(r *revision.Revision) {
 	if r != nil && r.Number > 1 {
 		h.record("config.hand", phrase.M("station.config_hand", "number", r.Number), map[string]any{"revision": r.Number, "sha256": r.SHA256})
+		h.tellManagedByHand(r.Number)
 	}
 }
 
@@ -203,7 +204,11 @@ func (h *House) Revision(number int) (api.RevisionText, error) {
 	for _, r := range s.All() {
 		if r.Number == number || number == 0 && r.Number == s.Newest().Number {
 			b, err := s.Text(r.Number)
-			return api.RevisionText{Revision: h.revisionOf(s, r), Document: string(b)}, err
+			out := api.RevisionText{Revision: h.revisionOf(s, r), Document: string(b)}
+			if r.Number == s.Newest().Number {
+				out.Managed = h.managedView(s)
+			}
+			return out, err
 		}
 	}
 	return api.RevisionText{}, phrase.E("revision.unknown", "number", number)
@@ -212,6 +217,7 @@ func (h *House) Revision(number int) (api.RevisionText, error) {
 var byTexts = map[revision.By]phrase.Message{
 	revision.Hand: phrase.M("station.config_by_hand"), revision.Page: phrase.M("station.config_by_page"),
 	revision.County: phrase.M("station.config_by_county"), revision.Undone: phrase.M("station.config_by_undone"),
+	revision.Lapsed: phrase.M("managed.by_lapsed"),
 }
 
 func (h *House) revisionOf(s *revision.Store, r revision.Revision) api.Revision {
@@ -242,6 +248,7 @@ func (h *House) Judge(_ context.Context, document string) (api.Judgement, error)
 	bp, problems := h.provedAs([]byte(document))
 	j := api.Judgement{Good: bp != nil && !config.Fatal(problems)}
 	j.Restart = j.Good && needsRestart(h.seen().bp, bp)
+	j.Managed, problems = h.judgeManaged(document, problems)
 	for _, p := range problems {
 		j.Problems = append(j.Problems, api.Wrong{Line: p.Line, Column: p.Col, Warning: p.Warning,
 			Text: api.Text{Code: p.Message.Code, ZH: p.Message.In(phrase.ZH), EN: p.Message.In(phrase.EN)}})
@@ -267,6 +274,9 @@ func (h *House) Propose(ctx context.Context, p api.Proposal, who api.Who) (api.R
 		c.Base = p.Base
 	}
 	c.By, c.Who, c.Why, c.Session, c.Within = revision.Page, who.Name, p.Why, p.Session, p.Within
+	if c.Document, err = h.overriding(s, c.Document, p, who); err != nil {
+		return api.Revision{}, err
+	}
 	if c.Restart, err = h.fits(c.Document); err != nil {
 		return api.Revision{}, err
 	}

@@ -28,7 +28,7 @@ func (h *House) Rules() []api.RuleView {
 
 func (bp *Blueprint) ruleView(name string) api.RuleView {
 	r := bp.Doc.Site.Rules[name]
-	v := api.RuleView{Hazard: name, Name: named(r.Name, name), Conditions: []api.RuleCondition{}, OnLoss: api.TextOf(phrase.M("rules.loss_none"))}
+	v := api.RuleView{Hazard: name, Name: named(r.Name, name), Managed: bp.managerOf("/rules/" + name), Conditions: []api.RuleCondition{}, OnLoss: api.TextOf(phrase.M("rules.loss_none"))}
 	if r.SetBy != nil {
 		v.SetBy, v.SetOn = r.SetBy.Name, r.SetBy.Date
 	}
@@ -93,7 +93,8 @@ func (h *House) Plans() []api.PlanView {
 	var out []api.PlanView
 	for _, name := range slices.Sorted(maps.Keys(s.bp.Plans)) {
 		p := s.bp.Plans[name]
-		v := api.PlanView{Plan: p.Plan, Name: p.Name, Hazards: []api.Text{}}
+		_, own := s.bp.Doc.Site.Plans[name]
+		v := api.PlanView{Plan: p.Plan, Name: p.Name, Hazards: []api.Text{}, Own: own, Managed: s.bp.managerOf("/plans/" + name)}
 		for _, hazard := range slices.Sorted(maps.Keys(s.bp.PlanOf)) {
 			if s.bp.PlanOf[hazard] == p {
 				v.Hazards = append(v.Hazards, s.hazard(hazard))
@@ -102,6 +103,9 @@ func (h *House) Plans() []api.PlanView {
 		for _, code := range s.bp.Levels.Codes() {
 			l, _ := s.bp.Levels.Level(code)
 			v.Steps = append(v.Steps, s.bp.planStep(code, s.bp.Levels.Rank(l).Name, p.At(l, s.bp.Levels)))
+		}
+		if len(out) == 0 {
+			v.Choices = s.bp.planChoices()
 		}
 		for _, x := range []struct {
 			code string
@@ -120,7 +124,13 @@ func (h *House) Plans() []api.PlanView {
 func (bp *Blueprint) planStep(code string, name phrase.Text, st plan.Step) api.PlanStep {
 	x := api.PlanStep{Step: code, Name: words(name, code), Sentence: api.TextOf(bp.does(st)), Tone: st.Tone, ByHand: st.ClipsBy[plan.Hand], Clips: st.Clips, Outputs: st.Outputs,
 		On: st.Duty.On.Duration(), Off: st.Duty.Off.Duration(), Resound: st.Resound.Duration(), For: st.For.Duration()}
-	if len(x.Outputs) == 0 {
+	for by, clips := range st.ClipsBy {
+		if x.ClipsBy == nil {
+			x.ClipsBy = map[string][]string{}
+		}
+		x.ClipsBy[string(by)] = clips
+	}
+	if x.Everywhere = len(x.Outputs) == 0; x.Everywhere {
 		for _, o := range bp.Outputs {
 			x.Outputs = append(x.Outputs, o.Name)
 		}

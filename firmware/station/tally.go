@@ -327,20 +327,25 @@ func (x *tally) stand(now clock.Stamp) {
 
 // standing looks at what is shown.
 func (x *tally) standing(now clock.Stamp) account.State {
-	st := x.h.Status()
 	told := 0
 	if x.dicts != nil {
 		told = len(x.dicts.Wide.Channels)
 	}
+	return x.h.standing(now, len(x.bp.Points), told)
+}
+
+// standing is how the box stands; told is how many of its points are in the telemetry.
+func (h *House) standing(now clock.Stamp, points, told int) account.State {
+	st := h.Status()
 	s := account.State{Version: Version, Started: st.Started.Unix(), At: now.Wall.Unix(), Trust: st.Trust, Ready: st.Armed, Level: st.Level, Journal: st.JournalOK,
-		Points: len(x.bp.Points), Told: told, Faults: []account.Fault{}, Links: []account.Link{}}
+		Points: points, Told: told, Overrides: h.overridesTold(), Faults: []account.Fault{}, Links: []account.Link{}}
 	for _, t := range st.NotArmed {
 		if len(s.NotReady) < account.FaultsMost {
 			s.NotReady = append(s.NotReady, account.TextOf(t.ZH, t.EN))
 		}
 	}
 	slices.SortFunc(s.NotReady, func(a, b account.Text) int { return strings.Compare(a.EN, b.EN) })
-	for _, f := range x.h.Faults() {
+	for _, f := range h.Faults() {
 		if hazard, blind := strings.CutPrefix(f.Thing, "hazard "); blind && len(s.Blind) < account.FaultsMost {
 			s.Blind = append(s.Blind, hazard)
 		}
@@ -350,7 +355,7 @@ func (x *tally) standing(now clock.Stamp) account.State {
 		}
 		s.Faults = append(s.Faults, account.Fault{Thing: f.Thing, Since: f.Since.Unix(), Text: faultText(f)})
 	}
-	if c, ok := x.h.courierStatus(); ok {
+	if c, ok := h.courierStatus(); ok {
 		s.Outbox = &account.Outbox{}
 		for _, k := range c.Classes {
 			s.Outbox.Waiting += k.Waiting

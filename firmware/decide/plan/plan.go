@@ -178,7 +178,7 @@ func (p *Plan) Prove(name string, levels *Levels) error {
 		}
 		for by := range s.ClipsBy {
 			if by != Hand && by != Command && by != Beacon {
-				return nil, fmt.Errorf("%s: level %s: clips_by knows %s, %s and %s, not %q", name, code, Hand, Command, Beacon, by)
+				return fmt.Errorf("%s: level %s: clips_by knows %s, %s and %s, not %q", name, code, Hand, Command, Beacon, by)
 			}
 		}
 	}

@@ -19,6 +19,9 @@ type PlanStep struct {
 	// Tone first, then Clips in their order.
 	Tone  string   `yaml:"tone"`
 	Clips []string `yaml:"clips"`
+	// ClipsBy is what is said instead of Clips where the level is no measurement of this box: hand,
+	// command, beacon.
+	ClipsBy map[string][]string `yaml:"clips_by"`
 	// Outputs and Zones are where; without both everywhere.
 	Outputs []string `yaml:"outputs"`
 	Zones   []string `yaml:"zones"`

@@ -50,6 +50,18 @@ type State struct {
 	Told   int     `json:"told"`
 	Links  []Link  `json:"links"`
 	Outbox *Outbox `json:"outbox,omitempty"`
+	// Overrides are the county's settings that somebody at the station has changed for a while.
+	Overrides []Override `json:"overrides,omitempty"`
+	// Said is why this was told now: an override began or ended.
+	Said *Text `json:"said,omitempty"`
+}
+
+// Override is a county-managed setting, by its place in the station's document.
+type Override struct {
+	Path  string `json:"path"`
+	Who   string `json:"who"`
+	Why   string `json:"why"`
+	Until int64  `json:"until"`
 }
 
 // Fault is one fault that stands.
@@ -97,7 +109,7 @@ func ReadState(b []byte) (State, error) {
 func (s State) News(before State) bool { return !reflect.DeepEqual(s.still(), before.still()) }
 
 func (s State) still() State {
-	s.At, s.Outbox, s.More = 0, nil, 0
+	s.At, s.Outbox, s.More, s.Said = 0, nil, 0, nil
 	s.Links = slices.Clone(s.Links)
 	s.Faults = slices.Clone(s.Faults)
 	for i := range s.Faults {

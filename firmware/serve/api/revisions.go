@@ -14,8 +14,8 @@ import (
 type Revision struct {
 	Number int       `json:"number"`
 	At     time.Time `json:"at"`
-	// By is the way that it came: hand, page, county, undone.
-	By     string `json:"by" enum:"hand,page,county,undone"`
+	// By is the way that it came: hand, page, county, undone, or lapsed: an override ended.
+	By     string `json:"by" enum:"hand,page,county,undone,lapsed"`
 	ByText Text   `json:"by_text"`
 	Who    string `json:"who,omitempty"`
 	Why    string `json:"why,omitempty"`
@@ -42,6 +42,40 @@ type Trial struct {
 type RevisionText struct {
 	Revision
 	Document string `json:"document"`
+	// Managed says what of the document in force is the county's.
+	Managed *ManagedView `json:"managed,omitempty"`
+}
+
+// ManagedView is what of a document is the county's.
+type ManagedView struct {
+	By    Text   `json:"by"`
+	Since string `json:"since,omitempty"`
+	// Revision is the one that brought it from the county; 0: it came with the file.
+	Revision int              `json:"revision,omitempty"`
+	Least    time.Duration    `json:"least_ns"`
+	Most     time.Duration    `json:"most_ns"`
+	Settings []ManagedSetting `json:"settings"`
+	// Overrides stand in place of the county's values.
+	Overrides []Overridden `json:"overrides"`
+}
+
+// ManagedSetting is one place, as a JSON Pointer.
+type ManagedSetting struct {
+	Path string `json:"path"`
+}
+
+// Overridden is a county-managed setting that was changed here for a while.
+type Overridden struct {
+	Path string `json:"path"`
+	// Index is its place in the document's managed: overrides:.
+	Index int `json:"index"`
+	// County is what comes back; absent: the setting is taken out.
+	County any           `json:"county,omitempty"`
+	Who    string        `json:"who"`
+	Why    string        `json:"why"`
+	From   time.Time     `json:"from"`
+	Until  time.Time     `json:"until"`
+	Left   time.Duration `json:"left_ns"`
 }
 
 // Proposal is what somebody wants the document to be.
@@ -54,6 +88,8 @@ type Proposal struct {
 	// Session is a secret of the caller's own making; who knows it confirms.
 	Session string        `json:"session,omitempty" maxLength:"64" doc:"a random word that is said again to confirm"`
 	Within  time.Duration `json:"within_ns,omitempty" doc:"how soon it must be confirmed; 0: it stays at once"`
+	// Override lets it change what is the county's for this long.
+	Override time.Duration `json:"override_ns,omitempty" doc:"how long county-managed settings that it changes stand so; then the county's values come back by themselves"`
 }
 
 // Judgement is what is wrong with a document.
@@ -62,6 +98,8 @@ type Judgement struct {
 	Good     bool    `json:"good"`
 	Restart  bool    `json:"restart" doc:"the box begins anew to take it over"`
 	Problems []Wrong `json:"problems"`
+	// Managed are the county's settings that it changes: it can only be proposed as an override.
+	Managed []ManagedSetting `json:"managed,omitempty"`
 }
 
 // Wrong is one thing wrong in a document.

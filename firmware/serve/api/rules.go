@@ -25,6 +25,8 @@ type RuleView struct {
 	SetOn      string          `json:"set_on,omitempty"`
 	Conditions []RuleCondition `json:"conditions"`
 	OnLoss     Text            `json:"on_loss"`
+	// Managed says whose it is, where it is the county's.
+	Managed *Text `json:"managed,omitempty"`
 }
 
 // RuleCondition is one way in which a hazard shows.
@@ -57,6 +59,27 @@ type PlanView struct {
 	Name    phrase.Text `json:"name"`
 	Hazards []Text      `json:"hazards"`
 	Steps   []PlanStep  `json:"steps"`
+	// Own: it stands in the site's document; else it is a file and becomes one by the first edit.
+	Own     bool  `json:"own,omitempty"`
+	Managed *Text `json:"managed,omitempty"`
+	// Choices are what its steps can be made of; of the first plan alone.
+	Choices *PlanChoices `json:"choices,omitempty"`
+}
+
+// PlanChoices are what the steps of plans can be made of.
+type PlanChoices struct {
+	Tones   []string     `json:"tones"`
+	Clips   []PlanChoice `json:"clips"`
+	Outputs []PlanChoice `json:"outputs"`
+	Zones   []string     `json:"zones"`
+	// ResoundMost is the longest that a silenced level may stay so.
+	ResoundMost time.Duration `json:"resound_most_ns"`
+}
+
+// PlanChoice is one of them, with what people call it or what it says.
+type PlanChoice struct {
+	ID   string `json:"id"`
+	Text Text   `json:"text"`
 }
 
 // PlanStep is one level's, or all_clear, drill, test, notice.
@@ -64,15 +87,19 @@ type PlanStep struct {
 	Step string `json:"step"`
 	Name Text   `json:"name"`
 	// Sentence says what is done.
-	Sentence Text          `json:"sentence"`
-	Tone     string        `json:"tone,omitempty"`
-	Clips    []string      `json:"clips,omitempty"`
-	ByHand   []string      `json:"by_hand,omitempty" doc:"said instead of clips where a person raised the level"`
-	Outputs  []string      `json:"outputs"`
-	On       time.Duration `json:"on_ns,omitempty"`
-	Off      time.Duration `json:"off_ns,omitempty"`
-	Resound  time.Duration `json:"resound_ns,omitempty"`
-	For      time.Duration `json:"for_ns,omitempty"`
+	Sentence Text     `json:"sentence"`
+	Tone     string   `json:"tone,omitempty"`
+	Clips    []string `json:"clips,omitempty"`
+	ByHand   []string `json:"by_hand,omitempty" doc:"said instead of clips where a person raised the level"`
+	// ClipsBy is all of what is said instead of clips, by who raised the level.
+	ClipsBy map[string][]string `json:"clips_by,omitempty"`
+	Outputs []string            `json:"outputs"`
+	// Everywhere: it names no outputs, and so means them all.
+	Everywhere bool          `json:"everywhere,omitempty"`
+	On         time.Duration `json:"on_ns,omitempty"`
+	Off        time.Duration `json:"off_ns,omitempty"`
+	Resound    time.Duration `json:"resound_ns,omitempty"`
+	For        time.Duration `json:"for_ns,omitempty"`
 }
 
 // DryRun asks what rules would have done.

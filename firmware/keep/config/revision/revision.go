@@ -24,6 +24,7 @@ const (
 	Page   By = "page"   // the page, or a command at the box
 	County By = "county" // a signed document
 	Undone By = "undone" // one before it came back
+	Lapsed By = "lapsed" // what stood for a while in place of the county's came back
 )
 
 // Revision is one state that the document has had.

@@ -2164,6 +2164,7 @@ export interface components {
         };
         Judgement: {
             good: boolean;
+            managed?: components["schemas"]["ManagedSetting"][] | null;
             problems: components["schemas"]["Wrong"][] | null;
             /** @description the box begins anew to take it over */
             restart: boolean;
@@ -2286,6 +2287,21 @@ export interface components {
             who?: string;
             why: string;
         };
+        ManagedSetting: {
+            path: string;
+        };
+        ManagedView: {
+            by: components["schemas"]["Text"];
+            /** Format: int64 */
+            least_ns: number;
+            /** Format: int64 */
+            most_ns: number;
+            overrides: components["schemas"]["Overridden"][] | null;
+            /** Format: int64 */
+            revision?: number;
+            settings: components["schemas"]["ManagedSetting"][] | null;
+            since?: string;
+        };
         "Measure-stepRequest": {
             /** @enum {string} */
             act: "begin" | "end" | "cancel" | "look";
@@ -2374,6 +2390,20 @@ export interface components {
             sensed: boolean;
             why?: components["schemas"]["Text"];
         };
+        Overridden: {
+            county?: unknown;
+            /** Format: date-time */
+            from: string;
+            /** Format: int64 */
+            index: number;
+            /** Format: int64 */
+            left_ns: number;
+            path: string;
+            /** Format: date-time */
+            until: string;
+            who: string;
+            why: string;
+        };
         People: {
             modem: components["schemas"]["Phone"];
             people: components["schemas"]["Person"][] | null;
@@ -2405,10 +2435,26 @@ export interface components {
             mute?: components["schemas"]["Text"];
             up: boolean;
         };
+        PlanChoice: {
+            id: string;
+            text: components["schemas"]["Text"];
+        };
+        PlanChoices: {
+            clips: components["schemas"]["PlanChoice"][] | null;
+            outputs: components["schemas"]["PlanChoice"][] | null;
+            /** Format: int64 */
+            resound_most_ns: number;
+            tones: string[] | null;
+            zones: string[] | null;
+        };
         PlanStep: {
             /** @description said instead of clips where a person raised the level */
             by_hand?: string[] | null;
             clips?: string[] | null;
+            clips_by?: {
+                [key: string]: string[] | null;
+            };
+            everywhere?: boolean;
             /** Format: int64 */
             for_ns?: number;
             name: components["schemas"]["Text"];
@@ -2424,8 +2470,11 @@ export interface components {
             tone?: string;
         };
         PlanView: {
+            choices?: components["schemas"]["PlanChoices"];
             hazards: components["schemas"]["Text"][] | null;
+            managed?: components["schemas"]["Text"];
             name: components["schemas"]["Name"];
+            own?: boolean;
             plan: string;
             steps: components["schemas"]["PlanStep"][] | null;
         };
@@ -2505,6 +2554,11 @@ export interface components {
              */
             base: number;
             document?: string;
+            /**
+             * Format: int64
+             * @description how long county-managed settings that it changes stand so; then the county's values come back by themselves
+             */
+            override_ns?: number;
             /** @description a random word that is said again to confirm */
             session?: string;
             /** @description name of the acting person; of who is signed in the account says it */
@@ -2648,7 +2702,7 @@ export interface components {
             /** Format: date-time */
             at: string;
             /** @enum {string} */
-            by: "hand" | "page" | "county" | "undone";
+            by: "hand" | "page" | "county" | "undone" | "lapsed";
             by_text: components["schemas"]["Text"];
             /** Format: int64 */
             number: number;
@@ -2667,9 +2721,10 @@ export interface components {
             /** Format: date-time */
             at: string;
             /** @enum {string} */
-            by: "hand" | "page" | "county" | "undone";
+            by: "hand" | "page" | "county" | "undone" | "lapsed";
             by_text: components["schemas"]["Text"];
             document: string;
+            managed?: components["schemas"]["ManagedView"];
             /** Format: int64 */
             number: number;
             /** Format: int64 */
@@ -2727,6 +2782,7 @@ export interface components {
             armed: boolean;
             conditions: components["schemas"]["RuleCondition"][] | null;
             hazard: string;
+            managed?: components["schemas"]["Text"];
             name: components["schemas"]["Name"];
             on_loss: components["schemas"]["Text"];
             plan: string;
