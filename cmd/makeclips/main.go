@@ -85,7 +85,7 @@ func run(dir, only string) error {
 			if strings.HasPrefix(id, speech.PiecePrefix) {
 				p.Samples = p.Samples[:max(0, len(p.Samples)-pieceTail*p.Rate/1000)]
 			}
-			b, p, err := fit(speech.Horn(tighten(p)), script.Loudness)
+			b, p, err := speech.Packed(speech.Horn(tighten(p)), script.Loudness)
 			if err != nil {
 				return fmt.Errorf("clip %s in %s: %w", id, v.lang, err)
 			}
@@ -100,28 +100,6 @@ func run(dir, only string) error {
 	}
 	fmt.Printf("%d KiB\n", total>>10)
 	return nil
-}
-
-// fit levels a clip so that what is read back from its file, whose four bits a sample
-// overshoot, is as loud as it should be and no louder. It gives the file and what is read back.
-func fit(p speech.PCM, want speech.Loudness) ([]byte, speech.PCM, error) {
-	for l := want; ; l.Peak -= 0.05 {
-		var b bytes.Buffer
-		if err := speech.WriteADPCM(&b, speech.Level(p, l)); err != nil {
-			return nil, p, err
-		}
-		back, err := speech.ReadWAV(bytes.NewReader(b.Bytes()))
-		if err != nil {
-			return nil, p, err
-		}
-		_, peak := speech.Measure(back.Samples)
-		switch {
-		case peak <= want.Peak:
-			return b.Bytes(), back, nil
-		case l.Peak < want.Peak-6:
-			return nil, p, fmt.Errorf("its peaks stay at %.1f dBFS", peak)
-		}
-	}
 }
 
 // tighten shortens the engine's pauses within a text to 300 ms.

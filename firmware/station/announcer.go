@@ -47,6 +47,15 @@ func (h *House) Announcer() api.Announcer {
 		}
 		out.Messages = append(out.Messages, p)
 	}
+	out.RecordMost = b.Recordings.Longest.Duration()
+	for _, x := range h.recordings.list() {
+		out.Recordings = append(out.Recordings, x)
+		if x.Used {
+			m := h.recordedMessage(bp, x)
+			by := api.TextOf(phrase.M("station.recorded_by", "who", x.Who, "seconds", int(x.Long.Seconds()+0.5)))
+			out.Messages = append(out.Messages, api.Preset{ID: x.ID, Text: words(m.Config.Name, x.ID), Words: by, Outputs: m.Outputs, For: m.For, Langs: []string{}})
+		}
+	}
 	for i, code := range bp.Levels.Codes() {
 		l := point.Level(i + 1)
 		r := api.Raisable{Level: code}

@@ -29,6 +29,7 @@ type ByHand struct {
 	Quiet    config.Quiet
 	// Maintenance is the longest.
 	Maintenance time.Duration
+	Recordings  config.Recordings
 	Messages    []MessagePlan
 	// Script is what the clips that people hear by hand say.
 	Script map[string]phrase.Text
@@ -86,15 +87,19 @@ func (p *prover) proveAnnouncer() {
 	if site.Test.Volume != 0 {
 		a.Test.Volume = site.Test.Volume
 	}
+	over(&a.Recordings.Tone, site.Recordings.Tone)
+	if site.Recordings.Most != 0 {
+		a.Recordings.Most = site.Recordings.Most
+	}
 	if site.Quiet != (config.Quiet{}) {
 		a.Quiet = site.Quiet
 	}
-	for to, by := range map[*config.Span]config.Span{&a.Confirm: site.Confirm, &a.Test.Most: site.Test.Most, &a.Maintenance: site.Maintenance} {
+	for to, by := range map[*config.Span]config.Span{&a.Confirm: site.Confirm, &a.Test.Most: site.Test.Most, &a.Maintenance: site.Maintenance, &a.Recordings.For: site.Recordings.For, &a.Recordings.Longest: site.Recordings.Longest} {
 		if by.Duration() != 0 {
 			*to = by
 		}
 	}
-	h := ByHand{Confirm: a.Confirm.Duration(), Test: a.Test, Quiet: a.Quiet, Maintenance: a.Maintenance.Duration()}
+	h := ByHand{Confirm: a.Confirm.Duration(), Test: a.Test, Quiet: a.Quiet, Maintenance: a.Maintenance.Duration(), Recordings: a.Recordings}
 	h.Evacuate = point.Level(len(p.bp.Levels.Codes()))
 	if a.Evacuate != "" {
 		l, ok := p.bp.Levels.Level(a.Evacuate)
@@ -106,6 +111,14 @@ func (p *prover) proveAnnouncer() {
 	p.within("confirm", h.Confirm, 5*time.Second, 5*time.Minute, "announcer", "confirm")
 	p.within("test.most", a.Test.Most.Duration(), time.Second, time.Minute, "announcer", "test", "most")
 	p.within("maintenance", h.Maintenance, time.Minute, 12*time.Hour, "announcer", "maintenance")
+	p.within("recordings.longest", a.Recordings.Longest.Duration(), 2*time.Second, time.Minute, "announcer", "recordings", "longest")
+	p.within("recordings.for", a.Recordings.For.Duration(), time.Second, messageLongest, "announcer", "recordings", "for")
+	if n := a.Recordings.Most; n < 1 || n > recordingsMost {
+		p.problem(phrase.M("site.recordings_most", "most", recordingsMost), "announcer", "recordings", "most")
+	}
+	if _, err := p.bp.Tones.Get(a.Recordings.Tone); err != nil {
+		p.problem(phrase.M("site.message_tone", "message", "recordings", "detail", err), "announcer", "recordings", "tone")
+	}
 	if a.Test.Volume < 1 || a.Test.Volume > 100 {
 		p.problem(phrase.M("site.volume", "volume", a.Test.Volume), "announcer", "test", "volume")
 	}
@@ -114,6 +127,7 @@ func (p *prover) proveAnnouncer() {
 			p.problem(phrase.M("site.announcer_quiet", "time", s), "announcer", "quiet")
 		}
 	}
+	p.mayRecord(a.Recordings)
 	messages := t.Messages
 	if p.site.Messages != nil {
 		messages = p.site.Messages

@@ -145,6 +145,7 @@ type House struct {
 	dry          sync.Mutex                 // one dry run at a time
 	networked    map[string]network.Setting // what was applied, under mu
 	updates      updates
+	recordings   recordingShelf
 	commissioned commissioning
 
 	ready      atomic.Bool

@@ -173,6 +173,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("audit.thing")), true
 	case "accounts":
 		t, ok = inBoth(phrase.M("access.thing")), true
+	case "recordings":
+		t, ok = inBoth(phrase.M("hand.record")), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
 	case "input":

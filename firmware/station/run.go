@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -136,6 +137,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.lateMemory()
 	h.startIdentity()
 	h.startCommissioning()
+	h.startRecordings()
 	h.startUpdates()
 	h.applyNetwork(bp)
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
@@ -333,6 +335,7 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 	for _, err := range errs {
 		h.log.Warn("clip missing", "err", err)
 	}
+	h.recordings.begin(filepath.Join(h.o.Data, recordingsDir), bank)
 	c := speech.Composer{Bank: bank, Tones: h.bp.Tones}
 	h.roll.voice.Store(&c)
 	words := func(id string, langs []string) (samples, error) {
@@ -360,7 +363,7 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 		for _, l := range k.Langs {
 			langs = append(langs, speech.Lang(l))
 		}
-		p, err := c.Compose(speech.Content{Tone: k.Tone, Clips: clips, Langs: langs, Kind: kind})
+		p, err := speech.Composer{Bank: h.recordings.voices.Load(), Tones: h.bp.Tones}.Compose(speech.Content{Tone: k.Tone, Clips: clips, Langs: langs, Kind: kind})
 		if err != nil {
 			return nil, err
 		}

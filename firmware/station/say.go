@@ -89,11 +89,10 @@ func (h *House) Say(id string, a api.SayAsk, who api.Who) (api.Said, error) {
 		return out, nil
 	}
 	bp := h.seen().bp
-	i := slices.IndexFunc(bp.ByHand.Messages, func(m MessagePlan) bool { return m.ID == id })
-	if i < 0 {
+	m, langs, ok := h.messageOf(bp, id)
+	if !ok {
 		return api.Said{}, &phrase.Error{Message: phrase.M("station.say_unknown", "message", id), Err: api.ErrUnknown}
 	}
-	m := bp.ByHand.Messages[i]
 	if len(a.Outputs)+len(a.Zones) > 0 {
 		outs, err := bp.outputsIn(a.Outputs, a.Zones)
 		if err == nil {
@@ -113,7 +112,7 @@ func (h *House) Say(id string, a api.SayAsk, who api.Who) (api.Said, error) {
 	if what, taken := h.talks.outranked(&talking{talkAsk: talkAsk{kind: order.Real, level: point.Calm, outputs: m.Outputs}}); taken {
 		return api.Said{}, phrase.E("station.talk_outranked", "what", what)
 	}
-	ask := m.ask("say-"+nonce(), order.Who(who), bp.Langs)
+	ask := m.ask("say-"+nonce(), order.Who(who), langs)
 	ask.Content.Volume = cmp.Or(m.Config.Volume, int(h.volume.Load()))
 	if err := h.desk.Check(ask); err != nil {
 		return api.Said{}, err

@@ -14,6 +14,8 @@ type Announcer struct {
 	Test Testing `yaml:"test"`
 	// Quiet is when neighbours sleep: a test then needs the word that they know.
 	Quiet Quiet `yaml:"quiet"`
+	// Recordings bounds what the village records itself.
+	Recordings Recordings `yaml:"recordings"`
 	// Maintenance is the longest that maintenance lasts before it ends by itself.
 	Maintenance Span `yaml:"maintenance"`
 }
@@ -27,6 +29,16 @@ type Testing struct {
 	Most Span `yaml:"most"`
 	// Volume is in percent, of loudspeakers; a siren has none.
 	Volume int `yaml:"volume"`
+}
+
+// Recordings bounds the messages that people record on the page.
+type Recordings struct {
+	// Tone goes before each, and For is how long it is repeated.
+	Tone string `yaml:"tone"`
+	For  Span   `yaml:"for"`
+	// Longest is of one, Most how many are kept.
+	Longest Span `yaml:"longest"`
+	Most    int  `yaml:"most"`
 }
 
 // Message is what can be said with one button. It raises no level.

@@ -14,6 +14,9 @@ type Announcer struct {
 	// Zones are where outputs can be heard, with the outputs of each.
 	Zones    []Zone   `json:"zones"`
 	Messages []Preset `json:"messages"`
+	// Recordings are the village's own, the oldest first; those in use are among Messages too. RecordMost is the longest.
+	Recordings []Recording   `json:"recordings"`
+	RecordMost time.Duration `json:"record_most_ns"`
 	// Levels are those that a person may raise, the lowest first, with what the plan says.
 	Levels []Raisable `json:"levels"`
 	// Evacuate is the level of the two steps; Confirm is how long the second is waited for.
@@ -179,6 +182,7 @@ type MaintenanceAsk struct {
 
 // Announcing is a box through which people announce by hand.
 type Announcing interface {
+	Recorder
 	// Announcer gives what can be announced and what is heard now.
 	Announcer() Announcer
 	// Say says a message; ErrUnknown is wrapped where there is none.
@@ -198,7 +202,7 @@ type Announcing interface {
 func (s *Server) registerAnnouncer() {
 	get(s, "/announcer", "announcer", "What can be announced by hand, by what, and what is heard now", func() Announcer {
 		a := s.box.Announcer()
-		a.Outputs, a.Zones, a.Messages, a.Levels = full(a.Outputs), full(a.Zones), full(a.Messages), full(a.Levels)
+		a.Outputs, a.Zones, a.Messages, a.Levels, a.Recordings = full(a.Outputs), full(a.Zones), full(a.Messages), full(a.Levels), full(a.Recordings)
 		return a
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/messages/{id}", "say", "Say a message of the site's", func(ctx context.Context, in *struct {

@@ -44,6 +44,8 @@ type hand struct {
 	Levels   []raisable
 	Heard    []heardBy
 
+	Recordings []recording
+
 	Wrong []string
 	Back  *back
 	// Running is the software; Staged the one beside it that can be activated, "" for none; NoUpdate says
@@ -70,13 +72,13 @@ func (p *page) handRoutes(r *api.Routes) {
 	r.Open("GET "+cadrePath, true, func(w http.ResponseWriter, q *http.Request) { p.hand(w, q, http.StatusOK, cadrePath, nil) })
 	r.Handle(access.Viewer, "GET "+cadrePath+"/now", p.heardNow)
 	r.Open("GET "+rescuePath, true, func(w http.ResponseWriter, q *http.Request) { p.hand(w, q, http.StatusOK, rescuePath, nil) })
-	for _, path := range []string{cadrePath, rescuePath} {
+	for _, path := range []string{cadrePath, rescuePath, recordPath} {
 		r.Open("POST "+path+"/stop", true, func(w http.ResponseWriter, q *http.Request) {
 			status, done, m := p.tryStop(q)
 			p.hand(w, q, status, path, func(x *hand) { x.Said, x.Bad = m.In(x.Lang), !done })
 		})
 	}
-	for name, kind := range map[string]string{"hand.css": "text/css; charset=utf-8", "hand.js": "text/javascript; charset=utf-8"} {
+	for name, kind := range map[string]string{"hand.css": "text/css; charset=utf-8", "hand.js": "text/javascript; charset=utf-8", "hand-record.js": "text/javascript; charset=utf-8"} {
 		b := packed(name)
 		r.Open("GET /page/"+name, true, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
@@ -91,7 +93,7 @@ func (p *page) handRoutes(r *api.Routes) {
 				p.hand(w, q, status, path, func(x *hand) { x.Said, x.Bad = p.told(err).In(x.Lang), true })
 			}
 			switch {
-			case name != "/update" && !formOnly(q):
+			case name != "/update" && name != "" && !formOnly(q):
 				fail(http.StatusUnsupportedMediaType, phrase.E("serve.form_only"))
 			case !g.Role.Allows(need):
 				fail(http.StatusUnauthorized, phrase.E("hand.not_allowed"))
@@ -102,6 +104,7 @@ func (p *page) handRoutes(r *api.Routes) {
 			}
 		})
 	}
+	p.recordRoutes(r, act)
 	act(access.Cadre, cadrePath, "/say", p.say1)
 	act(access.Cadre, cadrePath, "/arm", p.arm)
 	act(access.Cadre, cadrePath, "/evacuate", p.evacuate)
@@ -135,9 +138,35 @@ func packed(name string) []byte {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "//") || strings.HasPrefix(line, "/*") && strings.HasSuffix(line, "*/") {
 			continue
 		}
+		if strings.HasSuffix(name, ".js") {
+			line = unspaced(line)
+		}
 		out.WriteString(line + "\n")
 	}
 	return []byte(out.String())
+}
+
+// unspaced leaves out the blanks of a line of script that nothing needs: beside signs that are no part of a longer
+// one, and never within quotes.
+func unspaced(line string) string {
+	const signs = "=<>!&|?:;,{}()*[]"
+	var out strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"':
+			quote = c
+		case c == ' ' && i > 0 && i+1 < len(line) && (strings.IndexByte(signs, line[i-1]) >= 0 || strings.IndexByte(signs, line[i+1]) >= 0):
+			continue
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
 }
 
 // formOnly reads a plain form.
@@ -303,10 +332,16 @@ func (p *page) hand(w http.ResponseWriter, r *http.Request, status int, path str
 		v.Notes = append(v.Notes, phrase.M("serve.page_maintenance", "who", m.By.Name, "minutes", int((m.Left+time.Minute-1)/time.Minute), "why", m.Why).In(l))
 	}
 	name := "hand-cadre"
-	if path == rescuePath {
+	switch path {
+	case recordPath:
+		name, v.Title = "hand-record", phrase.M("hand.record").In(l)
+		if v.Cadre {
+			p.recordings(v, g.Role.Allows(access.Operator))
+		}
+	case rescuePath:
 		name, v.Title, v.Full = "hand-rescue", phrase.M("hand.rescue").In(l), g.Role.Allows(access.Technician)
 		p.rescue(v)
-	} else {
+	default:
 		v.Title = phrase.M("hand.cadre").In(l)
 		p.cadre(v)
 	}
@@ -328,6 +363,9 @@ func (p *page) cadre(v *hand) {
 	v.Key, v.Seconds = newKey(), int(a.TalkMost/time.Second)
 	for _, m := range a.Messages {
 		x := message{ID: m.ID, Name: orElse(in(m.Text, v.Lang), m.ID), Words: in(m.Words, v.Lang)}
+		if len(m.Langs) == 0 && len(m.Missing) == 0 {
+			x.Words = "" // recorded here: its page says by whom
+		}
 		if len(m.Missing) > 0 {
 			var names []string
 			for _, code := range m.Missing {

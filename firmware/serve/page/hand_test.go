@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +26,7 @@ var loads = regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`)
 func TestTheTwoPagesAreSmallInOneLanguageAndAskForNothingOutside(t *testing.T) {
 	for _, state := range []string{apitest.Calm, apitest.Alarm, apitest.Blind} {
 		h := handler(t, apitest.New(state))
-		for path, role := range map[string]access.Role{"/cadre": access.Cadre, "/rescue": access.Technician} {
+		for path, role := range map[string]access.Role{"/cadre": access.Cadre, "/rescue": access.Technician, "/cadre/record": access.Cadre} {
 			for _, lang := range []string{"zh", "en"} {
 				for _, g := range []access.Grant{as(role), viewer, {Role: access.Nobody, Via: api.ViaPage}} {
 					w := send(h, g, "GET", path+"?lang="+lang, nil)
@@ -46,7 +48,7 @@ func TestTheTwoPagesAreSmallInOneLanguageAndAskForNothingOutside(t *testing.T) {
 					if out := outside.FindString(body); out != "" || inline.MatchString(body) {
 						t.Errorf("%s: outside %q or inline %q", path, out, inline.FindString(body))
 					}
-					for _, own := range []string{"中文", "陈志强", "李梅", "新雨量计", "黄渡"} {
+					for _, own := range []string{"中文", "陈志强", "李梅", "新雨量计", "黄渡", "停水", "收谷"} {
 						text = strings.ReplaceAll(text, own, "")
 					}
 					if lang == "en" && han.MatchString(text) {
@@ -58,6 +60,28 @@ func TestTheTwoPagesAreSmallInOneLanguageAndAskForNothingOutside(t *testing.T) {
 					t.Logf("%s %s %s %s: %d bytes in all, %d of them the page", path, lang, state, g.Role, all, len(body))
 				}
 			}
+		}
+	}
+}
+
+func TestScriptsAreSentWithoutWhatNothingNeeds(t *testing.T) {
+	h := handler(t, apitest.New(apitest.Calm))
+	for _, name := range []string{"hand.js", "hand-record.js"} {
+		sent := send(h, viewer, "GET", "/page/"+name, nil).Body.String()
+		b, err := os.ReadFile("web/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(sent) > len(b)*9/10 {
+			t.Errorf("%s: %d of %d bytes", name, len(sent), len(b))
+		}
+		quoted := regexp.MustCompile(`"[^"]*"`)
+		if got, want := quoted.FindAllString(sent, -1), quoted.FindAllString(regexp.MustCompile(`(?m)^ *//.*$`).ReplaceAllString(string(b), ""), -1); !slices.Equal(got, want) {
+			t.Errorf("%s: what it says changed: %q", name, got)
+		}
+		words := regexp.MustCompile(`[A-Za-z_$][\w$]*|[+-]+`)
+		if !slices.Equal(words.FindAllString(sent, -1), words.FindAllString(regexp.MustCompile(`(?m)^ *//.*$`).ReplaceAllString(string(b), ""), -1)) {
+			t.Errorf("%s: words run together", name)
 		}
 	}
 }
@@ -99,6 +123,59 @@ func TestACadreWithoutScriptSaysEvacuatesAndStops(t *testing.T) {
 	}
 	if strings.Join(did, " ") != "say arm evacuate stop" {
 		t.Errorf("%v", did)
+	}
+}
+
+func TestARecordingIsSentListenedToAndPutToUse(t *testing.T) {
+	box := apitest.New(apitest.Calm)
+	h := handler(t, box)
+	post := func(g access.Grant, path, kind, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", path, strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(api.WithGrant(r.Context(), g)))
+		return w
+	}
+	const form = "multipart/form-data; boundary=B"
+	file := "--B\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n停水\r\n--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFFsound\r\n--B--\r\n"
+	if w := post(as(access.Cadre), "/cadre/record?lang=zh", form, file); w.Code != http.StatusSeeOther {
+		t.Fatal(w.Code, w.Body)
+	}
+	for what, body := range map[string]string{"no file": "--B--\r\n", "not WAV": strings.Replace(file, "RIFFsound", "m4a", 1), "no end": file[:60]} {
+		if w := post(as(access.Cadre), "/cadre/record?lang=zh", form, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "said bad") {
+			t.Errorf("%s: %d", what, w.Code)
+		}
+	}
+	if w := post(viewer, "/cadre/record?lang=zh", form, file); w.Code != http.StatusUnauthorized {
+		t.Errorf("a viewer records: %d", w.Code)
+	}
+	w := send(h, as(access.Cadre), "GET", "/cadre/record/rec-2", nil)
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "audio/wav" || w.Body.String() != "RIFF" {
+		t.Error(w.Code, w.Header())
+	}
+	if w := send(h, viewer, "GET", "/cadre/record/rec-2", nil); w.Code == http.StatusOK {
+		t.Error("a viewer listens")
+	}
+	const plain = "application/x-www-form-urlencoded"
+	if w := post(as(access.Cadre), "/cadre/record/use", plain, "id=rec-2"); w.Code != http.StatusSeeOther {
+		t.Error(w.Code)
+	}
+	// One in use is an operator's to delete.
+	for _, x := range []struct {
+		role access.Role
+		id   string
+		want int
+	}{{access.Cadre, "rec-1", http.StatusConflict}, {access.Cadre, "rec-2", http.StatusSeeOther}, {access.Operator, "rec-1", http.StatusSeeOther}} {
+		if w := post(as(x.role), "/cadre/record/drop", plain, "id="+x.id); w.Code != x.want {
+			t.Errorf("%s deletes %s: %d", x.role, x.id, w.Code)
+		}
+	}
+	var did []string
+	for _, a := range box.Acts() {
+		did = append(did, a.What+" "+a.ID)
+	}
+	if got := strings.Join(did, ", "); got != "record 停水, use-recording rec-2, drop-recording rec-2, drop-recording rec-1" {
+		t.Error(got)
 	}
 }
 

@@ -24,6 +24,8 @@ func (b *Box) Announcer() api.Announcer {
 		Evacuate: "evacuate", Confirm: 30 * time.Second, TalkMost: 3 * time.Minute, MaintenanceMost: 2 * time.Hour,
 		Test: api.TestBounds{Most: 15 * time.Second, Volume: 25, Beat: 200 * time.Millisecond, Silent: 650 * time.Millisecond, QuietFrom: "21:00", QuietTo: "07:00", Quiet: "no"},
 	}
+	a.RecordMost = 30 * time.Second
+	a.Recordings = []api.Recording{{ID: "rec-1", Name: "停水", Who: "陈志强", At: At, Long: 6 * time.Second, Used: true, Heard: true}, {ID: "rec-2", Name: "收谷", Who: "陈志强", At: At, Long: 4 * time.Second}}
 	for _, s := range b.sounds.Now {
 		for i := range a.Outputs {
 			for _, o := range s.Outputs {

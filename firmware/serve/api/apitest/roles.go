@@ -38,6 +38,7 @@ var Bodies = map[string]string{
 // Forms are right bodies of forms, by method and path.
 var Forms = map[string]string{
 	"POST /cadre/stop": "token=WRONG", "POST /cadre/say": "message=river&key=k", "POST /cadre/arm": "level=evacuate", "POST /cadre/evacuate": "word=WORD23",
+	"POST /cadre/record": "file=x", "POST /cadre/record/use": "id=rec-1", "POST /cadre/record/drop": "id=rec-1", "POST /cadre/record/stop": "token=WRONG",
 	"POST /rescue/stop": "token=WRONG", "POST /rescue/back": "base=3", "POST /rescue/restart": "lang=zh", "POST /rescue/update": "file=x", "POST /rescue/activate": "lang=zh",
 	"POST /stop": "token=WRONG", "POST /sign-in": "account=chen&password=wrong", "POST /setup": "secret=x", "POST /account": "old=x", "POST /sign-out": "lang=zh",
 }

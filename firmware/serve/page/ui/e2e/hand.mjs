@@ -138,6 +138,38 @@ await run(async (browser) => {
   }
   check(!cadre.wrong.length && !cadre.foreign.length, `cadre: ${cadre.wrong} ${cadre.foreign}`);
 
+  // A message of the village's own, by the same microphone: recorded, listened to, put to use, said, deleted.
+  await cadre.goto(`${box}/cadre/record?lang=zh`);
+  await cadre.fill("#name", "停水通知");
+  const record = async () => {
+    const b = await cadre.locator("#talk").boundingBox();
+    await cadre.mouse.move(b.x + 40, b.y + 40);
+    await cadre.mouse.down();
+    await until("recording", async () => /正在录|请再按住/.test(await cadre.textContent("#ts")), 15000, () => cadre.textContent("#ts"));
+    await pause(4000);
+    await cadre.mouse.up();
+  };
+  await record();
+  await until("it is recorded", async () => (await cadre.locator(".rec").count()) === 1 && /录好了/.test(await cadre.textContent(".said")), 15000, () => cadre.textContent("body"));
+  await cadre.click('.rec form button:not([formaction])');
+  check(/请先在本页从头听一遍/.test(await cadre.textContent(".said.bad")), "it was put to use before anybody listened");
+  await cadre.evaluate(() => document.querySelector("audio").play());
+  await until("it plays", () => cadre.evaluate(() => document.querySelector("audio").currentTime > 0.3));
+  await look(cadre, "record-cadre-zh-320", (await cadre.setViewportSize({ width: 320, height: 844 }), 320));
+  await cadre.click('.rec form button:not([formaction])');
+  await until("it is in use", async () => /已启用/.test(await cadre.textContent(".said")));
+  await cadre.goto(`${box}/cadre?lang=zh`);
+  const sung = played().length;
+  await cadre.click('button[name="message"]:has-text("停水通知")');
+  await cadre.waitForSelector(".said:not(.bad)");
+  const own = await until("the village's own words are heard", () => played().length === sung + 1 && played().at(-1).span > 6 && played().at(-1), 25000);
+  console.log(`own message: ${own.seconds.toFixed(2)} s of sound at ${own.db.toFixed(1)} dB`);
+  await cadre.click("button.stop");
+  await cadre.goto(`${box}/cadre/record?lang=en`);
+  await cadre.setViewportSize({ width: 390, height: 844 });
+  await look(cadre, "record-cadre-en-390", 390);
+  check(!(await cadre.locator("button[formaction]").count()), "a cadre may delete what is in use");
+  check(!cadre.wrong.length && !cadre.foreign.length, `record: ${cadre.wrong} ${cadre.foreign}`);
   await cadre.context().close();
 
   // A siren is tried in the console while a finger holds the button; then the browser goes with the finger still down.
@@ -167,6 +199,9 @@ await run(async (browser) => {
     if (how === "let go") check(/试声结束/.test(await trial.textContent()), "the page does not say that it is over");
   }
   owner = await open(browser, { as: "owner" });
+  await owner.goto(`${box}/cadre/record?lang=zh`);
+  await owner.click("button[formaction]");
+  await until("it is deleted", async () => (await owner.locator(".rec").count()) === 0);
   const records = await (await owner.request.get(`${box}/api/v1/journal?limit=1000`)).json();
   check(records.some((r) => r.kind === "test.ended" && r.who?.name), "the test is not in the journal");
 

@@ -1663,6 +1663,9 @@ export interface components {
             messages: components["schemas"]["Preset"][] | null;
             outputs: components["schemas"]["Speaker"][] | null;
             /** Format: int64 */
+            record_most_ns: number;
+            recordings: components["schemas"]["Recording"][] | null;
+            /** Format: int64 */
             talk_most_ns: number;
             talking?: components["schemas"]["Talk"];
             test: components["schemas"]["TestBounds"];
@@ -2687,6 +2690,17 @@ export interface components {
             seq: number;
             text: components["schemas"]["Text"];
             who?: components["schemas"]["Who"];
+        };
+        Recording: {
+            /** Format: date-time */
+            at: string;
+            heard: boolean;
+            id: string;
+            /** Format: int64 */
+            long_ns: number;
+            name: string;
+            used: boolean;
+            who: string;
         };
         Release: {
             /** Format: date-time */
