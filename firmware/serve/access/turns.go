@@ -132,7 +132,6 @@ type turns struct {
 	pairs    standings[caller]
 	accounts standings[string]
 	waiting  []*attempt
-	changed  chan struct{} // closed when somebody else may go
 }
 
 // attempt is one who waits. Who came first stands first in the line.
@@ -140,11 +139,19 @@ type attempt struct {
 	at   caller
 	name string // of the account's line
 	away bool   // gave way to another
+	wake chan struct{}
+}
+
+func (a *attempt) stir() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
 }
 
 func newTurns() *turns {
 	return &turns{
-		seed: maphash.MakeSeed(), changed: make(chan struct{}), machines: newStandings[netip.Prefix](mostMachines),
+		seed: maphash.MakeSeed(), machines: newStandings[netip.Prefix](mostMachines),
 		pairs: newStandings[caller](mostPairs), accounts: newStandings[string](MostAccounts + strangeNames),
 	}
 }
@@ -152,7 +159,7 @@ func newTurns() *turns {
 // enter waits for an attempt's turn. What it gives says how the attempt ended, and must be
 // called. An error is a *phrase.Error where there is no room to wait, or the context's.
 func (t *turns) enter(ctx context.Context, machine netip.Prefix, account string, known bool) (end func(right bool), err error) {
-	a := &attempt{at: caller{machine, account}, name: account}
+	a := &attempt{at: caller{machine, account}, name: account, wake: make(chan struct{}, 1)}
 	if !known {
 		// One place each would let a stranger fill the memory, and one place for all tell
 		// which accounts there are.
@@ -169,8 +176,10 @@ func (t *turns) enter(ctx context.Context, machine netip.Prefix, account string,
 		if a.away {
 			return nil, phrase.E("access.busy")
 		}
-		if !t.busy && t.first(now) == a {
+		if next := t.first(now); !t.busy && next == a {
 			break
+		} else if !t.busy && next != nil {
+			next.stir()
 		}
 		if err := t.sleep(ctx, a, now); err != nil {
 			t.leave(a)
@@ -203,9 +212,25 @@ func (t *turns) ended(a *attempt, right bool) {
 	t.stir()
 }
 
+// stir wakes who goes next: whose time has come, or else whose comes first, who then sleeps
+// until it has. What the others sleep for may be another time than theirs is now.
 func (t *turns) stir() {
-	close(t.changed)
-	t.changed = make(chan struct{})
+	if t.busy {
+		return
+	}
+	now := time.Now()
+	a := t.first(now)
+	if a == nil {
+		var soonest time.Time
+		for _, w := range t.waiting {
+			if r := t.ready(w, now); a == nil || r.Before(soonest) {
+				a, soonest = w, r
+			}
+		}
+	}
+	if a != nil {
+		a.stir()
+	}
 }
 
 func (t *turns) leave(a *attempt) {
@@ -225,7 +250,7 @@ func without(l []*attempt, a *attempt) []*attempt {
 
 // sleep waits with mu given up until something changes or the attempt's time has come.
 func (t *turns) sleep(ctx context.Context, a *attempt, now time.Time) error {
-	changed, timer := t.changed, time.NewTimer(longestHeld)
+	timer := time.NewTimer(longestHeld)
 	if r := t.ready(a, now); r.After(now) {
 		timer.Reset(r.Sub(now))
 	}
@@ -235,7 +260,7 @@ func (t *turns) sleep(ctx context.Context, a *attempt, now time.Time) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-changed:
+	case <-a.wake:
 	case <-timer.C:
 	}
 	return nil
@@ -332,7 +357,8 @@ func (t *turns) stand(a *attempt, now time.Time) error {
 			return phrase.E("access.busy")
 		}
 		worst.away = true
-		t.leave(worst)
+		t.waiting = without(t.waiting, worst)
+		worst.stir()
 	}
 	t.waiting = append(t.waiting, a)
 	return nil
