@@ -7,7 +7,9 @@
 //
 // It knows the box by the interface Box alone. It never holds up the alarm path,
 // never decides what sounds, changes nothing on a GET, and refuses what no role
-// was declared for. Nothing of it is fatal: a busy port is a fault that is
+// was declared for. No crowd keeps others out: who sits on every connection, stream or
+// share of the processor loses it to whoever comes anew, and nobody who is signed in does.
+// Nothing of it is fatal: a busy port is a fault that is
 // called and tried again.
 //
 // Sources: RFC 9457 (problem details), RFC 6750 (bearer token), OWASP ASVS 4.0

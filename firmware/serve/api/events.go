@@ -370,38 +370,11 @@ func (s *Server) registerEvents() {
 		}, func(op *huma.Operation) { answers(op, "text/event-stream") })
 }
 
-// keptForSignedIn are places that a crowd of strangers cannot take: who is signed in works
-// here, and on the night that fills the rest they are needed most.
-const keptForSignedIn = 16
-
-// admit finds a place for one more reader of an address.
-func (s *Server) admit(g access.Grant) (leave func(), ok bool) {
-	addr, most := g.Addr, s.o.Limits.Events
-	if g.SignedIn() {
-		most += keptForSignedIn
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listening >= most || s.listeners[addr] >= s.o.Limits.EventsPerAddr {
-		return nil, false
-	}
-	s.listening++
-	s.listeners[addr]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.listening--
-		if s.listeners[addr]--; s.listeners[addr] == 0 {
-			delete(s.listeners, addr)
-		}
-	}, true
-}
-
 // listen writes events until the reader leaves, or takes longer than Limits.Write over
 // what it is given.
 func (s *Server) listen(hc huma.Context, after int64) {
 	req, w := humago.Unwrap(hc)
-	leave, ok := s.admit(GrantOf(req.Context()))
+	leave, ok := s.listening.take(GrantOf(req.Context()))
 	if !ok {
 		w.Header().Set("Retry-After", "5")
 		s.refuse(hc, problem(http.StatusServiceUnavailable, phrase.M("serve.too_many_streams")))

@@ -54,6 +54,7 @@ func (s *Server) gate(next http.Handler) http.Handler {
 		r, end := s.withSession(r)
 		defer end()
 		g := GrantOf(r.Context())
+		defer connOf(r.Context()).ask(g.SignedIn())()
 		if g.Via != ViaSocket && !s.hostAllowed(r.Host) {
 			writeProblem(w, problem(http.StatusMisdirectedRequest, phrase.M("serve.wrong_host")))
 			return

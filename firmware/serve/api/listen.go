@@ -176,7 +176,7 @@ func (s *Server) serveLAN(ctx context.Context, l net.Listener) {
 	s.mu.Unlock()
 	srv := s.server(ctx, func(ctx context.Context, c net.Conn) context.Context {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-		return WithGrant(ctx, access.Grant{Role: access.Viewer, Via: ViaPage, Addr: host})
+		return WithGrant(withConn(ctx, c), access.Grant{Role: access.Viewer, Via: ViaPage, Addr: host})
 	})
 	all := newCapped(l, s.o.Limits.Conns, s.o.Limits.ConnsPerAddr)
 	if s.o.TLS == nil {

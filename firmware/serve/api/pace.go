@@ -13,10 +13,15 @@ import (
 // The page's share of the processor. Who warns people runs in the same process, and whoever asks as fast as a
 // machine can would have it wait in a queue behind answers. So answering has a share of one core, of all
 // callers and of each address; what is asked beyond it is not refused but waits, so that an asker is slowed
-// and nobody else is. Who has signed in to act, STOP and the box's own socket wait for nobody.
+// and nobody else is. Who has signed in to act, STOP and the box's own socket wait for nobody, but who asks
+// for STOP as fast as a machine can waits a moment behind themselves. Whoever has asked for nothing in freshFor
+// has a share of its own, so that one who comes to the page meanwhile sees it at once.
 const (
 	shareOfAll  = 0.10
 	shareOfAddr = 0.05
+	shareOfNew  = 0.03
+	freshFor    = 20 * time.Second
+	stopMost    = time.Second
 	// paceBurst is how much may be answered at once: a console and all that it loads, for a dozen people.
 	paceBurst = 100 * time.Millisecond
 	// paceMost is how long one may wait; beyond it there is a refusal.
@@ -31,8 +36,9 @@ const (
 
 // debt is processor time that was taken and not yet earned.
 type debt struct {
-	owed time.Duration
-	at   time.Time
+	owed  time.Duration
+	at    time.Time
+	asked time.Time // when it was last asked for, of an address
 }
 
 func (d *debt) earn(now time.Time, share float64) {
@@ -51,6 +57,7 @@ func (d *debt) late(share float64) time.Duration {
 type pace struct {
 	mu   sync.Mutex
 	all  debt
+	news debt // of those who came anew
 	from map[string]*debt
 	mean time.Duration // what an answer took of late
 }
@@ -63,12 +70,31 @@ func (p *pace) enter(now time.Time, addr string) (time.Duration, bool) {
 	p.all.earn(now, shareOfAll)
 	d.earn(now, shareOfAddr)
 	wait := max(p.all.late(shareOfAll), d.late(shareOfAddr))
+	if wait > 0 && now.Sub(d.asked) > freshFor && len(p.from) < paceAddrs {
+		// Where more addresses come than are known, nobody can be told to be new.
+		if p.news.earn(now, shareOfNew); p.news.late(shareOfNew) == 0 {
+			p.news.owed += p.mean + paceCost
+			wait = d.late(shareOfAddr)
+		}
+	}
+	d.asked = now
 	if wait > paceMost {
 		return 0, false
 	}
 	p.all.owed += p.mean + paceCost
 	d.owed += p.mean + paceCost
 	return wait, true
+}
+
+// stop takes what a STOP costs, which waits for its own address alone, is never refused and
+// keeps nobody else waiting.
+func (p *pace) stop(now time.Time, addr string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.of(now, addr)
+	d.earn(now, shareOfAddr)
+	d.owed += p.mean + paceCost
+	return min(d.late(shareOfAddr), stopMost)
 }
 
 // leave gives back what was taken too much.
@@ -111,8 +137,14 @@ func (p *pace) of(now time.Time, addr string) *debt {
 func (s *Server) paced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := GrantOf(r.Context())
-		if g.Via != ViaPage || g.Role.Allows(access.Cadre) || r.Method == http.MethodPost && r.URL.Path == stopPath {
+		if g.Via != ViaPage || g.Role.Allows(access.Cadre) {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if s.stops(r) {
+			if wait := s.pace.stop(time.Now(), g.Addr); wait == 0 || rests(r.Context(), wait) {
+				next.ServeHTTP(w, r)
+			}
 			return
 		}
 		wait, ok := s.pace.enter(time.Now(), g.Addr)
@@ -126,6 +158,16 @@ func (s *Server) paced(next http.Handler) http.Handler {
 		defer answered()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pacedKey{}, answered)))
 	})
+}
+
+// stops tells whether a request is for STOP: the operation, or one of the pages' forms that
+// are open to everybody and without TLS, which are those of STOP alone.
+func (s *Server) stops(r *http.Request) bool {
+	if r.Method != http.MethodPost {
+		return false
+	}
+	x, ok := s.o.Pages.of(r)
+	return r.URL.Path == stopPath || ok && x.Plain
 }
 
 type pacedKey struct{}

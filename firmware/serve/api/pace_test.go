@@ -106,3 +106,38 @@ func TestOnlySoManyAddressesAreKnown(t *testing.T) {
 		t.Errorf("%d addresses are known", len(p.from))
 	}
 }
+
+// Strangers ask from a whole network without end: all that is answered is asked for, and who comes then is
+// neither refused nor kept waiting; nor is a STOP.
+func TestWhoComesToABesiegedPageSeesIt(t *testing.T) {
+	var p pace
+	now := time.Unix(1_900_000_000, 0)
+	refused := 0
+	for range 400 {
+		for i := range 254 {
+			if _, ok := p.enter(now, fmt.Sprint("10.0.0.", i)); ok {
+				p.leave(now, fmt.Sprint("10.0.0.", i), time.Millisecond)
+			} else {
+				refused++
+			}
+		}
+		now = now.Add(100 * time.Millisecond)
+	}
+	if refused == 0 {
+		t.Fatal("it is no siege")
+	}
+	if wait, ok := p.enter(now, "10.0.1.1"); !ok || wait > 0 {
+		t.Errorf("who comes anew waits %v, let in: %v", wait, ok)
+	}
+	if wait := p.stop(now, "10.0.1.1"); wait > 0 {
+		t.Errorf("STOP waits %v", wait)
+	}
+	for range 100_000 {
+		if wait := p.stop(now, "10.0.0.1"); wait > stopMost {
+			t.Fatalf("STOP waits %v", wait)
+		}
+	}
+	if p.stop(now, "10.0.0.1") == 0 {
+		t.Error("who asks for STOP without end has all of the processor")
+	}
+}

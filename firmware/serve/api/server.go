@@ -67,10 +67,12 @@ type Limits struct {
 	Conns, ConnsPerAddr int
 	// SocketConns bounds open connections on the Unix socket.
 	SocketConns int
-	// Streams bounds open streams on the network, SocketStreams on the socket.
-	Streams, SocketStreams int
+	// Streams bounds open streams of strangers on the network, and as many again are kept
+	// for who is signed in; SocketStreams those on the socket.
+	Streams, StreamsPerAddr, SocketStreams int
 	// Events and EventsPerAddr bound who listens to /events: one is a goroutine and
-	// some 30 KiB, since what is said is encoded once for all.
+	// some 30 KiB, since what is said is encoded once for all. Some more are kept for who is
+	// signed in.
 	Events, EventsPerAddr int
 	// Sounds bounds how many sounds are rendered at once.
 	Sounds int
@@ -88,7 +90,7 @@ type Limits struct {
 // the page: 200 of them at once, each with one open stream, and room beside them for
 // who asks and for STOP. One address may be a router with a family's phones behind it.
 var DefaultLimits = Limits{
-	Conns: 288, ConnsPerAddr: 32, SocketConns: 64, Streams: 8, SocketStreams: 16, Events: 224, EventsPerAddr: 12, Sounds: 2,
+	Conns: 288, ConnsPerAddr: 32, SocketConns: 64, Streams: 8, StreamsPerAddr: 4, SocketStreams: 16, Events: 224, EventsPerAddr: 12, Sounds: 2,
 	Body: 4 << 10, Header: 16 << 10, Read: 10 * time.Second, Write: 10 * time.Second, Idle: time.Minute,
 	Retry: 5 * time.Second,
 }
@@ -102,15 +104,13 @@ type Server struct {
 	root  http.Handler
 	names map[string]bool
 
-	streams, socketStreams, sounds chan struct{}
+	streams, socketStreams, sounds, listening *places
 
 	events *broadcaster
 	pace   pace
 
-	mu        sync.Mutex
-	lan       string
-	listening int            // who listens to events, in all
-	listeners map[string]int // and by address
+	mu  sync.Mutex
+	lan string
 }
 
 // New makes the server; it listens nowhere yet. A nil box serves to write the
@@ -125,10 +125,10 @@ func New(box Box, o Opts) (*Server, error) {
 	fillLimits(&o.Limits)
 	s := &Server{
 		box: box, o: o, log: o.Log, names: map[string]bool{"localhost": true},
-		streams:       make(chan struct{}, o.Limits.Streams),
-		socketStreams: make(chan struct{}, o.Limits.SocketStreams),
-		sounds:        make(chan struct{}, o.Limits.Sounds),
-		listeners:     map[string]int{},
+		streams:       newPlaces(o.Limits.Streams, o.Limits.StreamsPerAddr, o.Limits.Streams),
+		socketStreams: newPlaces(o.Limits.SocketStreams, 0, 0),
+		sounds:        newPlaces(o.Limits.Sounds, 0, 1),
+		listening:     newPlaces(o.Limits.Events, o.Limits.EventsPerAddr, 16),
 	}
 	s.events = newBroadcaster(s)
 	for _, n := range o.Names {

@@ -75,14 +75,13 @@ func (s *Server) stream(follow func(context.Context, func(any) error) error) *hu
 		if GrantOf(r.Context()).Via == ViaSocket {
 			places = s.socketStreams
 		}
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-		default:
+		leave, ok := places.take(GrantOf(r.Context()))
+		if !ok {
 			w.Header().Set("Retry-After", "5")
 			s.refuse(hc, problem(http.StatusServiceUnavailable, phrase.M("serve.too_many_streams")))
 			return
 		}
+		defer leave()
 		follows(r.Context())
 		rc := http.NewResponseController(w)
 		// The reading side stays open as long as the stream: net/http tells of
@@ -124,14 +123,13 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 func (s *Server) lastSound(hc huma.Context) {
 	r, w := humago.Unwrap(hc)
-	select {
-	case s.sounds <- struct{}{}:
-		defer func() { <-s.sounds }()
-	default:
+	leave, ok := s.sounds.take(GrantOf(r.Context()))
+	if !ok {
 		w.Header().Set("Retry-After", "2")
 		s.refuse(hc, problem(http.StatusServiceUnavailable, phrase.M("serve.too_many_streams")))
 		return
 	}
+	defer leave()
 	var b bounded
 	ok, err := s.box.LastSound(&b)
 	switch {
