@@ -27,6 +27,7 @@ type ConfigCmd struct {
 	Again   ConfigAgainCmd   `cmd:"" help:"恢复一个旧版本 · Bring an earlier revision back"`
 	Confirm ConfigConfirmCmd `cmd:"" help:"确认正在试用的版本 · Confirm the revision that is on trial"`
 	Back    ConfigBackCmd    `cmd:"" help:"撤回正在试用的版本 · Take the revision on trial back"`
+	Managed ConfigManagedCmd `cmd:"" help:"哪些配置项归县里管，临时改了什么 · Show what is the county's, and what of it is overridden here"`
 }
 
 // ConfigListCmd lists the revisions.
@@ -60,6 +61,31 @@ func (c *ConfigListCmd) Run(g *Globals) error {
 			why = strings.TrimSpace(phrase.M("revision.of", "number", r.Of).In(l) + " " + why)
 		}
 		t = append(t, []string{strconv.Itoa(r.Number), local(r.At).Format(time.DateTime), g.text(r.ByText), api.Clean(r.Who, 32), why, state})
+	}
+	return t.write(g.out(), 0)
+}
+
+// ConfigManagedCmd lists what is the county's.
+type ConfigManagedCmd struct{}
+
+// Run prints.
+func (c *ConfigManagedCmd) Run(g *Globals) error {
+	r, err := g.revision(0)
+	if err != nil {
+		return err
+	}
+	if r.Managed == nil {
+		g.say(phrase.M("revision.managed_none"))
+		return nil
+	}
+	l := g.lang()
+	g.say(phrase.M("revision.managed_by", "by", phrase.Text{ZH: r.Managed.By.ZH, EN: r.Managed.By.EN}, "since", api.Clean(r.Managed.Since, 32), "number", r.Managed.Revision))
+	t := table{{phrase.M("revision.col_path").In(l), phrase.M("revision.col_state").In(l), phrase.M("revision.col_who").In(l), phrase.M("revision.col_why").In(l)}}
+	for _, s := range r.Managed.Settings {
+		t = append(t, []string{s.Path, phrase.M("revision.managed").In(l), "", ""})
+	}
+	for _, o := range r.Managed.Overrides {
+		t = append(t, []string{o.Path, phrase.M("revision.overridden", "left", o.Left.Round(time.Minute)).In(l), api.Clean(o.Who, 32), api.Clean(o.Why, 60)})
 	}
 	return t.write(g.out(), 0)
 }
@@ -103,10 +129,11 @@ func (c *ConfigDiffCmd) Run(g *Globals) error {
 
 // proposing is what every change needs.
 type proposing struct {
-	Who    string        `help:"操作人姓名，记入日志 · Name of the acting person, kept in the journal" env:"EDGED_WHO" placeholder:"NAME"`
-	Why    string        `help:"为什么改，记入日志 · Why, kept in the journal" placeholder:"TEXT"`
-	Within time.Duration `default:"3m" help:"试用多久，到时不确认就自动恢复；0 为立即生效 · How long it is on trial before the old one comes back by itself; 0 for none"`
-	Yes    bool          `help:"换用后盒子仍应答就确认，不再询问 · Confirm without asking once the box answers with it"`
+	Who      string        `help:"操作人姓名，记入日志 · Name of the acting person, kept in the journal" env:"EDGED_WHO" placeholder:"NAME"`
+	Why      string        `help:"为什么改，记入日志 · Why, kept in the journal" placeholder:"TEXT"`
+	Within   time.Duration `default:"3m" help:"试用多久，到时不确认就自动恢复；0 为立即生效 · How long it is on trial before the old one comes back by itself; 0 for none"`
+	Override time.Duration `help:"把县管配置项临时改多久，到时自动恢复县里的值 · How long county-managed settings that it changes stand so; then the county's values come back by themselves" placeholder:"12h"`
+	Yes      bool          `help:"换用后盒子仍应答就确认，不再询问 · Confirm without asking once the box answers with it"`
 }
 
 // ConfigApplyCmd changes the document to a file's.
@@ -136,6 +163,7 @@ func (c *ConfigAgainCmd) Run(g *Globals) error {
 }
 
 func (c *proposing) propose(g *Globals, p api.Proposal) error {
+	p.Override = c.Override
 	p.Who, p.Why, p.Within = strings.TrimSpace(c.Who), strings.TrimSpace(c.Why), c.Within
 	if p.Who == "" || p.Why == "" {
 		return &clientError{phrase.E("revision.needs_why"), exitUsage}

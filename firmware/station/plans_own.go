@@ -49,6 +49,9 @@ func (p *prover) ownPlan(name string, c config.Plan) *plan.Plan {
 			}
 			x.ClipsBy[plan.By(by)] = clips
 		}
+		if len(s.Outputs) == 0 {
+			x.Zones = s.Zones
+		}
 		if len(x.AllClips()) > stepMost {
 			p.problem(phrase.M("site.plan_clips", "most", stepMost), path...)
 			good = false

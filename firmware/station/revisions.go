@@ -249,6 +249,11 @@ func (h *House) Judge(_ context.Context, document string) (api.Judgement, error)
 	j := api.Judgement{Good: bp != nil && !config.Fatal(problems)}
 	j.Restart = j.Good && needsRestart(h.seen().bp, bp)
 	j.Managed, problems = h.judgeManaged(document, problems)
+	if j.Good {
+		s := h.seen()
+		s.bp = bp
+		j.Rules, j.Plans = bp.rules(), s.plans()
+	}
 	for _, p := range problems {
 		j.Problems = append(j.Problems, api.Wrong{Line: p.Line, Column: p.Col, Warning: p.Warning,
 			Text: api.Text{Code: p.Message.Code, ZH: p.Message.In(phrase.ZH), EN: p.Message.In(phrase.EN)}})

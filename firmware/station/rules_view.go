@@ -18,10 +18,13 @@ var kindNames = map[rule.Kind]string{rule.Value: "value", rule.Sum: "sum", rule.
 
 // Rules gives every rule as people say it, armed or not.
 func (h *House) Rules() []api.RuleView {
-	s := h.seen()
+	return h.seen().bp.rules()
+}
+
+func (bp *Blueprint) rules() []api.RuleView {
 	var out []api.RuleView
-	for _, name := range slices.Sorted(maps.Keys(s.bp.Doc.Site.Rules)) {
-		out = append(out, s.bp.ruleView(name))
+	for _, name := range slices.Sorted(maps.Keys(bp.Doc.Site.Rules)) {
+		out = append(out, bp.ruleView(name))
 	}
 	return out
 }
@@ -90,6 +93,14 @@ func sentence(c rule.Condition, t rule.Threshold, rank plan.Rank) phrase.Message
 // Plans gives the plans that this site works by.
 func (h *House) Plans() []api.PlanView {
 	s := h.seen()
+	out := s.plans()
+	if len(out) > 0 {
+		out[0].Choices = s.bp.planChoices()
+	}
+	return out
+}
+
+func (s shown) plans() []api.PlanView {
 	var out []api.PlanView
 	for _, name := range slices.Sorted(maps.Keys(s.bp.Plans)) {
 		p := s.bp.Plans[name]
@@ -103,9 +114,6 @@ func (h *House) Plans() []api.PlanView {
 		for _, code := range s.bp.Levels.Codes() {
 			l, _ := s.bp.Levels.Level(code)
 			v.Steps = append(v.Steps, s.bp.planStep(code, s.bp.Levels.Rank(l).Name, p.At(l, s.bp.Levels)))
-		}
-		if len(out) == 0 {
-			v.Choices = s.bp.planChoices()
 		}
 		for _, x := range []struct {
 			code string
@@ -122,7 +130,7 @@ func (h *House) Plans() []api.PlanView {
 }
 
 func (bp *Blueprint) planStep(code string, name phrase.Text, st plan.Step) api.PlanStep {
-	x := api.PlanStep{Step: code, Name: words(name, code), Sentence: api.TextOf(bp.does(st)), Tone: st.Tone, ByHand: st.ClipsBy[plan.Hand], Clips: st.Clips, Outputs: st.Outputs,
+	x := api.PlanStep{Step: code, Name: words(name, code), Sentence: api.TextOf(bp.does(st)), Tone: st.Tone, ByHand: st.ClipsBy[plan.Hand], Zones: st.Zones, Clips: st.Clips, Outputs: st.Outputs,
 		On: st.Duty.On.Duration(), Off: st.Duty.Off.Duration(), Resound: st.Resound.Duration(), For: st.For.Duration()}
 	for by, clips := range st.ClipsBy {
 		if x.ClipsBy == nil {

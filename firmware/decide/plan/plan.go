@@ -109,6 +109,8 @@ type Step struct {
 	ClipsBy map[By][]string `yaml:"clips_by"`
 	// Outputs names the outputs; none means all of the site's.
 	Outputs []string `yaml:"outputs"`
+	// Zones are what a site's own plan said instead; whoever reads one makes outputs of them.
+	Zones []string `yaml:"-"`
 	// Duty is how long it sounds and pauses while the level stands.
 	Duty Duty `yaml:"duty"`
 	// Resound is when a level that was silenced and that nobody acknowledged

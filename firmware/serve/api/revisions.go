@@ -100,6 +100,9 @@ type Judgement struct {
 	Problems []Wrong `json:"problems"`
 	// Managed are the county's settings that it changes: it can only be proposed as an override.
 	Managed []ManagedSetting `json:"managed,omitempty"`
+	// Rules and Plans are what the document would say, where it is good.
+	Rules []RuleView `json:"rules,omitempty"`
+	Plans []PlanView `json:"plans,omitempty"`
 }
 
 // Wrong is one thing wrong in a document.

@@ -94,6 +94,8 @@ type PlanStep struct {
 	// ClipsBy is all of what is said instead of clips, by who raised the level.
 	ClipsBy map[string][]string `json:"clips_by,omitempty"`
 	Outputs []string            `json:"outputs"`
+	// Zones are what it names instead of outputs; Outputs are then those of the zones.
+	Zones []string `json:"zones,omitempty"`
 	// Everywhere: it names no outputs, and so means them all.
 	Everywhere bool          `json:"everywhere,omitempty"`
 	On         time.Duration `json:"on_ns,omitempty"`

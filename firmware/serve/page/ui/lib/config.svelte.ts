@@ -14,6 +14,8 @@ export const config = $state<{
   /** What makes the one into the other, and what is wrong with it; undefined while not asked. */
   diff: string; judged?: Judgement;
   revisions: Revision[]; loaded: boolean; busy: boolean; why?: Refusal | null;
+  /** What of the document in force is the county's. */
+  managed?: Schemas["ManagedView"];
 }>({ base: 0, was: "", document: "", diff: "", revisions: [], loaded: false, busy: false });
 
 export const changed = () => config.loaded && config.document !== config.was;
@@ -21,6 +23,12 @@ export const changed = () => config.loaded && config.document !== config.was;
 export const newest = () => config.revisions[config.revisions.length - 1];
 export const onTrial = () => config.revisions.find((r) => r.trial);
 export const stale = () => { const n = newest(); return !!n && config.base > 0 && n.number !== config.base; };
+
+/** Whose a place of the document is, where it, something in it, or what it is part of is the county's. */
+export function managedAt(path: string): Schemas["ManagedView"] | undefined {
+  const m = config.managed;
+  return m?.settings?.some((s) => s.path === path || path.startsWith(s.path + "/") || s.path.startsWith(path + "/")) ? m : undefined;
+}
 
 function read(): { base: number; document: string } | undefined {
   try { return JSON.parse(sessionStorage.getItem(kept) ?? "") ?? undefined; } catch { return undefined; }
@@ -60,6 +68,7 @@ export async function load(anew = false) {
   await list();
   if (!r.ok) { config.why = r.why; return; }
   Object.assign(config, { base: r.data.number, was: r.data.document, document: d?.document ?? r.data.document, diff: "", judged: undefined, loaded: true, why: null });
+  if (r.data.managed || !d) config.managed = r.data.managed;
   if (anew) keepDraft();
   if (changed()) await judge();
 }
@@ -128,7 +137,8 @@ async function proposed(body: Schemas["Proposal"]): Promise<Outcome<Revision>> {
   }
   return r;
 }
-export const apply = (why: string, within: number) => proposed({ base: config.base, document: config.document, why, within_ns: within * 1e9 });
+/** hours: for how long what it changes of the county's stands. */
+export const apply = (why: string, within: number, hours = 0) => proposed({ base: config.base, document: config.document, why, within_ns: within * 1e9, ...(hours ? { override_ns: Math.round(hours * 3.6e12) } : {}) });
 export const again = (number: number, why: string, within: number) => proposed({ base: newest()?.number ?? config.base, again: number, why, within_ns: within * 1e9 });
 
 export async function confirm(number: number) {

@@ -2168,9 +2168,11 @@ export interface components {
         Judgement: {
             good: boolean;
             managed?: components["schemas"]["ManagedSetting"][] | null;
+            plans?: components["schemas"]["PlanView"][] | null;
             problems: components["schemas"]["Wrong"][] | null;
             /** @description the box begins anew to take it over */
             restart: boolean;
+            rules?: components["schemas"]["RuleView"][] | null;
         };
         Label: {
             addresses: string[] | null;
@@ -2471,6 +2473,7 @@ export interface components {
             sentence: components["schemas"]["Text"];
             step: string;
             tone?: string;
+            zones?: string[] | null;
         };
         PlanView: {
             choices?: components["schemas"]["PlanChoices"];
