@@ -2,7 +2,7 @@
 // measures and how far that may be trusted, what stands, what sounds and why,
 // what is wrong, and STOP.
 //
-// It is rendered on the box by html/template, so that it works without script
+// It is rendered on the box by serve/hypertext, so that it works without script
 // and on an old phone; a small script (under 5 kB) refreshes it each second and
 // says when the box cannot be reached. It asks for nothing from outside the box,
 // changes nothing on a GET, and knows the box by api.Box alone. It never decides
@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -25,6 +24,7 @@ import (
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/serve/hypertext"
 	"tocsin/firmware/serve/page/ui"
 )
 
@@ -57,7 +57,7 @@ type page struct {
 	box     api.Box
 	token   Verifier
 	o       Opts
-	tpl     map[phrase.Lang]*template.Template
+	tpl     *hypertext.Set
 	flashes flashes
 }
 
@@ -74,16 +74,11 @@ func New(box api.Box, token Verifier, o Opts) (*api.Routes, error) {
 		}
 		o.Zone = z
 	}
-	p := &page{box: box, token: token, o: o, tpl: map[phrase.Lang]*template.Template{}}
-	for _, l := range phrase.Languages {
-		t, err := template.New("").Funcs(template.FuncMap{
-			"t": func(code string) string { return phrase.Message{Code: code}.In(l) },
-		}).ParseFS(web, "web/*.html")
-		if err != nil {
-			return nil, err
-		}
-		p.tpl[l] = t
+	tpl, err := hypertext.Read(web, "web/*.html")
+	if err != nil {
+		return nil, err
 	}
+	p := &page{box: box, token: token, o: o, tpl: tpl}
 	static, err := fs.Sub(web, "web")
 	if err != nil {
 		return nil, err
@@ -135,7 +130,7 @@ func (p *page) write(w http.ResponseWriter, status int, name string, v *view) {
 
 func (p *page) render(w http.ResponseWriter, status int, l phrase.Lang, name string, v any) {
 	var b bytes.Buffer
-	if err := p.tpl[l].ExecuteTemplate(&b, name, v); err != nil {
+	if err := p.tpl.Write(&b, name, v, func(code string) string { return phrase.Message{Code: code}.In(l) }); err != nil {
 		p.o.Log.Error("the page could not be rendered", "page", name, "err", err)
 		http.Error(w, phrase.M("serve.internal").In(l), http.StatusInternalServerError)
 		return
