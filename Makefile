@@ -78,17 +78,24 @@ test: test-quick test-race test-peers test-browser ## everything that must hold,
 # Packages are tested in the order of the list: what takes longest begins first, so that nothing waits for it alone.
 SLOWEST := ./firmware/station
 
+# Tests of the house wait for a world in real time far more than they compute: more of them are under way at once than there are
+# processors.
+WAITING := $(shell echo $$((3 * $$(nproc 2>/dev/null || echo 2))))
+
+# Without cgo, as it is shipped, and so that nothing is compiled twice; the race detector alone needs it.
+lint test-quick test-peers test-browser: export CGO_ENABLED := 0
+
 test-quick: go lint
-	$(GO) test -timeout 20m $(SLOWEST) ./...
+	$(GO) test -timeout 20m -parallel $(WAITING) $(SLOWEST) ./...
 
 test-race: go
-	$(GO) test -timeout 20m -race -short $(SLOWEST) ./firmware/... ./drivers/... ./cmd/...
+	$(GO) test -timeout 20m -race -short -parallel $(WAITING) $(SLOWEST) ./firmware/... ./drivers/... ./cmd/...
 
 test-peers: go peers build
-	@tests=$$(.ci/tagged peers drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags peers -timeout 15m $$tests
+	@tests=$$(.ci/tagged peers drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags peers -timeout 15m -parallel $(WAITING) $$tests
 
 test-browser: go ui browser
-	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m $$tests
+	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m -parallel $(WAITING) $$tests
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
 	@bad=$$(gofmt -l cmd configs drivers firmware hwtest); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }

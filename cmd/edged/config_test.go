@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"tocsin/firmware/serve/api"
+
+	"tocsin/hwtest/built"
 )
 
 // TestAConfigurationIsTriedAndStaysOrComesBack changes a running box's document by the
@@ -27,9 +29,7 @@ func TestAConfigurationIsTriedAndStaysOrComesBack(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-desk").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, dir, "edged", "edged-desk")
 	file := filepath.Join(dir, "site.yaml")
 	write := func(name, text string) string {
 		t.Helper()

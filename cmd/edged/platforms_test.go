@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/platform"
 )
 
@@ -51,9 +52,7 @@ func TestADronesPictureGoesThroughTheBoxToAPlatform(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-desk", "../edged-video").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, dir, "edged", "edged-desk", "edged-video")
 	p, err := platform.Start("127.0.0.1", platform.Ways{ID: county, Realm: county[:10], Passwords: map[string]string{box: "Xq-71-of-the-county"}})
 	if err != nil {
 		t.Fatal(err)

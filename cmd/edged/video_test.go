@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tocsin/hwtest/built"
 )
 
 // childOf finds the process of a command that a process has started.
@@ -43,9 +45,7 @@ func TestTheVideoProcessHasOnlyWhatIsItsAndIsStartedAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../edged-desk", "../edged-video").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, dir, "edged", "edged-desk", "edged-video")
 	write := func(name, text string) string {
 		p := filepath.Join(dir, name)
 		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {

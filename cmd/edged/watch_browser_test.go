@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/chromium"
 	"tocsin/hwtest/relay"
 )
@@ -50,9 +51,7 @@ func TestChromiumWatchesTheBoxsPicture(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	self := filepath.Join(dir, "edged")
-	if out, err := exec.Command("env", "CGO_ENABLED=0", "go", "build", "-o", dir, ".", "../edged-desk", "../edged-video").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, dir, "edged", "edged-desk", "edged-video")
 	write := func(name, text string) string {
 		p := filepath.Join(dir, name)
 		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {

@@ -24,14 +24,8 @@ import (
 // says, and cuts the program off in the middle. Ten millimetres are one here and a restart
 // of the program does for one of the board, since the bench has neither time nor a plug.
 func TestANewBoxIsCommissionedFromItsLabel(t *testing.T) {
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
-	ui, err := filepath.Abs("../../firmware/serve/page/ui")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	chromium, ui := browserHere(t)
 	table, err := os.ReadFile("../../configs/commissioning.yaml")
 	if err != nil {
 		t.Fatal(err)

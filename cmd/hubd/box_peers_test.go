@@ -19,6 +19,7 @@ import (
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/reach/wire"
 	"tocsin/hwtest/beidou"
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/storm"
 )
 
@@ -56,9 +57,7 @@ func TestARealBoxAndARealHub(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	edged := filepath.Join(w.dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, w.dir, "edged", "edged-desk")
 	short, err := os.MkdirTemp("", "box") // a test's own name would be too long for a socket's path
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/chromium"
 	"tocsin/hwtest/relay"
 )
@@ -44,11 +45,7 @@ func TestChromiumPlaysAnAlarmsClipAtTheCountyAndAtTheBox(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	edged := filepath.Join(dir, "edged")
-	build := exec.Command("go", "build", "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/edged-video")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, dir, "edged", "edged-desk", "edged-video")
 	at, rtsp := freeAt(t), freeAt(t)
 	o := w.natsOpts(lower, h.engine.Addr().String())
 	for name, b := range map[string][]byte{"box.root": []byte(strings.Repeat("ab", 32)), "box.pem": o.Certificate, "box.key": o.Key, "box.seed": o.Seed, "dam.key": []byte("a-key-of-the-dam\n")} {

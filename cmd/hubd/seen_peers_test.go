@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"tocsin/hwtest/built"
 )
 
 // flownSite is a village's with a drone and one way to the county.
@@ -49,9 +51,7 @@ func TestARealDroneIsSeenAtTheCountyThroughARealBox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	edged := filepath.Join(w.dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk", "tocsin/cmd/edged-video").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, w.dir, "edged", "edged-desk", "edged-video")
 	text, err := os.ReadFile(w.file)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"tocsin/cmd/hubd/talk"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/trust"
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/ear"
 )
 
@@ -56,9 +57,7 @@ func newTalkBox(t *testing.T, persons int) *talkBox {
 	w := newWorld(t)
 	b := &talkBox{w: w, station: upper, key: filepath.Join(w.dir, "talk.key"), second: filepath.Join(w.dir, "second.key")}
 	edged := filepath.Join(w.dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", w.dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	built.Into(t, w.dir, "edged", "edged-desk")
 	short, err := os.MkdirTemp("", "box") // a test's own name would be too long for a socket's path
 	if err != nil {
 		t.Fatal(err)

@@ -146,6 +146,7 @@ var arrows = map[string][]string{
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/flight":     {},
 	"hwtest/ear":        {},
+	"hwtest/built":      {},
 	"hwtest/release":    {},
 	"hwtest/storm":      {"hwtest/"},
 	"hwtest/powercut":   {},

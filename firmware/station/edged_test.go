@@ -3,20 +3,18 @@ package station
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"tocsin/firmware/serve/api"
+	"tocsin/hwtest/built"
 	"tocsin/hwtest/storm"
 )
 
@@ -30,52 +28,16 @@ type process struct {
 	ended            chan error
 }
 
-// built links edged once for all tests: each has it under a name of its own.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "built")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "edged")
-	if out, err := exec.Command("go", "build", "-o", dir, "tocsin/cmd/edged", "tocsin/cmd/edged-desk").CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("go build: %v\n%s", err, out)
-	}
-	return bin, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	// Where nobody asked for it, it is not built for this.
-	if usedBuilt.Load() {
-		if bin, err := built(); err == nil {
-			os.RemoveAll(filepath.Dir(bin))
-		}
-	}
-	os.Exit(code)
-}
-
-var usedBuilt atomic.Bool
-
 // newEdged writes a site with a plain relay board, one that counts no time by itself, for
 // an edged that again starts.
 func newEdged(t *testing.T, site string, env ...string) *process {
 	t.Helper()
-	usedBuilt.Store(true)
-	whole, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "edged")
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "edged")
-	for from, to := range map[string]string{whole: bin, filepath.Join(filepath.Dir(whole), DeskProgram): filepath.Join(dir, DeskProgram)} {
-		if err := os.Link(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
+	built.Into(t, dir, "edged", "edged-desk")
 	p := &process{t: t, bin: bin, dir: dir, socket: filepath.Join(dir, "s"), env: env}
 	p.args = []string{"--socket", p.socket, "run", "-c", filepath.Join(dir, "site.yaml"), "--data", filepath.Join(dir, "data"), "--listen", "off"}
 	board := shipped(t, "profiles/generic-relay-8in-8out.yaml", `(?m)^    timed: .*\n`, "")

@@ -66,8 +66,9 @@ func (p *prover) network() {
 	}
 }
 
-// applyNetwork makes the board's network what the document says, where that has changed;
-// what was not taken is a fault.
+// applyNetwork makes the board's network what the document says, at a start and where that has
+// changed; what was not taken is a fault. A document that says nothing is applied too: a trial that
+// ended while the box was off may have left something behind.
 func (h *House) applyNetwork(bp *Blueprint) {
 	want := map[string]network.Setting{}
 	for name, n := range bp.Doc.Site.Network {
@@ -77,7 +78,6 @@ func (h *House) applyNetwork(bp *Blueprint) {
 	}
 	h.mu.Lock()
 	same := reflect.DeepEqual(h.networked, want)
-	before := h.networked
 	h.networked = want
 	h.mu.Unlock()
 	if same {
@@ -85,9 +85,6 @@ func (h *House) applyNetwork(bp *Blueprint) {
 	}
 	h.guard.Go("reach", "network", guard.Once, func(context.Context) error {
 		set := h.setter()
-		if len(want) == 0 && len(before) == 0 {
-			return nil
-		}
 		if err := set.Apply(want); err != nil {
 			if errors.Is(err, network.ErrReadOnly) {
 				h.setFault("network", phrase.M("network.read_only"))

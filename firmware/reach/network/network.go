@@ -51,7 +51,8 @@ type Interface struct {
 type Setter interface {
 	// Read gives what is, not what was asked for.
 	Read() ([]Interface, error)
-	// Apply makes interfaces what they shall be; those that are not named stay.
+	// Apply makes interfaces what they shall be; those that are not named are what the board makes of
+	// them by itself, also where they were set before: a setting that is taken back leaves nothing.
 	Apply(map[string]Setting) error
 }
 
@@ -61,8 +62,13 @@ type Kernel struct{}
 // ErrReadOnly is what Kernel answers to Apply.
 var ErrReadOnly = errors.New("this board's network is not set by the box")
 
-// Apply refuses.
-func (Kernel) Apply(map[string]Setting) error { return ErrReadOnly }
+// Apply refuses to set anything.
+func (Kernel) Apply(want map[string]Setting) error {
+	if len(want) == 0 {
+		return nil
+	}
+	return ErrReadOnly
+}
 
 // Read asks the kernel.
 func (Kernel) Read() ([]Interface, error) {
@@ -112,7 +118,8 @@ func gateways(file string) map[string]netip.Addr {
 	return out
 }
 
-// Bench is a Setter of a bench: it keeps what was applied in a file and gives it back.
+// Bench is a Setter of a bench: it keeps what was applied in a file and gives it back. By
+// itself it has one interface with a lease.
 type Bench struct {
 	File string
 	// Deaf are interfaces that take no setting, as a driver that fails silently does.
@@ -123,7 +130,7 @@ func (b Bench) load() (map[string]Setting, error) {
 	m := map[string]Setting{}
 	t, err := os.ReadFile(b.File)
 	if errors.Is(err, os.ErrNotExist) {
-		return map[string]Setting{"eth0": {DHCP: true, Address: netip.MustParsePrefix("192.168.1.50/24")}}, nil
+		return m, nil
 	}
 	if err == nil {
 		err = json.Unmarshal(t, &m)
@@ -131,16 +138,19 @@ func (b Bench) load() (map[string]Setting, error) {
 	return m, err
 }
 
-// Read gives what was applied.
+// Read gives what was applied, beside what the bench has by itself.
 func (b Bench) Read() ([]Interface, error) {
 	m, err := b.load()
 	if err != nil {
 		return nil, err
 	}
+	if _, set := m["eth0"]; !set {
+		m["eth0"] = Setting{DHCP: true}
+	}
 	var out []Interface
 	for name, s := range m {
 		x := Interface{Name: name, Up: true, MAC: "02:00:00:00:00:01", Gateway: s.Gateway}
-		if s.DHCP && !s.Address.IsValid() {
+		if s.DHCP {
 			s.Address = netip.MustParsePrefix("192.168.1.50/24") // the bench's own lease
 		}
 		x.Addresses = []netip.Prefix{s.Address}
@@ -152,10 +162,7 @@ func (b Bench) Read() ([]Interface, error) {
 
 // Apply keeps settings.
 func (b Bench) Apply(want map[string]Setting) error {
-	m, err := b.load()
-	if err != nil {
-		return err
-	}
+	m := map[string]Setting{}
 	for name, s := range want {
 		if !slices.Contains(b.Deaf, name) {
 			m[name] = s

@@ -49,6 +49,25 @@ func TestWhatWasAppliedIsReadBack(t *testing.T) {
 	if want.Holds(all[0]) {
 		t.Error("eth0 holds what was never set")
 	}
+	// What is not named any more is as the bench has it by itself, also for a Bench that is begun anew.
+	if err := (Bench{File: b.File}).Apply(map[string]Setting{"eth0": want}); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := (Bench{File: b.File}).Read(); len(all) != 1 || !want.Holds(all[0]) {
+		t.Errorf("set: %+v", all)
+	}
+	if err := (Bench{File: b.File}).Apply(nil); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := (Bench{File: b.File}).Read(); len(all) != 1 || all[0].Name != "eth0" || all[0].Addresses[0].String() != "192.168.1.50/24" {
+		t.Errorf("taken back: %+v", all)
+	}
+	if err := (Kernel{}).Apply(nil); err != nil {
+		t.Error(err)
+	}
+	if err := (Kernel{}).Apply(map[string]Setting{"eth0": want}); err != ErrReadOnly {
+		t.Error("a board that cannot be set: ", err)
+	}
 }
 
 func TestDefaultRoutesAreRead(t *testing.T) {

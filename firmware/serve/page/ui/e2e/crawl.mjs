@@ -4,7 +4,7 @@
 // Prints one line of JSON with the counts.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { box, check, open, run, shot, view } from "./lib.mjs";
+import { box, check, open, run, settled, shot, view } from "./lib.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const langs = ["zh", "en"], themes = ["light", "sun", "dark"], widths = [320, 390, 1280];
@@ -54,7 +54,7 @@ await run(async (browser) => {
       const route = v.detail === undefined ? v.route : `${v.route}/${v.detail}`;
       const at = `${v.route}-${c.lang}-${c.theme}-${c.width}`;
       await view(page, route);
-      await page.waitForLoadState("networkidle", { timeout: 400 }).catch(() => {}); // one stream stays open
+      await settled(page);
       await look(page, at, c);
       await shot(page, at);
       found.seen++;

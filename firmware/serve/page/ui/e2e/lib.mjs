@@ -46,6 +46,10 @@ export async function open(browser, { lang = "zh", theme = "light", width = 390,
   pages.push(page);
   page.foreign = [];
   page.wrong = [];
+  const open = new Set(); // what was asked for and has not come; the stream of events never ends
+  page.asked = () => open.size;
+  page.on("request", (r) => { if (!r.url().includes("/api/v1/events")) open.add(r); });
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (r) => open.delete(r));
   page.on("request", (r) => { if (!r.url().startsWith(box) && !/^(data|blob|about):/.test(r.url())) page.foreign.push(r.url()); });
   page.on("response", async (r) => { if (r.status() >= 500 && r.status() !== 503) page.wrong.push(`${r.request().method()} ${r.url()} ${r.request().postData()?.length ?? 0} ${(r.request().postData() ?? "").slice(0, 80)} ${(await r.text().catch(() => "")).slice(0, 300)}`); });
   page.on("pageerror", (e) => page.wrong.push(String(e)));
@@ -68,6 +72,15 @@ export async function view(page, route) {
   if (here) await page.evaluate((r) => { location.hash = "#/" + r; }, route);
   else await page.goto(`${box}/console/#/${route}`);
   await page.waitForFunction(() => document.querySelector("main h1") && !document.querySelector("main [data-loading]"));
+}
+
+/** Waits until a view has what it asked for and has drawn it. */
+export async function settled(page, most = 3000) {
+  for (const end = Date.now() + most; Date.now() < end;) {
+    await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))));
+    if (!page.asked()) return;
+    await new Promise((r) => setTimeout(r, 20));
+  }
 }
 
 /** Keeps a picture where SHOTS says so. */

@@ -3,7 +3,7 @@
 // and nothing typed is lost.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { bench, check, open, run, shot, view } from "./lib.mjs";
+import { bench, check, open, run, settled, shot, view } from "./lib.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -27,7 +27,7 @@ await run(async (browser) => {
     const other = await open(browser, { lang, theme, width, as: "operator" });
     for (const route of ["live", "alarms", "timeline", "health", "point/river.level"]) {
       await view(other, route);
-      await other.waitForTimeout(600);
+      await settled(other);
       await clean(other, `storm-${route.split("/")[0]}-${lang}-${theme}-${width}`);
     }
     await other.context().close();
