@@ -20,8 +20,8 @@ BROWSER := chromium fonts-noto-cjk
 
 # The console, built from these sources into a folder that is embedded and not committed.
 UI      := firmware/serve/page/ui
-UI_SRC  := $(shell find $(UI)/lib $(UI)/station -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
-UI_OUT  := $(UI)/dist/station/index.html.gz
+UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
+UI_OUT  := $(UI)/dist/county/index.html.gz
 
 .PHONY: help demo test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
@@ -38,7 +38,7 @@ node:
 	 [ -n "$$have" ] && [ "$$(printf '20.19.0\n%s\n' "$$have" | sort -V | head -1)" = 20.19.0 ] && command -v npm >/dev/null || \
 	 { echo "Node 20.19 or newer with npm is needed for the console, this is $${have:-none} (https://nodejs.org, or: npx -y n 20)"; exit 1; }
 
-ui: $(UI_OUT) ## build the console into firmware/serve/page/ui/dist
+ui: $(UI_OUT) ## build both consoles into firmware/serve/page/ui/dist
 
 $(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.json
 	@$(MAKE) --no-print-directory node

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,11 +9,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,10 +55,13 @@ type world struct {
 	seed map[letter.Station][]byte
 	root map[letter.Station][]byte
 	file string
+	// owner is the session of the console's first account.
+	owner string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	cookies.Do(func() { http.DefaultClient.Transport = cookied{http.DefaultTransport} })
 	w := &world{t: t, dir: t.TempDir(), seed: map[letter.Station][]byte{}, root: map[letter.Station][]byte{}}
 	w.ca = newAuthority(t, "county")
 	cert, key := w.ca.issue(t, "hub", net.ParseIP("127.0.0.1"))
@@ -117,6 +125,71 @@ func quiet() *slog.Logger {
 	}
 	return slog.New(slog.DiscardHandler)
 }
+
+// benchPassword is everybody's.
+const benchPassword = "river-stone-lamp-42"
+
+// signedIn is the page's address for somebody with a role and duties, in whose name http asks: see cookied. The first
+// account is made by the set-up secret, the others by its owner, as people do it.
+func (w *world) signedIn(h *hub, id, role string, duties ...string) string {
+	w.t.Helper()
+	at := "http://" + h.console.PageAddr().String()
+	post := func(session, path string, v any) (*http.Response, string) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r, err := http.NewRequest("POST", at+"/api/v1"+path, bytes.NewReader(b))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if session != "" {
+			r.SetBasicAuth("session", session)
+		}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer a.Body.Close()
+		said, _ := io.ReadAll(a.Body)
+		return a, string(said)
+	}
+	token := func(a *http.Response, said string) string {
+		for _, k := range a.Cookies() {
+			if k.Name == "county" {
+				return k.Value
+			}
+		}
+		w.t.Fatal("nobody gets in: ", a.Status, said)
+		return ""
+	}
+	type m = map[string]any
+	if secret, err := os.ReadFile(filepath.Join(w.dir, "data", "setup-secret")); err == nil {
+		w.owner = token(post("", "/set-up", m{"secret": strings.TrimSpace(string(secret)), "account": "owner", "name": "Owner", "password": benchPassword}))
+	}
+	if id != "owner" {
+		if a, said := post(w.owner, "/accounts", m{"account": id, "name": id, "role": role, "duties": append([]string{}, duties...), "password": benchPassword}); a.StatusCode != http.StatusOK && !strings.Contains(said, "access.account_taken") {
+			w.t.Fatal(a.Status, said)
+		}
+	}
+	session := token(post("", "/sign-in", m{"account": id, "password": benchPassword}))
+	return "http://" + url.UserPassword("session", session).String() + "@" + h.console.PageAddr().String()
+}
+
+// cookied turns a URL's session:TOKEN@ into the cookie that a browser would bring.
+type cookied struct{ next http.RoundTripper }
+
+func (c cookied) RoundTrip(r *http.Request) (*http.Response, error) {
+	if who, token, ok := r.BasicAuth(); ok && who == "session" {
+		r = r.Clone(r.Context())
+		r.Header.Del("Authorization")
+		r.AddCookie(&http.Cookie{Name: "county", Value: token})
+	}
+	return c.next.RoundTrip(r)
+}
+
+var cookies sync.Once
 
 func (h *hub) datagramsAt() string { return h.gateways[0].(*gateway.Datagrams).Addr().String() }
 

@@ -307,8 +307,8 @@ func TestOverBeiDouAndAMesh(t *testing.T) {
 		r := h.book.Reached(about)
 		return r[upper].By["bd"].Stage == wire.Heard && r[lower].By["mesh"].Stage == wire.Heard
 	})
-	page := get(t, h)
-	for _, s := range []string{"已听到（实测）", "水位超限", "bd （短报文）", "a1b2c3-17", "2/2 站有回执"} {
+	page := get(t, w, h)
+	for _, s := range []string{"已听到（实测）", "水位超限", `"link":"bd"`, `"short":true`, "a1b2c3-17", `"told":2`} {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page is without %q", s)
 		}
@@ -324,9 +324,9 @@ func containsBroadcast(all []mesh.Packet) bool {
 	return false
 }
 
-func get(t *testing.T, h *hub) string {
+func get(t *testing.T, w *world, h *hub) string {
 	t.Helper()
-	r, err := http.Get("http://" + h.console.PageAddr().String() + "/?lang=zh")
+	r, err := http.Get(w.signedIn(h, "li", "viewer") + "/api/v1/county")
 	if err != nil {
 		t.Fatal(err)
 	}

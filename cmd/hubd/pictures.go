@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"tocsin/cmd/hubd/console"
 	"tocsin/cmd/hubd/hubfile"
 	"tocsin/cmd/hubd/pictures"
 	"tocsin/cmd/hubd/relay"
@@ -67,7 +66,7 @@ func (h *hub) see(f *hubfile.File, zone *time.Location, log *slog.Logger) (err e
 	}
 	link := pictures.Link{Conn: h.engine.Conn}
 	diary := pictures.NewDiary(h.engine.JS)
-	p.room, err = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Talk: h.talkerOf(), Who: console.Officer,
+	p.room, err = pictures.New(pictures.Opts{File: f, Media: pictures.WebRTC{Server: p.media}, Ask: link, Diary: diary, Relay: p.relay, Talk: h.talkerOf(), Who: h.console.Officer, Until: h.console.Until,
 		Guard: h.guard, Log: log, Zone: zone, Now: time.Now, Mono: clock.Mono, Shelf: filepath.Join(f.Data, "clips")}, url)
 	if err != nil {
 		return err

@@ -157,7 +157,11 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 		return nil, err
 	}
 	h.post, h.book = post.New(h.engine, f, log), logbook.New(f)
-	if h.console, err = console.New(f, h.post, h.book, h.terminals, zone, log); err != nil {
+	o := console.Opts{File: f, Office: h.post, Book: h.book, Terminals: h.terminals, Log: log, Guard: h.guard}
+	if dir := os.Getenv("RUNTIME_DIRECTORY"); dir != "" { // systemd's, in RAM
+		o.Sessions = filepath.Join(dir, "sign-ins")
+	}
+	if h.console, err = console.New(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := h.startTalk(f, log); err != nil {
@@ -204,6 +208,7 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 	}
 	h.guard.Go("console", "desk", guard.Restart, h.console.RunDesk)
 	h.guard.Go("console", "page", guard.Restart, h.console.RunPage)
+	h.guard.Go("console", "sweep", guard.Restart, h.console.RunSweep)
 	for _, w := range h.gateways {
 		h.guard.Go("gateway", w.Name(), guard.Restart, w.Run)
 	}

@@ -92,7 +92,7 @@ func TestARealDroneIsSeenAtTheCountyThroughARealBox(t *testing.T) {
 			t.Logf("the box:\n%s", x)
 		}
 	})
-	page := "http://" + h.console.PageAddr().String()
+	page := w.signedIn(h, "li", "viewer")
 	until(t, "the box tells of its drone", func() bool {
 		s := state(t, page).Stations
 		return len(s) == 1 && len(s[0].Streams) == 1 && s[0].Streams[0].Name == "drone"

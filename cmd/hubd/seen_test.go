@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
-	"golang.org/x/crypto/bcrypt"
 
 	"tocsin/cmd/hubd/pictures"
 	"tocsin/firmware/phrase"
@@ -270,13 +268,6 @@ func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(more, "roles:") {
-		token, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b = bytes.Replace(b, []byte(`page: {listen: "127.0.0.1:0"}`), fmt.Appendf(nil, `page: {listen: "127.0.0.1:0", officers: [{name: 王芳, token: %q, roles: [chief]}, {name: Li, token: %q}]}`, token, token), 1)
-	}
 	w.file = w.write("hub.yaml", append(b, []byte(`pictures:
   listen: "127.0.0.1:0"
   tls: {certificate: hub.pem, key: hub.key}
@@ -292,13 +283,17 @@ func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, stri
 	o.Pictures = d
 	n := w.link(o)
 	run(t, n.Announce)
-	page := "http://"
-	if strings.Contains(more, "roles:") {
-		page += url.UserPassword("王芳", "right").String() + "@"
-	}
-	page += h.console.PageAddr().String()
+	page := w.signedIn(h, "王芳", "viewer", dutiesOf(more)...)
 	until(t, "the station told of its pictures", func() bool { return len(state(t, page).Stations) == 1 })
 	return w, h, d, page
+}
+
+// dutiesOf are 王芳's where the file's views ask for any.
+func dutiesOf(more string) []string {
+	if strings.Contains(more, "roles: [chief]") {
+		return []string{"chief"}
+	}
+	return nil
 }
 
 func state(t testing.TB, page string) (s pictures.State) {
@@ -407,8 +402,8 @@ func TestNobodyWithoutTheRoleIsShownAMaskedPicture(t *testing.T) {
 	w, h, d, page := picturedWorld(t, "127.0.0.1", masked)
 	key := string(upper) + "/square"
 	at := h.console.PageAddr().String()
-	for name, page := range map[string]string{"nobody": "http://" + at, "without the role": "http://Li:right@" + at, "a wrong token": "http://Li:wrong@" + at} {
-		want := map[bool]string{true: "403", false: "401"}[name == "without the role"]
+	for name, page := range map[string]string{"nobody": "http://" + at, "without the duty": w.signedIn(h, "li", "owner"), "a wrong session": "http://session:x@" + at} {
+		want := map[bool]string{true: "403", false: "401"}[name == "without the duty"]
 		if _, err := see(t, w, page, key, "fire", webrtc.ICETransportPolicyAll, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -136,7 +136,9 @@ type page struct {
 	tab *chromium.Tab
 	// words gives what the page says, looks whether it is time to press the button, and presses it.
 	words, button, press string
-	pressed              bool
+	// enter signs in, once; "" where nobody has to.
+	enter            string
+	pressed, entered bool
 }
 
 // look opens a page. The picture is asked for as soon as its button is there.
@@ -160,6 +162,13 @@ func (p *page) js(expression string, v any) error {
 }
 
 func (p *page) frames() (n int, err error) {
+	if p.enter != "" && !p.entered {
+		var in bool
+		if err := p.js(p.enter, &in); err != nil || !in {
+			return 0, errors.Join(err, errors.New("nobody is signed in yet"))
+		}
+		p.entered = true
+	}
 	if !p.pressed {
 		var there bool
 		if err := p.js("!!("+p.button+")", &there); err != nil || !there {
@@ -200,7 +209,7 @@ func (p *page) close() {
 func (s *sight) stationEye() (eye, error) {
 	at := s.d.url
 	if !s.browser() {
-		return s.client(at+"api/v1/video/"+stream+"/whep", func() (int, error) { return 0, nil }, func() (string, error) {
+		return s.client(nil, at+"api/v1/video/"+stream+"/whep", func() (int, error) { return 0, nil }, func() (string, error) {
 			p, err := stationTells(at)
 			return p.String(), err
 		})
@@ -216,22 +225,25 @@ func (s *sight) stationEye() (eye, error) {
 // why is what the county's officer gives as his reason to look.
 const why = "查看山洪灾情"
 
-// countyEye opens the county's page.
+// countyEye opens the county's console, and signs in.
 func (s *sight) countyEye() (eye, error) {
-	at, key := s.d.hub.page(), station+"/"+stream
+	h, key := s.d.hub, station+"/"+stream
+	at := h.page()
 	if !s.browser() {
-		return s.client(at+"pictures/whep/"+key+"?why="+url.QueryEscape(why), func() (int, error) {
-			_, n, err := countyTells(at)
+		return s.client(h.browser, at+"pictures/whep/"+key+"?why="+url.QueryEscape(why), func() (int, error) {
+			_, n, err := h.tells()
 			return n, err
 		}, func() (string, error) {
-			says, _, err := countyTells(at)
+			says, _, err := h.tells()
 			return says, err
 		})
 	}
 	button := `document.querySelector('[data-key="` + key + `"]')`
-	return s.look(at+"pictures/?lang=zh", &page{
+	field := `document.getElementById("why")`
+	return s.look(at+"console/?lang=zh#/live", &page{
+		enter:  `(async () => (await fetch("/api/v1/sign-in", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ account: "` + countyAccount + `", password: "` + h.password + `" }) })).ok)()`,
 		button: button + ` && !` + button + `.disabled`,
-		press:  `document.getElementById("why").value = "` + why + `"; ` + button + `.click()`,
+		press:  field + `.value = "` + why + `"; ` + field + `.dispatchEvent(new Event("input")); ` + button + `.click()`,
 		words:  `[".over", "figcaption span"].map(q => document.querySelector("figure " + q)).filter(Boolean).map(e => e.textContent.trim()).join(" · ")`,
 	})
 }
@@ -243,8 +255,8 @@ type client struct {
 	words func() (string, error)
 }
 
-func (s *sight) client(url string, still func() (int, error), words func() (string, error)) (eye, error) {
-	return &client{relay.View(relay.Viewing{URL: url, Film: s.d.drone.film, Everywhere: s.d.drone.media != "127.0.0.1"}), still, words}, nil
+func (s *sight) client(by *http.Client, url string, still func() (int, error), words func() (string, error)) (eye, error) {
+	return &client{relay.View(relay.Viewing{URL: url, HTTP: by, Film: s.d.drone.film, Everywhere: s.d.drone.media != "127.0.0.1"}), still, words}, nil
 }
 
 func (c *client) frames() (int, error) {
@@ -276,12 +288,12 @@ func (p picture) String() string {
 	return fmt.Sprintf("rung %d · %s · %s", p.Push.Rung+1, p.Reason.ZH, p.Reason.EN)
 }
 
-// stationTells and countyTells read what the pages would show.
+// stationTells reads what the page would show, as tells does for the county.
 func stationTells(at string) (picture, error) {
 	var x struct {
 		Streams []picture `json:"streams"`
 	}
-	if err := fetch(at+"api/v1/video", &x); err != nil {
+	if err := fetch(nil, at+"api/v1/video", &x); err != nil {
 		return picture{}, err
 	}
 	for _, s := range x.Streams {
@@ -292,7 +304,7 @@ func stationTells(at string) (picture, error) {
 	return picture{}, errors.New("the station does not have the picture yet")
 }
 
-func countyTells(at string) (says string, still int, err error) {
+func (h *hub) tells() (says string, still int, err error) {
 	var x struct {
 		Stations []struct {
 			ID      string `json:"id"`
@@ -302,7 +314,7 @@ func countyTells(at string) (says string, still int, err error) {
 			} `json:"streams"`
 		} `json:"stations"`
 	}
-	if err := fetch(at+"pictures/state?lang=zh", &x); err != nil {
+	if err := fetch(h.browser, h.page()+"pictures/state?lang=zh", &x); err != nil {
 		return "", 0, err
 	}
 	for _, s := range x.Stations {
@@ -315,8 +327,18 @@ func countyTells(at string) (says string, still int, err error) {
 	return "", 0, errors.New("the county's page does not have the picture yet")
 }
 
-func fetch(url string, into any) error {
-	r, err := (&http.Client{Timeout: 3 * time.Second}).Get(url)
+// fetch asks as who is signed in with a client; nil for nobody.
+func fetch(by *http.Client, url string, into any) error {
+	if by == nil {
+		by = http.DefaultClient
+	}
+	ctx, end := context.WithTimeout(context.Background(), 3*time.Second)
+	defer end()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	r, err := by.Do(q)
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,8 +42,11 @@ type hub struct {
 	sky            *beidou.Sky
 	ports          []*port.Port
 	servers        map[string]string // by link
-	cmd            *exec.Cmd
-	done           chan struct{}
+	// browser is signed in as countyAccount, whose password was made for this demonstration.
+	browser  *http.Client
+	password string
+	cmd      *exec.Cmd
+	done     chan struct{}
 }
 
 // newHub makes the county's files and starts hubd.
@@ -129,7 +136,45 @@ stations:
 	if _, err := h.run("check", h.file()); err != nil {
 		return nil, err
 	}
-	return h, h.start()
+	if err := h.start(); err != nil {
+		return nil, err
+	}
+	return h, h.own()
+}
+
+// countyAccount is the console's first account.
+const countyAccount = "wang"
+
+// own makes the console's first account, as the county would: by the secret that hubd set-up shows.
+func (h *hub) own() error {
+	said, err := h.run("set-up", "-c", h.file())
+	if err != nil {
+		return err
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	h.browser, h.password = &http.Client{Jar: jar}, strings.ToLower(rand.Text()[:16])
+	b, err := json.Marshal(map[string]string{"secret": field(said, "secret:"), "account": countyAccount, "name": "王芳", "password": h.password})
+	if err != nil {
+		return err
+	}
+	r, err := h.browser.Post(h.page()+"api/v1/set-up", "application/json", bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(r.Body, 4096))
+		return fmt.Errorf("the county's console: %s: %s", r.Status, why)
+	}
+	return nil
+}
+
+// signIn says how one gets in.
+func (h *hub) signIn() string {
+	return fmt.Sprintf("%s · 账号 account %s · 密码 password %s", h.page(), countyAccount, h.password)
 }
 
 func (h *hub) file() string { return filepath.Join(h.dir, "hub.yaml") }

@@ -38,6 +38,7 @@ func (d *demo) play(ctx context.Context) {
 	}
 	began := time.Now()
 	fmt.Printf("本机网页 · the page:   %s\n", d.url)
+	fmt.Printf("中心网页 · the hub:    %s\n", d.hub.signIn())
 	ok, by := wait(ctx, 15*time.Second, func() (bool, string) {
 		var s status
 		if err := d.box.get("/status", &s); err != nil {

@@ -4,22 +4,25 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
+	"path/filepath"
 	"time"
 
 	"tocsin/cmd/hubd/gateway"
 	"tocsin/cmd/hubd/hubfile"
 	"tocsin/cmd/hubd/logbook"
+	"tocsin/firmware/clock"
+	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/reach/wire"
+	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/audit"
 )
 
-// Console serves the page and the desk's socket. Use New, then Run.
+// Console serves the page and the desk's socket. Use New, then RunDesk and RunPage.
 type Console struct {
 	file   *hubfile.File
 	office Office
@@ -27,18 +30,24 @@ type Console struct {
 	// terminals are the gateways for short messages; nil without.
 	terminals func() []gateway.NarrowState
 	log       *slog.Logger
-	zone      *time.Location
 	now       func() time.Time
 	page      net.Listener
 	desk      net.Listener
+	// leaf says by which names the page is called; nil without TLS.
+	leaf names
+	// door is sign-in, duties the county's words for its people; audit keeps who did what, nil in tests.
+	door   *access.Door
+	duties *duties
+	audit  *audit.Log
 	// below are handlers of other rooms, behind the same sign-in.
 	below map[string]http.Handler
 	// desks are those of the desk's socket.
 	desks map[string]http.Handler
-
-	once  sync.Once
-	pages map[phrase.Lang]*template.Template
+	seen  glance
 }
+
+// names tells whether a certificate is a host's; *x509.Certificate is one.
+type names interface{ VerifyHostname(host string) error }
 
 // HandleDesk has another room serve a pattern of the desk's socket. It is called before RunDesk.
 func (c *Console) HandleDesk(pattern string, h http.Handler) {
@@ -48,7 +57,7 @@ func (c *Console) HandleDesk(pattern string, h http.Handler) {
 	c.desks[pattern] = h
 }
 
-// Handle has another room serve what lies below a path, for officers who signed in. It is called
+// Handle has another room serve what lies below a path, for whoever is signed in. It is called
 // before RunPage.
 func (c *Console) Handle(path string, h http.Handler) {
 	if c.below == nil {
@@ -63,9 +72,23 @@ type Book interface {
 	Reached(names []wire.About) map[letter.Station]logbook.Reached
 }
 
-// New opens both.
-func New(f *hubfile.File, o Office, b Book, terminals func() []gateway.NarrowState, zone *time.Location, log *slog.Logger) (*Console, error) {
-	c := &Console{file: f, office: o, book: b, terminals: terminals, log: log, zone: zone, now: time.Now}
+// Opts are what a console is made of.
+type Opts struct {
+	File   *hubfile.File
+	Office Office
+	Book   Book
+	// Terminals are the gateways for short messages; nil without.
+	Terminals func() []gateway.NarrowState
+	Log       *slog.Logger
+	Guard     *guard.Guard
+	// Sessions is a file in RAM that keeps sign-ins over a restart; "" for none.
+	Sessions string
+}
+
+// New opens the page and the socket.
+func New(ctx context.Context, o Opts) (*Console, error) {
+	f := o.File
+	c := &Console{file: f, office: o.Office, book: o.Book, terminals: o.Terminals, log: o.Log, now: time.Now}
 	var err error
 	if c.desk, err = listenSocket(f.Socket); err != nil {
 		return nil, err
@@ -84,9 +107,29 @@ func New(f *hubfile.File, o Office, b Book, terminals func() []gateway.NarrowSta
 			c.page.Close()
 			return nil, phrase.Wrap(err, "hubd.pair", "err", err)
 		}
+		if pair.Leaf != nil {
+			c.leaf = pair.Leaf
+		}
 		c.page = tls.NewListener(c.page, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
 			// Nine pictures that are waited for must not hold up a voice: HTTP/1.1 has six connections.
 			NextProtos: []string{"h2", "http/1.1"}})
+	}
+	// What does not last is said, and signs in all the same: a county's night is no time for a disk.
+	if c.door, err = access.OpenDoor(access.DoorOpts{Dir: f.Data, Sessions: o.Sessions, Log: o.Log.With("page", "accounts")}); err != nil {
+		o.Log.Error("accounts", "err", err)
+	}
+	if c.duties, err = openDuties(filepath.Join(f.Data, dutiesFile)); err != nil {
+		o.Log.Error("nobody has a duty until somebody gives it anew", "err", err)
+	}
+	c.audit = audit.Open(ctx, audit.Opts{Dir: f.Data, Guard: o.Guard, Clock: clock.NewSystem(time.Time{}, clock.Held), Log: o.Log, Head: func(n int64, hash string) {
+		o.Log.Info("the audit's head", "n", n, "hash", hash)
+	}, Report: func(why phrase.Message) {
+		if !why.IsZero() {
+			o.Log.Error("audit", "err", why.In(phrase.EN))
+		}
+	}})
+	if c.door.SetupLeft() > 0 {
+		o.Log.Info("nobody may use the county's console yet: hubd set-up says how its first account is made")
 	}
 	return c, nil
 }
@@ -110,6 +153,7 @@ func (c *Console) RunDesk(ctx context.Context) error {
 	mux.HandleFunc("POST /v1/alert", c.dispatch)
 	mux.HandleFunc("POST /v1/short", c.short)
 	mux.HandleFunc("GET /v1/state", c.state)
+	mux.HandleFunc("POST /v1/set-up", c.openSetup)
 	for pattern, h := range c.desks {
 		mux.Handle(pattern, h)
 	}
@@ -127,29 +171,20 @@ func (c *Console) RunPage(ctx context.Context) error {
 	return serve(ctx, c.server(c.front()), c.page)
 }
 
-// front is all that the page's address serves.
-func (c *Console) front() http.Handler {
-	var o *officers
-	if len(c.file.Page.Officers) > 0 {
-		o = newOfficers(c.file.Page.Officers)
-		o.sessions.now = c.now
+// RunSweep drops sign-ins that have run out, until ctx ends.
+func (c *Console) RunSweep(ctx context.Context) error {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			if c.door != nil {
+				c.door.Sweep()
+			}
+		}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", c.Page())
-	mux.Handle("/send", c.sends(o))
-	for path, below := range c.below {
-		mux.Handle(path, below)
-	}
-	if o == nil {
-		return local(http.NewCrossOriginProtection().Handler(mux))
-	}
-	open := http.NewServeMux()
-	open.Handle("/", o.only(mux))
-	open.HandleFunc("GET /county.css", style)
-	signs := c.signs(o)
-	open.Handle("/sign-in", signs)
-	open.Handle("/sign-out", signs)
-	return http.NewCrossOriginProtection().Handler(open)
 }
 
 func serve(ctx context.Context, s *http.Server, l net.Listener) error {
@@ -159,16 +194,4 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 		return err
 	}
 	return ctx.Err()
-}
-
-// local refuses what does not name this machine: a page elsewhere must not read
-// this one by way of a name that it points at loopback.
-func local(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !hubfile.Loopback(r.Host) && !hubfile.Loopback(net.JoinHostPort(r.Host, "80")) {
-			http.Error(w, "403", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

@@ -16,96 +16,120 @@ import (
 	"tocsin/firmware/decide/alert/compact"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/serve/audit"
 )
 
-type sendView struct {
-	frameView
-	To     string
-	Areas  []areaView
-	May    bool
-	Wrong  string
-	Answer *answerView
+// Checked is what a file holds and who would get it, before anything is sent.
+type Checked struct {
+	ID    string `json:"id"`
+	About string `json:"about"`
+	Short bool   `json:"short"` // 78 bytes, and not an alert in full
+	Bytes int    `json:"bytes"`
+	// SHA256 is the file's: what is sent is held to it.
+	SHA256 string `json:"sha256"`
+	// Odd are findings that do not stop it; Ways what goes by which link, and what cannot.
+	Odd      []phrase.Text `json:"odd"`
+	Ways     []phrase.Text `json:"ways"`
+	Villages []Place       `json:"villages"`
+	// Before is when the very same file was sent already.
+	Before *Warned `json:"before,omitempty"`
 }
 
-type areaView struct{ Code, Name string }
-
-// answerView is what became of it.
-type answerView struct {
-	Sent   string
-	Failed []string
-	Said   []string
-	Error  string
+// Place is a station that would be asked.
+type Place struct {
+	ID   string      `json:"id"`
+	Name phrase.Text `json:"name"`
 }
 
-// maySend tells whether who asks has one of the roles that may send down by the page. Where nobody signs in nobody
-// may: the desk's socket is its owner's alone, and the page is everybody's on this machine.
-func (c *Console) maySend(r *http.Request) bool {
-	_, roles := Officer(r)
-	return slices.ContainsFunc(roles, func(role string) bool { return slices.Contains(c.file.Page.Send, role) })
+// SentDown is what became of it.
+type SentDown struct {
+	ID     string        `json:"id"`
+	Sent   int           `json:"sent"`
+	Failed []Place       `json:"failed"`
+	Ways   []phrase.Text `json:"ways"`
+	Error  phrase.Text   `json:"error"`
 }
 
-// sends is the page by which a signed alert's file goes to the stations of an area. The token is asked again:
-// a page that was left open sends nothing.
-func (c *Console) sends(o *officers) http.Handler {
-	mux := http.NewServeMux()
-	show := func(w http.ResponseWriter, r *http.Request, status int, wrong error, a *answerView) {
-		v := sendView{frameView: c.frame(r), May: c.maySend(r), Answer: a, To: r.FormValue("area")}
-		if wrong != nil {
-			v.Wrong = phrase.In(wrong, v.Lang)
-		}
-		v.Here = "send"
-		for _, s := range c.office.State().Stations {
-			v.Areas = append(v.Areas, areaView{string(s.ID), s.Name.In(v.Lang)})
-		}
-		c.write(w, status, v.Lang, "send", v)
+// upload is a file with the area that it is for.
+type upload struct {
+	raw  []byte
+	area string
+	d    post.Dispatch
+	odd  []phrase.Message
+	to   []letter.Station
+}
+
+func (c *Console) uploaded(w http.ResponseWriter, r *http.Request) (u upload, err error) {
+	r.Body = http.MaxBytesReader(w, r.Body, alertMost+(64<<10))
+	if u.raw, err = fileOf(r); err != nil {
+		return u, err
 	}
-	mux.HandleFunc("GET /send", func(w http.ResponseWriter, r *http.Request) { show(w, r, http.StatusOK, nil, nil) })
-	mux.HandleFunc("POST /send", func(w http.ResponseWriter, r *http.Request) {
-		if !c.maySend(r) {
-			show(w, r, http.StatusForbidden, phrase.E("county.may_not"), nil)
-			return
+	if u.d, u.odd, err = c.dispatchOf(u.raw); err != nil {
+		return u, err
+	}
+	u.area = r.PostFormValue("area")
+	u.to, err = c.file.Match(u.area)
+	return u, err
+}
+
+func texts(all []phrase.Message) []phrase.Text {
+	out := []phrase.Text{}
+	for _, m := range all {
+		out = append(out, both(m))
+	}
+	return out
+}
+
+func (c *Console) places(to []letter.Station) []Place {
+	out := []Place{}
+	for _, s := range to {
+		out = append(out, Place{string(s), c.nameOf(s)})
+	}
+	return out
+}
+
+// checkAlert reads a file as the stations will, and tells who would get it by which links. Nothing is sent.
+func (c *Console) checkAlert(w http.ResponseWriter, r *http.Request) error {
+	u, err := c.uploaded(w, r)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(u.raw)
+	v := Checked{ID: u.d.Letter.ID, About: u.d.About, Short: compact.Is(u.raw), Bytes: len(u.raw), SHA256: hex.EncodeToString(sum[:]), Odd: texts(u.odd), Ways: texts(c.ways(u.raw, u.to)), Villages: c.places(u.to)}
+	for _, s := range c.sent(c.office.State()) {
+		if slices.Contains(s.Forms, v.ID) {
+			v.Before = &s
+			break
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, alertMost+(64<<10))
-		raw, err := fileOf(r)
-		if err != nil {
-			show(w, r, http.StatusUnprocessableEntity, err, nil)
-			return
-		}
-		name, _ := Officer(r)
-		if o == nil || !o.knows(name, r.PostFormValue("token")) {
-			show(w, r, http.StatusUnauthorized, phrase.E("county.wrong_token"), nil)
-			return
-		}
-		d, odd, err := c.dispatchOf(raw)
-		to := []letter.Station(nil)
-		if err == nil {
-			to, err = c.file.Match(r.PostFormValue("area"))
-		}
-		if err != nil {
-			show(w, r, http.StatusUnprocessableEntity, err, nil)
-			return
-		}
-		l := langOf(r)
-		d.By, d.To = name, to
-		failed, err := c.office.Send(context.WithoutCancel(r.Context()), d)
-		a := &answerView{}
-		if n := len(to) - len(failed); n > 0 {
-			a.Sent = phrase.M("hubd.alert_sent", "about", d.About, "id", d.Letter.ID, "count", n).In(l)
-		}
-		for _, s := range failed {
-			a.Failed = append(a.Failed, phrase.M("hubd.alert_failed", "station", string(s)).In(l))
-		}
-		for _, m := range append(odd, c.ways(raw, to)...) {
-			a.Said = append(a.Said, m.In(l))
-		}
-		status := http.StatusOK
-		if err != nil {
-			a.Error, status = phrase.In(err, l), http.StatusBadGateway
-		}
-		c.log.Info("an alert was sent down by the page", "id", d.Letter.ID, "by", name, "to", r.PostFormValue("area"), "stations", len(to)-len(failed), "failed", len(failed))
-		show(w, r, status, nil, a)
-	})
-	return mux
+	}
+	return give(w, v)
+}
+
+// sendAlert sends a file's very bytes down. The password is asked again: a page that was left open sends nothing. The
+// file must be the one that was checked.
+func (c *Console) sendAlert(w http.ResponseWriter, r *http.Request) error {
+	u, err := c.uploaded(w, r)
+	note(r, func(e *audit.Entry) { e.Target, e.New = clip(u.area), clip(u.d.Letter.ID) })
+	if err != nil {
+		return err
+	}
+	if sum := sha256.Sum256(u.raw); r.PostFormValue("sha256") != hex.EncodeToString(sum[:]) {
+		return with(http.StatusConflict, phrase.E("county.other_file"))
+	}
+	if err := c.proves(r, r.PostFormValue("password")); err != nil {
+		return err
+	}
+	u.d.By, u.d.To = who(grantOf(r)), u.to
+	failed, err := c.office.Send(context.WithoutCancel(r.Context()), u.d)
+	v := SentDown{ID: u.d.Letter.ID, Sent: len(u.to) - len(failed), Failed: c.places(failed), Ways: texts(c.ways(u.raw, u.to))}
+	if err != nil {
+		v.Error = both(phrase.Of(err))
+	}
+	c.seen.mu.Lock()
+	c.seen.body = nil // who sent it sees it at once
+	c.seen.mu.Unlock()
+	c.log.Info("an alert was sent down by the page", "id", v.ID, "by", u.d.By, "to", u.area, "stations", v.Sent, "failed", len(failed))
+	return give(w, v)
 }
 
 func fileOf(r *http.Request) ([]byte, error) {

@@ -124,23 +124,16 @@ type Talk struct {
 	Keys []string `yaml:"keys"`
 }
 
-// Page is the officers' page.
+// Page is the county's console.
 type Page struct {
-	Listen   string    `yaml:"listen"`
-	TLS      *TLS      `yaml:"tls"`
-	Officers []Officer `yaml:"officers"`
-	// Send are the roles that may send alert files down by the page; without any, nobody may: then it is done
-	// at the desk, by hubd alert send.
-	Send []string `yaml:"send"`
-}
-
-// Officer is a named person with a token.
-type Officer struct {
-	Name string `yaml:"name"`
-	// Token is the bcrypt digest of the token, as hubd token prints it.
-	Token string `yaml:"token"`
-	// Roles are the officer's, by the county's own names: what pictures may be seen goes by them.
-	Roles []string `yaml:"roles"`
+	Listen string `yaml:"listen"`
+	TLS    *TLS   `yaml:"tls"`
+	// Names are by what browsers call the hub beside its address and what its certificate says: those of a
+	// reverse proxy.
+	Names []string `yaml:"names"`
+	// Officers and Send are of files from before there were accounts: they open nothing, and the check says so.
+	Officers []map[string]any `yaml:"officers"`
+	Send     []string         `yaml:"send"`
 }
 
 // Station is one box that the hub knows.

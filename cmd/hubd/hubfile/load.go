@@ -24,7 +24,6 @@ import (
 const (
 	stationsMost = 20_000
 	secretMost   = 64 << 10
-	rolesMost    = 16
 )
 
 // The defaults of what is kept.
@@ -196,28 +195,26 @@ func (p *prover) page() {
 	switch {
 	case !address(g.Listen):
 		p.wrong(phrase.M("hubd.listen", "what", g.Listen), "page", "listen")
-	case !Loopback(g.Listen) && (g.TLS == nil || len(g.Officers) == 0):
+	case !Loopback(g.Listen) && g.TLS == nil:
 		p.wrong(phrase.M("hubd.page_open", "listen", g.Listen), "page", "listen")
 	}
 	p.tlsNames(g.TLS, "page", "tls")
-	if len(g.Send) > rolesMost || slices.ContainsFunc(g.Send, func(r string) bool { return !letter.IsStream(r) }) {
-		p.wrong(phrase.M("hubd.roles"), "page", "send")
-	}
-	seen := map[string]bool{}
-	for i, o := range g.Officers {
-		switch {
-		case o.Name == "" || len(o.Name) > 60 || strings.Contains(o.Name, ":"):
-			p.wrong(phrase.M("hubd.officer"), "page", "officers", i)
-		case seen[o.Name]:
-			p.wrong(phrase.M("hubd.twice", "what", o.Name), "page", "officers", i, "name")
-		case !digest(o.Token):
-			p.wrong(phrase.M("hubd.token"), "page", "officers", i, "token")
-		case len(o.Roles) > rolesMost || slices.ContainsFunc(o.Roles, func(r string) bool { return !letter.IsStream(r) }):
-			p.wrong(phrase.M("hubd.roles"), "page", "officers", i, "roles")
+	for i, n := range g.Names {
+		if n == "" || len(n) > 253 || strings.ContainsAny(n, "/:@ ") || i >= namesMost {
+			p.wrong(phrase.M("hubd.page_name", "name", clip(n)), "page", "names", i)
 		}
-		seen[o.Name] = true
+	}
+	// The hub goes on with such a file: links must not fall silent for a page's sake.
+	if len(g.Officers) > 0 {
+		p.list = append(p.list, p.tree.Warn(phrase.M("hubd.officers_gone"), "page", "officers"))
+	}
+	if len(g.Send) > 0 {
+		p.list = append(p.list, p.tree.Warn(phrase.M("hubd.send_gone"), "page", "send"))
 	}
 }
+
+// namesMost bounds by how many names the page is called.
+const namesMost = 16
 
 func (p *prover) station(id string, s Station) {
 	if !letter.Station(id).Valid() {

@@ -129,8 +129,8 @@ func TestEachFaultIsNamedWithItsLineAndItsMend(t *testing.T) {
 		"more replicas than nodes":             {`"127.0.0.1:4222"}`, `"127.0.0.1:4222", replicas: 3}`, 4, "3"},
 		"a cluster in plain text":              {`listen: "127.0.0.1:4222"`, `servers: ["nats://10.0.0.1:4222"]`, 4, "tls://"},
 		"a cluster's address with a password":  {`listen: "127.0.0.1:4222"`, `servers: ["tls://a:b@10.0.0.1:4222"]`, 4, "tls://"},
-		"an open page":                         {"127.0.0.1:8470", "0.0.0.0:8470", 6, "officers"},
-		"an officer's token in the clear":      {`"127.0.0.1:8470"}`, `"127.0.0.1:8470", officers: [{name: 王芳, token: secret}]}`, 6, "hubd token"},
+		"an open page":                         {"127.0.0.1:8470", "0.0.0.0:8470", 6, "TLS"},
+		"a name with a scheme":                 {`"127.0.0.1:8470"}`, `"127.0.0.1:8470", names: ["https://hub.example"]}`, 6, "https://hub.example"},
 		"two gateways":                         {`"0.0.0.0:4223"}]`, `"0.0.0.0:4223"}, {name: b, listen: "0.0.0.0:4224"}]`, 5, "计数器"},
 		"a station's id that is none":          {"330483105203-2:", "33048310520:", 12, "12 位"},
 		"a station's key that is none":         {"psk: a.psk", "psk: short.psk", 11, "64"},
@@ -306,6 +306,24 @@ func TestOneAddressIsOneHoweverItIsWritten(t *testing.T) {
 	} {
 		if got := Address(c[0], c[1]); got != c[2] {
 			t.Errorf("%s %q: %q", c[0], c[1], got)
+		}
+	}
+}
+
+// A file from before there were accounts does not stop the hub: it says what opens nothing any more, and what to do.
+func TestAnOldFilesOfficersAreRefusedWithTheMend(t *testing.T) {
+	_, text := good(t)
+	old := strings.Replace(text, `"127.0.0.1:8470"}`, fmt.Sprintf(`"127.0.0.1:8470", officers: [{name: 王芳, token: %q, roles: [chief]}], send: [chief]}`, token(t)), 1)
+	if old == text {
+		t.Fatal("the sample has no page")
+	}
+	f, _, ps := Parse("hub.yaml", []byte(old))
+	if f == nil || len(ps) != 2 {
+		t.Fatal(f, ps)
+	}
+	for i, want := range []string{"hubd set-up", "值班下发"} {
+		if !ps[i].Warning || ps[i].Line != 6 || !strings.Contains(ps[i].In(phrase.ZH), want) {
+			t.Errorf("%+v", ps[i])
 		}
 	}
 }

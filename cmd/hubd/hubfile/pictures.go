@@ -295,9 +295,24 @@ func (p *prover) view(i int, v *View, at func(phrase.Message, ...any)) {
 	}
 	for _, name := range []string{"roles", "talk", "bare"} {
 		for j, r := range map[string][]string{"roles": v.Roles, "talk": v.Talk, "bare": v.Bare}[name] {
-			if !slices.ContainsFunc(p.f.Page.Officers, func(o Officer) bool { return slices.Contains(o.Roles, r) }) {
-				p.list = append(p.list, p.tree.Warn(phrase.M("hubd.role_nobody", "role", clip(r)), "pictures", "views", i, name, j))
+			if !letter.IsStream(r) {
+				at(phrase.M("hubd.roles"), "views", i, name, j)
 			}
 		}
 	}
+}
+
+// Duties are the county's own words for who may see and speak: all that the views name, in their order.
+func (p *Pictures) Duties() (all []string) {
+	if p == nil {
+		return nil
+	}
+	for _, v := range p.Views {
+		for _, r := range slices.Concat(v.Roles, v.Talk, v.Bare) {
+			if !slices.Contains(all, r) {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
 }

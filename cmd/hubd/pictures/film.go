@@ -2,7 +2,7 @@ package pictures
 
 import (
 	"context"
-	"html/template"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -87,7 +87,10 @@ func (p *Pictures) beginFilm(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.films[f.entry.ID] = f
 	p.mu.Unlock()
-	http.Redirect(w, r, "/pictures/film/"+f.entry.ID+"?lang="+string(langOf(r)), http.StatusSeeOther)
+	w.Header().Set("Location", "/pictures/film/"+f.entry.ID)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(p.filmState(f, e, langOf(r)))
 }
 
 // filmOf finds what an officer is shown; it is his alone.
@@ -104,35 +107,30 @@ func (p *Pictures) filmOf(w http.ResponseWriter, r *http.Request) (film, bool) {
 	return *f, true
 }
 
-// filmView is the player's page.
-type filmView struct {
-	Lang, Other         phrase.Lang
-	Tag, Name, ID       string
-	Clip                ClipState
-	Why, Cause, Undated string
-	Mask                []hubfile.Part
-	Rest                bool
+// FilmState is what is shown: the player asks for Film, which is not the bytes that the station sent but what a player
+// reads; those are File, for whoever sees it bare.
+type FilmState struct {
+	ID      string         `json:"id"`
+	Film    string         `json:"film"`
+	File    string         `json:"file,omitempty"`
+	Clip    ClipState      `json:"clip"`
+	Why     string         `json:"why"`
+	Cause   string         `json:"cause"`
+	Undated string         `json:"undated,omitempty"`
+	Mask    []hubfile.Part `json:"mask,omitempty"`
+	Rest    bool           `json:"rest,omitempty"` // the codec changed: the film is the first part alone
 }
 
-func (p *Pictures) filmPage(w http.ResponseWriter, r *http.Request, tpl map[phrase.Lang]*template.Template) {
-	f, ok := p.filmOf(w, r)
-	if !ok {
-		return
-	}
-	l := langOf(r)
-	e, ok := p.shelf.Of(string(f.entry.Station), f.entry.Clip)
-	if !ok {
-		fail(w, http.StatusNotFound, phrase.E("pictures.no_clip"))
-		return
-	}
-	v := filmView{Lang: l, Other: phrase.EN, Tag: "zh-CN", Name: p.o.File.Name.In(l), ID: f.entry.ID, Clip: p.clipState(e, l, f.entry.Roles), Why: f.entry.Why, Cause: e.Clip.Cause, Mask: f.mask, Rest: f.rest}
-	if l == phrase.EN {
-		v.Other, v.Tag = phrase.ZH, "en"
+func (p *Pictures) filmState(f *film, e shelf.Entry, l phrase.Lang) FilmState {
+	at := "/pictures/film/" + f.entry.ID
+	v := FilmState{ID: f.entry.ID, Film: at + "/film.mp4", Clip: p.clipState(e, l, f.entry.Roles), Why: f.entry.Why, Cause: e.Clip.Cause, Mask: f.mask, Rest: f.rest}
+	if len(f.mask) == 0 {
+		v.File = at + "/clip.mp4"
 	}
 	if e.Clip.Began.IsZero() {
 		v.Undated = phrase.M("pictures.clip_undated").In(l)
 	}
-	p.writePage(w, tpl[l], v, "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; media-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	return v
 }
 
 // giveFilm gives the clip as a player reads it; it asks for ranges.

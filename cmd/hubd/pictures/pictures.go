@@ -58,7 +58,9 @@ type Opts struct {
 	Relay *relay.Relay
 	Talk  Talker
 	// Who tells who a viewer is: the console's sign-in.
-	Who   func(*http.Request) (name string, roles []string)
+	Who func(*http.Request) (name string, roles []string)
+	// Until gives what ends with a viewer's sign-in: their pictures and voice end, too. Nil for never.
+	Until func(*http.Request) context.Context
 	Guard *guard.Guard
 	Log   *slog.Logger
 	Zone  *time.Location

@@ -98,9 +98,15 @@ func (p *Pictures) takeView(w http.ResponseWriter, r *http.Request) {
 		fail(w, status, err)
 		return
 	}
+	over := context.Background()
+	if p.o.Until != nil {
+		over = p.o.Until(r)
+	}
 	p.o.Guard.Go("pictures", "view", guard.Once, func(ctx context.Context) error {
 		select {
 		case <-v.call.Done():
+		case <-over.Done():
+			v.call.Close()
 		case <-ctx.Done():
 			v.call.Close()
 		}

@@ -18,12 +18,16 @@ import (
 var station embed.FS
 
 // Station serves the box's console below a path such as /console/.
-func Station(at string) http.Handler {
-	sub, err := fs.Sub(station, "dist/station")
-	if err != nil { // a name that is not valid: a mistake of this file
-		sub = station
+func Station(at string) http.Handler { return Serve(at, built(station, "dist/station")) }
+
+// built is the folder of one console; a program holds only those that it serves, since what is
+// never named the linker leaves out.
+func built(files embed.FS, dir string) fs.FS {
+	sub, err := fs.Sub(files, dir)
+	if err != nil { // a name that is not valid: a mistake of this package
+		return files
 	}
-	return Serve(at, sub)
+	return sub
 }
 
 const (

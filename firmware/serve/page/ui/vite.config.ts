@@ -4,10 +4,13 @@ import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig, type Plugin } from "vite";
 
-export default defineConfig(() => {
-  const out = resolve(import.meta.dirname, "dist/station");
+// One console a run: the station's, or with --mode county the county's. Each has a folder of its own in dist, so that
+// neither program carries what only the other one shows.
+export default defineConfig(({ mode }) => {
+  const console = mode === "county" ? "county" : "station";
+  const out = resolve(import.meta.dirname, "dist", console);
   return {
-    root: resolve(import.meta.dirname, "station"),
+    root: resolve(import.meta.dirname, console),
     base: "./",
     publicDir: false,
     plugins: [svelte({ configFile: false, compilerOptions: { runes: true } }), pack(out)],

@@ -3,6 +3,7 @@ package ui_test
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,11 +13,14 @@ import (
 	"unicode"
 )
 
-// texts reads the catalogue of one language: file → key → text.
-func texts(t *testing.T, lang string) map[string]map[string]string {
+// catalogues are where texts lie; the county's console has its own beside those of lib.
+var catalogues = []string{"lib/i18n", "county/i18n"}
+
+// texts reads a catalogue of one language: file → key → text.
+func texts(t *testing.T, at, lang string) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{}
-	files, err := filepath.Glob(filepath.Join("lib/i18n", lang, "*.json"))
+	files, err := filepath.Glob(filepath.Join(at, lang, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no catalogue: ", err)
 	}
@@ -39,7 +43,12 @@ var place = regexp.MustCompile(`\{[a-z_]+\}`)
 // TestBothLanguagesSayTheSame: one file a view in each language, with the same keys, the
 // same places for values, and each in its own script.
 func TestBothLanguagesSayTheSame(t *testing.T) {
-	zh, en := texts(t, "zh"), texts(t, "en")
+	for _, at := range catalogues {
+		t.Run(at, func(t *testing.T) { sayTheSame(t, texts(t, at, "zh"), texts(t, at, "en")) })
+	}
+}
+
+func sayTheSame(t *testing.T, zh, en map[string]map[string]string) {
 	for f := range en {
 		if zh[f] == nil {
 			t.Errorf("en/%s.json has no Chinese", f)
@@ -96,9 +105,19 @@ func there(m map[string]string, key string) bool {
 // TestEveryStringIsInTheCatalogue finds keys that are used and not there, and Chinese
 // that is written into a source rather than into a catalogue.
 func TestEveryStringIsInTheCatalogue(t *testing.T) {
-	zh := texts(t, "zh")
 	n := 0
-	for _, root := range []string{"lib", "station"} {
+	for _, root := range []string{"lib", "station", "county"} {
+		zh := texts(t, "lib/i18n", "zh")
+		if root == "county" {
+			// Of lib's texts it has those of the components; the rest is the station's.
+			zh = map[string]map[string]string{"lib": zh["lib"]}
+			for f, m := range texts(t, "county/i18n", "zh") {
+				if zh[f] == nil {
+					zh[f] = map[string]string{}
+				}
+				maps.Copy(zh[f], m)
+			}
+		}
 		err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || filepath.Ext(p) != ".svelte" && filepath.Ext(p) != ".ts" || strings.HasSuffix(p, ".d.ts") {
 				return err

@@ -22,11 +22,23 @@ export function keep(key: string, value: string) {
   try { localStorage.setItem(key, value); } catch { /* a private window keeps nothing */ }
 }
 
+type Source = () => Promise<{ texts: Texts }>;
+let sources: Record<Lang, Source>;
+
+/** Says where the texts of each language are: each console's own, one chunk a language. */
+export function from(zh: Source, en: Source) {
+  sources = { zh, en };
+}
+
 /** Loads the texts of a language and shows it from then on. */
 export async function speak(lang: Lang) {
-  const files = (lang === "en" ? await import("./en") : await import("./zh")).texts;
+  const files = (await sources[lang]()).texts;
   const all: Texts = {};
-  for (const [path, m] of Object.entries(files)) all[path.slice(path.lastIndexOf("/") + 1, -5)] = m;
+  // What stands later in the list adds to a file of the same name, and goes before it.
+  for (const [path, m] of Object.entries(files)) {
+    const name = path.slice(path.lastIndexOf("/") + 1, -5);
+    all[name] = { ...all[name], ...m };
+  }
   texts = all;
   words.lang = lang;
   words.ready = true;

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"tocsin/cmd/hubd/gateway"
 	"tocsin/cmd/hubd/hubfile"
@@ -62,57 +63,79 @@ func terminals() []gateway.NarrowState {
 
 func console() *Console {
 	now := time.Date(2026, 7, 1, 22, 40, 0, 0, time.UTC)
-	s := post.Station{ID: "330483105203", Name: phrase.Text{ZH: "环渡村<script>", EN: "Huandu"}, Seen: map[string]time.Time{"fibre": now.Add(-time.Hour), "tiantong": now.Add(-time.Minute)}, Twice: 2,
+	s := post.Station{ID: "330483105203", Name: phrase.Text{ZH: "环渡村", EN: "Huandu"}, Seen: map[string]time.Time{"fibre": now.Add(-time.Hour), "tiantong": now.Add(-time.Minute)}, Twice: 2,
 		Recent: []post.Kept{{ID: "b-1", Receipt: post.Receipt{Class: letter.Alarm, Link: "fibre", Bytes: 60, At: now.Add(-time.Hour)}}}}
 	s.Letters[letter.Alarm] = 7
 	tables, err := alert.LoadTables(configs.FS)
 	if err != nil {
 		panic(err)
 	}
-	return &Console{book: known{now}, terminals: terminals, file: &hubfile.File{Name: phrase.Text{ZH: "桐乡市", EN: "Tongxiang"}, Warnings: hubfile.Warnings{CAP: tables}, Stations: map[string]hubfile.Station{"330483105203": {Number: 17}}}, zone: time.UTC, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
+	return &Console{book: known{now}, terminals: terminals, file: &hubfile.File{Name: phrase.Text{ZH: "桐乡市", EN: "Tongxiang"}, Warnings: hubfile.Warnings{CAP: tables}, Stations: map[string]hubfile.Station{"330483105203": {Name: phrase.Text{ZH: "环渡村", EN: "Huandu"}, Number: 17}}}, log: slog.New(slog.DiscardHandler), now: func() time.Time { return now },
 		office: office{post.State{Stations: []post.Station{s, {ID: "330483105204"}},
 			Sent: []post.Sent{{ID: "c-1", With: "a-1", Names: "c0.9.5.3", About: "短", At: now, To: map[letter.Station]post.Took{"330483105203": {At: now.Add(-time.Second), Link: "bd"}}}, {ID: "a-1", Names: "dabc", About: "山洪红色预警", By: "王芳", At: now, To: map[letter.Station]post.Took{"330483105203": {At: now, Link: "tiantong"}, "330483105204": {}}}}}}}
 }
 
-func get(h http.Handler, path string, change func(*http.Request)) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("GET", "http://127.0.0.1:8470"+path, nil)
-	if change != nil {
-		change(r)
+func TestTheCountyIsOneDocumentInBothLanguages(t *testing.T) {
+	c := console()
+	b, err := json.Marshal(c.county(c.now()))
+	if err != nil {
+		t.Fatal(err)
 	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	for _, want := range []string{"环渡村", `"tiantong"`, "有险情无法判断 · 1 个故障", "blind to a hazard · faults: 1", "3 件可疑", "kept and not acted on: 3", "2 件重用了编号", "2 letters used an id again",
+		"不经 sat 收发：防重放文件 upper.window 已损坏", "达到“立即转移”条件", "conditions for “Move now”", "签名不是登记的盒子密钥", "站点密钥封印", `"kind":"drill"`, `"event":"released"`,
+		"已播完（未测）", "played (not measured)", "监听未听到", "listened and not heard", "已播发 / played", "可发送，每条 78 字节", "封印不对 4 条", "终端没有应答", "1 条预警待回执", "12 taken, 5 sent"} {
+		if !strings.Contains(string(b), strings.ReplaceAll(want, `"`, `"`)) {
+			t.Errorf("the county's document has no %q", want)
+		}
+	}
+	x := c.county(c.now())
+	if s := x.Stations[0]; s.Late || s.Open != 1 || s.Tone != "fault" || s.Seen[0].Link != "tiantong" || s.Number != 17 {
+		t.Errorf("%+v", s)
+	}
+	if s := x.Stations[1]; !s.Late || !s.StateAt.IsZero() || s.Tone != "unsure" || s.Name.ZH != "330483105204" {
+		t.Errorf("a station that never spoke: %+v", s)
+	}
+	if x.Alarms[0].Over || !x.Alarms[1].Over || x.Alarms[1].Rank != 2 || x.Alarms[0].Rank != 0 || !x.Alarms[0].Messages[0].Bad {
+		t.Errorf("%+v", x.Alarms)
+	}
+	// Both forms are one warning; who said nothing stands first and has no stage: nobody knows.
+	if len(x.Sent) != 1 {
+		t.Fatalf("%d warnings", len(x.Sent))
+	}
+	w := x.Sent[0]
+	if !slices.Equal(w.Forms, []string{"a-1", "c-1"}) || w.Taken != 1 || w.Told != 1 || w.Heard != 0 || len(w.Villages) != 2 {
+		t.Errorf("%+v", w)
+	}
+	if v := w.Villages[0]; v.ID != "330483105204" || v.Stage != "" || !v.Taken.IsZero() || v.Text != (phrase.Text{}) {
+		t.Errorf("a silent village: %+v", v)
+	}
+	if v := w.Villages[1]; v.Stage != "played" || v.Link != "bd" || v.Why.EN == "" || len(v.Steps) != 2 {
+		t.Errorf("%+v", v)
+	}
 }
 
-func TestThePageShowsStationsByLinkAndWhoHasNotTakenWhat(t *testing.T) {
-	h := console().Page()
-	for lang, want := range map[string][]string{
-		"": {"桐乡市 · 警钟中心", "环渡村&lt;script&gt;", "tiantong 2026-07-01 22:39:00", "fibre 2026-07-01 21:40:00", "从未收到", "1/2 站已收下", "1/2 站有回执", "尚未收下", "王芳 下发", "2 件重用了编号", "报警 7",
-			"有险情无法判断 · 1 个故障", "测点全部失效，无法判断", "雨量筒 2 不动", "3 件可疑", "不经 sat 收发：防重放文件 upper.window 已损坏", "没有封印", "103.20 m", "没有可信读数", "站号 17",
-			"达到“立即转移”条件", "报警中", "已解除", "演练", "第 2 级", "签名不是登记的盒子密钥", "站点密钥封印", "bd （短报文） 2026-07-01 22:39:00",
-			"a-1 + c-1", "已播完（未测）", "监听未听到", "已播发 / played", "fibre 已核验", "尚无回执", "可发送，每条 78 字节", "封印不对 4 条", "终端没有应答", "1 条预警待回执"},
-		"?lang=en": {"Tongxiang · Tocsin hub", "Huandu", "never", "taken by 1 of 2", "not taken yet", "2 letters used an id again", "blind to a hazard · faults: 1", "conditions for “Move now”", "played (not measured)", "listened and not heard", "kept and not acted on: 3", "12 taken, 5 sent"},
-	} {
-		w := get(h, "/"+lang, nil)
-		for _, s := range want {
-			if w.Code != 200 || !strings.Contains(w.Body.String(), s) {
-				t.Errorf("%q: %d, without %q", lang, w.Code, s)
-			}
-		}
-		if strings.Count(w.Body.String(), "a-1") != 1 {
-			t.Errorf("%q: the two forms of a warning are not one", lang)
-		}
-		for _, s := range []string{"hubd.", "<script", "{count}", "http://", "https://"} {
-			if strings.Contains(w.Body.String(), s) {
-				t.Errorf("%q: has %q", lang, s)
-			}
+func TestAVillageSoundsByItsNewestReceiptAlone(t *testing.T) {
+	c := console()
+	for _, x := range []struct {
+		stage wire.Stage
+		why   wire.Why
+		want  string
+	}{{wire.Received, wire.WhyNone, ""}, {wire.Sounding, wire.WhyNone, "山洪红色预警"}, {wire.Sounding, wire.WhySilent, ""}, {wire.Played, wire.WhyNone, ""}} {
+		c.book = staged{known{c.now()}, wire.Progress{Stage: x.stage, Why: x.why}}
+		if got := c.county(c.now()).Stations[0].Sounding; got != x.want {
+			t.Errorf("%v, %v: %q", x.stage, x.why, got)
 		}
 	}
-	for accept, want := range map[string]string{"": "zh-CN", "en-GB,en;q=0.9": `lang="en"`, "zh-CN,en;q=0.5": "zh-CN", "fr": "zh-CN"} {
-		if w := get(h, "/", func(r *http.Request) { r.Header.Set("Accept-Language", accept) }); !strings.Contains(w.Body.String(), want) {
-			t.Errorf("%q: not %s", accept, want)
-		}
-	}
+}
+
+// staged is a logbook by which a warning got so far.
+type staged struct {
+	known
+	p wire.Progress
+}
+
+func (s staged) Reached(names []wire.About) map[letter.Station]logbook.Reached {
+	return map[letter.Station]logbook.Reached{"330483105203": {Progress: s.p, At: s.now}}
 }
 
 func TestProgramsReadWhatThePageShows(t *testing.T) {
@@ -146,45 +169,34 @@ func TestProgramsReadWhatThePageShows(t *testing.T) {
 	}
 }
 
-func TestOnlyAnOfficerWithTheTokenSeesThePageFromElsewhere(t *testing.T) {
-	d, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+// TestTheConsolesTypesAreTheHubs holds what the console in the browser believes to what is written here: each field of each
+// document, by name.
+func TestTheConsolesTypesAreTheHubs(t *testing.T) {
+	b, err := os.ReadFile("../../../firmware/serve/page/ui/county/src/api.ts")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newOfficers([]hubfile.Officer{{Name: "王芳", Token: string(d)}, {Name: "Li", Token: string(d[:59]) + "x"}}).only(console().Page())
-	for name, c := range map[string]struct {
-		user, token string
-		want        int
-	}{
-		"nobody":            {"", "", 401},
-		"right":             {"王芳", "right", 200},
-		"wrong token":       {"王芳", "wrong", 401},
-		"no token":          {"王芳", "", 401},
-		"another's token":   {"Li", "right", 401},
-		"an unknown person": {"X", "right", 401},
-		"an endless token":  {"王芳", strings.Repeat("a", 10_000), 401},
-	} {
-		for range 2 { // the second time from memory
-			w := get(h, "/", func(r *http.Request) {
-				if c.user != "" {
-					r.SetBasicAuth(c.user, c.token)
-				}
-			})
-			if w.Code != c.want {
-				t.Errorf("%s: %d", name, w.Code)
-			}
-			if c.want == 401 && strings.Contains(w.Body.String(), "桐乡") {
-				t.Errorf("%s: sees the page", name)
+	for name, v := range map[string]any{"Session": Session{}, "Seen": Seen{}, "Station": Station{}, "Way": WayState{}, "Told": Told{}, "Alarm": Alarm{}, "Step": Step{}, "Village": Village{}, "Warned": Warned{}, "Terminal": Terminal{},
+		"County": County{}, "Measured": Measured{}, "Count": Count{}, "Strange": StrangeOne{}, "Kept": KeptOne{}, "StationDetail": StationDetail{}, "Place": Place{}, "Checked": Checked{}, "SentDown": SentDown{}, "Account": Account{},
+		"Accounts": Accounts{}, "SignIn": SignIn{}, "Problem": Problem{}, "Text": phrase.Text{}} {
+		m := regexp.MustCompile(`(?s)export type ` + name + ` = (?:\w+ & )?\{(.*?)\};`).FindSubmatch(b)
+		if m == nil {
+			t.Errorf("api.ts has no type %s", name)
+			continue
+		}
+		var want, got []string
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.IsExported() && !f.Anonymous && len(f.Index) == 1 {
+				want = append(want, tag)
 			}
 		}
-	}
-}
-
-func TestOnLoopbackNoOtherSitesNameReadsThePage(t *testing.T) {
-	h := local(console().Page())
-	for host, want := range map[string]int{"127.0.0.1:8470": 200, "localhost": 200, "[::1]:8470": 200, "evil.example:8470": 403, "": 403} {
-		if w := get(h, "/", func(r *http.Request) { r.Host = host }); w.Code != want {
-			t.Errorf("%q: %d", host, w.Code)
+		for _, f := range regexp.MustCompile(`(\w+)\??: `).FindAllSubmatch(m[1], -1) {
+			got = append(got, string(f[1]))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s is %v in api.ts and %v at the hub", name, got, want)
 		}
 	}
 }

@@ -1,0 +1,5 @@
+// English texts of the county's console: the components' own, then its own, which go before them.
+export const texts: Record<string, Record<string, string>> = {
+  ...import.meta.glob<Record<string, string>>("../../lib/i18n/en/lib.json", { eager: true, import: "default" }),
+  ...import.meta.glob<Record<string, string>>("./en/*.json", { eager: true, import: "default" }),
+};
