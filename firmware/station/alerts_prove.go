@@ -105,7 +105,7 @@ func (p *prover) feed(name string, f config.Feed) {
 	p.named("alerts.feeds", name)
 	at := func(m phrase.Message, key string) { p.problem(m, "alerts", "feeds", name, key) }
 	if u, err := url.Parse(f.URL); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		at(phrase.M("site.feed_url", "url", f.URL), "url")
+		at(phrase.M("site.feed_url", "url", config.Hide(f.URL)), "url")
 	}
 	if e := f.Every.Duration(); e != 0 && e < feedOftenest {
 		at(phrase.M("site.alerts_every", "least", point.Span(feedOftenest).String()), "every")

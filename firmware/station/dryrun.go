@@ -72,7 +72,10 @@ func (h *House) DryRun(ctx context.Context, q api.DryRun) (api.DryRan, error) {
 	to := h.clock.Now().Wall
 	t := dryTask{File: s.bp.Doc.File, Document: string(s.bp.Doc.Source), From: to.AddDate(0, 0, -q.Days), To: to, Curve: q.Curve}
 	if q.Document != "" {
-		t.Document = q.Document
+		var err error
+		if t.Document, err = h.hidden.show(q.Document); err != nil {
+			return api.DryRan{}, err
+		}
 	}
 	var cut *api.Text
 	if len(q.Curve) > 0 {

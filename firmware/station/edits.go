@@ -43,6 +43,7 @@ func (h *House) edited(ctx context.Context, base api.RevisionText, document stri
 	if err != nil {
 		return api.Edited{}, err
 	}
+	document = h.hidden.hide(document) // what an import brought
 	return api.Edited{Base: base.Number, Document: document, Diff: edit.Diff(strconv.Itoa(base.Number), strconv.Itoa(base.Number)+"+", base.Document, document), Judgement: j}, nil
 }
 
@@ -60,7 +61,7 @@ func (h *House) Compare(_ context.Context, q api.DiffQuery) (api.Diff, error) {
 		}
 		name, to = strconv.Itoa(r.Number), r.Document
 	}
-	return api.Diff{Diff: edit.Diff(strconv.Itoa(from.Number), name, from.Document, to)}, nil
+	return api.Diff{Diff: edit.Diff(strconv.Itoa(from.Number), name, from.Document, h.hidden.hide(to))}, nil
 }
 
 // keeps are the places that belong to one box and not to its settings.

@@ -142,6 +142,7 @@ type House struct {
 	anew         chan struct{} // the box is to begin anew
 	applying     sync.Mutex    // one offered file at a time
 	overridden   overridden
+	hidden       hidden
 	dry          sync.Mutex                 // one dry run at a time
 	networked    map[string]network.Setting // what was applied, under mu
 	updates      updates

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -326,11 +327,21 @@ func selfOf(l config.Link) string {
 }
 
 // readSecret reads a file that only its owner may read.
+// shownFile is a file's name for messages. What looks like no file's name is what somebody typed in
+// the place of one: the password itself, which a message must not repeat.
+func shownFile(name string) string {
+	dir, base := filepath.Split(name)
+	if strings.Contains(base, ".") || filepath.Base(dir) == "secrets" {
+		return name
+	}
+	return filepath.Join(dir, "***")
+}
+
 func readSecret(name string) ([]byte, error) {
 	st, err := os.Stat(name)
 	switch {
 	case err != nil || !st.Mode().IsRegular() || st.Size() > secretMost:
-		return nil, phrase.E("site.secret_missing", "file", name)
+		return nil, phrase.E("site.secret_missing", "file", shownFile(name))
 	case st.Mode().Perm()&0o077 != 0:
 		return nil, phrase.E("site.secret_open", "file", name)
 	}

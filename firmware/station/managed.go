@@ -105,6 +105,9 @@ func (h *House) managedView(s *revision.Store) *api.ManagedView {
 	h.overridden.mu.Lock()
 	defer h.overridden.mu.Unlock()
 	for i, o := range m.Overrides {
+		if s, ok := o.County.(string); ok {
+			o.County = h.hidden.hide(s)
+		}
 		v.Overrides = append(v.Overrides, api.Overridden{Path: o.Path, Index: i, County: o.County, Who: o.Who, Why: o.Why, From: o.From.Time, Until: o.Until.Time, Left: h.overridden.watch.Left(o, now)})
 	}
 	return v

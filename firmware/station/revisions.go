@@ -204,7 +204,7 @@ func (h *House) Revision(number int) (api.RevisionText, error) {
 	for _, r := range s.All() {
 		if r.Number == number || number == 0 && r.Number == s.Newest().Number {
 			b, err := s.Text(r.Number)
-			out := api.RevisionText{Revision: h.revisionOf(s, r), Document: string(b)}
+			out := api.RevisionText{Revision: h.revisionOf(s, r), Document: h.hidden.hide(string(b))}
 			if r.Number == s.Newest().Number {
 				out.Managed = h.managedView(s)
 			}
@@ -245,6 +245,10 @@ func (h *House) Judge(_ context.Context, document string) (api.Judgement, error)
 		return api.Judgement{}, phrase.E("station.busy")
 	}
 	defer h.applying.Unlock()
+	document, err := h.hidden.show(document)
+	if err != nil {
+		return api.Judgement{}, err
+	}
 	bp, problems := h.provedAs([]byte(document))
 	j := api.Judgement{Good: bp != nil && !config.Fatal(problems)}
 	j.Restart = j.Good && needsRestart(h.seen().bp, bp)
@@ -256,7 +260,7 @@ func (h *House) Judge(_ context.Context, document string) (api.Judgement, error)
 	}
 	for _, p := range problems {
 		j.Problems = append(j.Problems, api.Wrong{Line: p.Line, Column: p.Col, Warning: p.Warning,
-			Text: api.Text{Code: p.Message.Code, ZH: p.Message.In(phrase.ZH), EN: p.Message.In(phrase.EN)}})
+			Text: api.Text{Code: p.Message.Code, ZH: config.Hide(p.Message.In(phrase.ZH)), EN: config.Hide(p.Message.In(phrase.EN))}})
 	}
 	return j, nil
 }
@@ -269,6 +273,9 @@ func (h *House) Propose(ctx context.Context, p api.Proposal, who api.Who) (api.R
 	defer h.applying.Unlock()
 	s, err := h.adopted()
 	if err != nil {
+		return api.Revision{}, err
+	}
+	if p.Document, err = h.hidden.show(p.Document); err != nil {
 		return api.Revision{}, err
 	}
 	c := revision.Change{Base: p.Base, Document: []byte(p.Document)}

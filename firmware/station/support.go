@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"tocsin/firmware/keep/bundle"
+	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 )
@@ -140,7 +141,7 @@ func (h *House) Bundle(ctx context.Context) (api.Paper, error) {
 	parts = append(parts, bundle.Part{Name: "log.txt", Text: log.String(), Tail: true})
 	doc := h.seen().bp.Doc
 	if b, err := readAtMost(doc.File, bundle.MostPart); err == nil {
-		parts = append(parts, bundle.Part{Name: "site.yaml", Text: string(b)})
+		parts = append(parts, bundle.Part{Name: "site.yaml", Text: config.Hide(string(b))})
 	}
 	read, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

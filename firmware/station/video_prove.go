@@ -102,7 +102,7 @@ func (p *prover) proveCamera(name string, c config.Camera) {
 			continue
 		}
 		if u, err := url.Parse(a); err != nil || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Host == "" || u.User != nil {
-			at(phrase.M("site.video_rtsp", "url", a), key)
+			at(phrase.M("site.video_rtsp", "url", config.Hide(a)), key)
 		}
 	}
 	if c.Low != "" && c.Pull == "" {
@@ -110,7 +110,7 @@ func (p *prover) proveCamera(name string, c config.Camera) {
 	}
 	if c.ONVIF != "" {
 		if u, err := url.Parse(c.ONVIF); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			at(phrase.M("site.video_onvif", "url", c.ONVIF), "onvif")
+			at(phrase.M("site.video_onvif", "url", config.Hide(c.ONVIF)), "onvif")
 		}
 	}
 	if c.Port != "" {

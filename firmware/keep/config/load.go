@@ -21,7 +21,7 @@ type Problem struct {
 
 // In renders the problem as file:line:col: message.
 func (p Problem) In(l phrase.Lang) string {
-	s := p.Message.In(l)
+	s := Hide(p.Message.In(l)) // a message quotes what is wrong
 	if p.Line > 0 {
 		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, s)
 	}
