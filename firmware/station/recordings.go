@@ -27,6 +27,7 @@ import (
 // the next start; what nobody has approved lies in RAM alone. Nothing of it is on the alarm path: a plan never
 // names one, and a folder that cannot be read costs its messages alone.
 type recordingShelf struct {
+	taking sync.Mutex
 	mu     sync.Mutex
 	dir    string
 	all    map[string]api.Recording
@@ -146,6 +147,11 @@ func (h *House) Record(name string, wav io.Reader, who api.Who) (api.Recording, 
 	if name == "" {
 		return api.Recording{}, phrase.E("station.recording_name")
 	}
+	// One at a time: what comes in lies in memory.
+	if !h.recordings.taking.TryLock() {
+		return api.Recording{}, phrase.E("station.busy")
+	}
+	defer h.recordings.taking.Unlock()
 	b, long, err := speech.Recorded(wav, h.seen().bp.ByHand.Recordings.Longest.Duration())
 	if err != nil {
 		return api.Recording{}, err

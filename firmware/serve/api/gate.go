@@ -100,6 +100,9 @@ func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if g.Role.Allows(access.Cadre) && strings.HasPrefix(r.URL.Path, prefix+"/talk/") && strings.HasSuffix(r.URL.Path, "/voice") {
 		return LargestVoice
 	}
+	if g.Role.Allows(access.Cadre) && r.URL.Path == RecordPath {
+		return LargestRecording
+	}
 	if g.Role.Allows(access.Technician) && (r.URL.Path == releasePath || r.URL.Path == RescueUpdatePath) {
 		return LargestRelease
 	}

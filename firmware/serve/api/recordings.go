@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// RecordPath is where the page sends recordings; LargestRecording is half a minute of two channels at 48 kHz.
+const (
+	RecordPath       = "/cadre/record"
+	LargestRecording = 6 << 20
+)
+
 // Recording is a message that somebody of the village recorded. Before it is used somebody listens to it.
 type Recording struct {
 	ID   string    `json:"id"`

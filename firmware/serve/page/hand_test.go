@@ -15,6 +15,7 @@ import (
 	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/serve/api/apitest"
+	"tocsin/firmware/serve/page"
 )
 
 func as(r access.Role) access.Grant {
@@ -128,9 +129,17 @@ func TestACadreWithoutScriptSaysEvacuatesAndStops(t *testing.T) {
 
 func TestARecordingIsSentListenedToAndPutToUse(t *testing.T) {
 	box := apitest.New(apitest.Calm)
-	h := handler(t, box)
+	pages, err := page.New(box, verifier("GOOD"), page.Opts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := api.New(box, api.Opts{Token: verifier("GOOD"), Pages: pages}) // with the gate, which bounds what comes in
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.Handler()
 	post := func(g access.Grant, path, kind, body string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("POST", path, strings.NewReader(body))
+		r := httptest.NewRequest("POST", "http://192.168.1.5"+path, strings.NewReader(body))
 		r.Header.Set("Content-Type", kind)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r.WithContext(api.WithGrant(r.Context(), g)))
@@ -146,14 +155,20 @@ func TestARecordingIsSentListenedToAndPutToUse(t *testing.T) {
 			t.Errorf("%s: %d", what, w.Code)
 		}
 	}
+	if large := strings.Replace(file, "RIFFsound", "RIFF"+strings.Repeat("x", api.LargestRecording-1024), 1); post(as(access.Cadre), "/cadre/record", form, large).Code != http.StatusSeeOther {
+		t.Error("half a minute of the best microphone is refused")
+	}
+	if large := strings.Replace(file, "RIFFsound", "RIFF"+strings.Repeat("x", api.LargestRecording), 1); !strings.Contains(post(as(access.Cadre), "/cadre/record?lang=en", form, large).Body.String(), "larger than 6 MiB") {
+		t.Error("a file without bounds is taken")
+	}
 	if w := post(viewer, "/cadre/record?lang=zh", form, file); w.Code != http.StatusUnauthorized {
 		t.Errorf("a viewer records: %d", w.Code)
 	}
-	w := send(h, as(access.Cadre), "GET", "/cadre/record/rec-2", nil)
+	w := send(h, as(access.Cadre), "GET", "http://192.168.1.5/cadre/record/rec-2", nil)
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "audio/wav" || w.Body.String() != "RIFF" {
 		t.Error(w.Code, w.Header())
 	}
-	if w := send(h, viewer, "GET", "/cadre/record/rec-2", nil); w.Code == http.StatusOK {
+	if w := send(h, viewer, "GET", "http://192.168.1.5/cadre/record/rec-2", nil); w.Code == http.StatusOK {
 		t.Error("a viewer listens")
 	}
 	const plain = "application/x-www-form-urlencoded"
@@ -174,7 +189,7 @@ func TestARecordingIsSentListenedToAndPutToUse(t *testing.T) {
 	for _, a := range box.Acts() {
 		did = append(did, a.What+" "+a.ID)
 	}
-	if got := strings.Join(did, ", "); got != "record 停水, use-recording rec-2, drop-recording rec-2, drop-recording rec-1" {
+	if got := strings.Join(did, ", "); got != "record 停水, record 停水, use-recording rec-2, drop-recording rec-2, drop-recording rec-1" {
 		t.Error(got)
 	}
 }

@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -14,10 +15,7 @@ import (
 
 // The page where a cadre records the village's own messages, beside the cadre's page and as small: recorded
 // while a button is held or brought as a file, listened to, put to use, deleted by an operator.
-const (
-	recordPath = cadrePath + "/record"
-	recordBody = 12 << 20 // a minute of two channels at 48 kHz
-)
+const recordPath = api.RecordPath
 
 type recording struct {
 	ID, Name, Told string
@@ -60,7 +58,6 @@ func (p *page) recordRoutes(r *api.Routes, act func(access.Role, string, string,
 
 // record takes a file, of the page's own button or of a form.
 func (p *page) record(w http.ResponseWriter, r *http.Request, who api.Who) error {
-	r.Body = http.MaxBytesReader(w, r.Body, recordBody)
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return phrase.E("serve.form_only")
@@ -79,6 +76,9 @@ func (p *page) record(w http.ResponseWriter, r *http.Request, who api.Who) error
 			continue
 		}
 		x, err := p.box.Record(name, in, who)
+		if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+			return phrase.E("hand.record_large", "mib", big.Limit>>20)
+		}
 		if err != nil {
 			return err
 		}

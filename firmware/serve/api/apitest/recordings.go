@@ -12,7 +12,10 @@ import (
 // Record remembers who recorded what.
 func (b *Box) Record(name string, wav io.Reader, who api.Who) (api.Recording, error) {
 	n, err := io.Copy(io.Discard, wav)
-	if err != nil || n < 4 {
+	if err != nil {
+		return api.Recording{}, phrase.Wrap(err, "speech.recorded.format")
+	}
+	if n < 4 {
 		return api.Recording{}, phrase.E("speech.recorded.format")
 	}
 	return api.Recording{ID: "rec-2", Name: name, Who: who.Name, At: At, Long: 4 * time.Second}, b.act(Act{What: "record", ID: name, Reason: fmt.Sprint(n), Who: who})
