@@ -418,6 +418,11 @@ func TestMaintenanceIsAStopInAdvanceAndNeverOfAnEvacuation(t *testing.T) {
 	if w.get("/status", &st); st.Maintenance == nil || st.Maintenance.Why != "换继电器" {
 		t.Errorf("the status does not tell: %+v", st.Maintenance)
 	}
+	// Whoever asks whether it could sound is told what would not.
+	var ready api.Readiness
+	if w.get("/readiness", &ready); ready.Sounds != "partly" || len(ready.Why) != 1 || !strings.Contains(ready.Why[0].ZH, "张工") || !strings.Contains(ready.Why[0].ZH, "准备转移") || strings.Contains(ready.Why[0].ZH, "立即转移") {
+		t.Errorf("readiness in maintenance: %+v", ready)
+	}
 	if r := w.asks("/announcer/messages/river", api.SayAsk{Who: "陈志强"}, nil); r != "station.say_maintenance" {
 		t.Errorf("a message: %q", r)
 	}

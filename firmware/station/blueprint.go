@@ -50,6 +50,7 @@ type Blueprint struct {
 	Tones      *speech.Tones
 	Langs      []speech.Lang
 	Bounds     order.Bounds
+	Power      *PowerPlan
 	ByHand     ByHand        // what people say by hand
 	Managed    managed.Rules // how long what is the county's may be changed here
 	Time       *source.Rules // how sources of time are weighed
@@ -102,7 +103,8 @@ type PointInfo struct {
 	// Datum is what a water level is counted from, "" where it is no water level.
 	Datum point.Datum
 	Line  string
-	Used  bool // by a rule
+	Used  bool         // by a rule
+	Role  profile.Role // to the supply
 }
 
 // OutputPlan is one output.

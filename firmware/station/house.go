@@ -146,6 +146,7 @@ type House struct {
 	dry          sync.Mutex                 // one dry run at a time
 	networked    map[string]network.Setting // what was applied, under mu
 	updates      updates
+	supplied     supplied
 	recordings   recordingShelf
 	commissioned commissioning
 

@@ -185,6 +185,7 @@ func (p *prover) all() {
 	p.proveVideo()
 	p.crossed()
 	p.proveAnnouncer()
+	p.provePower()
 	p.proveHistory()
 	p.provePage()
 	p.proveProxies()
@@ -327,7 +328,7 @@ func (p *prover) pointsOf(name string, d config.Device, prof *profile.Profile, u
 	p.bp.Points = slices.Grow(p.bp.Points, len(prof.Points))
 	for i := range prof.Points {
 		pt := &prof.Points[i]
-		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pointName(name, d, pt.Name), Quantity: named(pt.Name, pt.ID), Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line}
+		info := &PointInfo{ID: point.ID(name + "." + pt.ID), Name: pointName(name, d, pt.Name), Quantity: named(pt.Name, pt.ID), Unit: pt.Unit, Type: pt.Type, Every: pt.Every, Line: d.Line, Role: pt.Role}
 		if u.Every != nil {
 			info.Every = *u.Every
 		}

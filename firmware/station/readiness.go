@@ -2,10 +2,9 @@ package station
 
 import (
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -56,6 +55,19 @@ func (h *House) Readiness() api.Readiness {
 		}
 		r.Why = append(r.Why, st.NotArmed...)
 	}
+	if m := h.maintained(); m != nil {
+		// The worst level sounds all the same; those below begin silent, and so does what can be said with a button.
+		var silent []phrase.Text
+		for _, code := range s.bp.Levels.Codes() {
+			if l, _ := s.bp.Levels.Level(code); l < s.bp.ByHand.Evacuate {
+				silent = append(silent, s.bp.Levels.Rank(l).Name)
+			}
+		}
+		if r.Sounds == "yes" {
+			r.Sounds = "partly"
+		}
+		r.Why = append(r.Why, api.TextOf(phrase.M("ready.maintenance", "who", m.By.Name, "why", m.Why, "levels", both(silent), "left", spanText((m.left(h.clock.Now())+time.Minute-1).Truncate(time.Minute)))))
+	}
 	if s.blind && h.ready.Load() {
 		if r.Sounds == "yes" {
 			r.Sounds = "partly"
@@ -66,6 +78,10 @@ func (h *House) Readiness() api.Readiness {
 	case "yes":
 		r.Line = api.TextOf(phrase.M("ready.yes", "level", level, "n", able))
 	case "partly":
+		if able == len(s.bp.Outputs) {
+			r.Line = api.TextOf(phrase.M("ready.but", "level", level, "n", able))
+			break
+		}
 		r.Line = api.TextOf(phrase.M("ready.partly", "level", level, "n", able, "of", len(s.bp.Outputs)))
 	default:
 		r.Line = api.TextOf(phrase.M("ready.no", "level", level))
@@ -95,50 +111,6 @@ func (h *House) disabled(s shown, o OutputPlan) (api.Text, bool) {
 // soundsStill are faults with which an output can be heard all the same.
 var soundsStill = []output.FaultCode{output.SenseLost, output.CutFailed, output.Unordered}
 
-// What the power supply's points are called by the profiles.
-var (
-	batteryParts = []string{"battery", "battery_voltage"}
-	mainsLost    = []string{"mains_lost", "on_battery"}
-)
-
-// power reads what points say of the supply. How long a battery lasts is known to none of
-// them, and never guessed.
-func (h *House) power(s shown) api.Power {
-	var p api.Power
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, i := range s.bp.Points {
-		x := h.latest[i.ID]
-		if x == nil || x.last.Point == "" || x.last.Quality != point.Good || math.IsNaN(x.last.Value) {
-			continue
-		}
-		part := string(i.ID)[strings.LastIndexByte(string(i.ID), '.')+1:]
-		switch {
-		case i.Unit == "V" && slices.Contains(batteryParts, part) && p.Volts == nil:
-			v := x.last.Value
-			p.Volts = &v
-		case slices.Contains(mainsLost, part):
-			on := x.last.Value == 0 && (p.Mains == nil || *p.Mains)
-			p.Mains = &on
-		}
-	}
-	switch {
-	case p.Mains != nil && !*p.Mains && p.Volts != nil:
-		p.Line = api.TextOf(phrase.M("ready.power_battery_volts", "volts", strconv.FormatFloat(*p.Volts, 'f', 1, 64)))
-	case p.Mains != nil && !*p.Mains:
-		p.Line = api.TextOf(phrase.M("ready.power_battery"))
-	case p.Mains != nil && p.Volts != nil:
-		p.Line = api.TextOf(phrase.M("ready.power_mains_volts", "volts", strconv.FormatFloat(*p.Volts, 'f', 1, 64)))
-	case p.Mains != nil:
-		p.Line = api.TextOf(phrase.M("ready.power_mains"))
-	case p.Volts != nil:
-		p.Line = api.TextOf(phrase.M("ready.power_volts", "volts", strconv.FormatFloat(*p.Volts, 'f', 1, 64)))
-	default:
-		p.Line = api.TextOf(phrase.M("ready.power_unknown"))
-	}
-	return p
-}
-
 // Recent gives the newest records, those that are not yet durable with number 0.
 func (h *House) Recent(limit int) []api.Record {
 	var out []api.Record
@@ -146,4 +118,13 @@ func (h *House) Recent(limit int) []api.Record {
 		out = append(out, h.seen().record(r))
 	}
 	return out
+}
+
+// both joins names for a sentence.
+func both(names []phrase.Text) phrase.Text {
+	var zh, en []string
+	for _, n := range names {
+		zh, en = append(zh, n.ZH), append(en, n.EN)
+	}
+	return phrase.Text{ZH: strings.Join(zh, "、"), EN: strings.Join(en, ", ")}
 }

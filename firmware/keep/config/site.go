@@ -20,6 +20,8 @@ type Site struct {
 	History History `yaml:"history"`
 	// Proxies serve lines to other Modbus TCP clients.
 	Proxies []Proxy `yaml:"proxies"`
+	// Power is where the supply is measured.
+	Power Power `yaml:"power"`
 	// Alerts are warnings and commands from outside.
 	Alerts Alerts `yaml:"alerts"`
 	// County is who hears from this box.

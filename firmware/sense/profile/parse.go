@@ -266,7 +266,7 @@ func numbered(t phrase.Text, n int) phrase.Text {
 
 func (r *reader) points(n ast.Node, p *Profile) []Point {
 	m := r.object(n, "points", "id", "ids", "!name", "!read", "type", "order", "length", "scale", "offset", "table", "unit", "range", "clamp", "rate", "jump", "stuck",
-		"absent", "states", "status_of", "every", "priority", "counter", "used_for")
+		"absent", "states", "status_of", "every", "priority", "counter", "used_for", "role")
 	ids := r.ids(n, m)
 	pt := Point{Name: r.words(m["name"], "name"), Bit: -1}
 	pt.line, pt.col = where(n)
@@ -316,6 +316,7 @@ func (r *reader) points(n ast.Node, p *Profile) []Point {
 	}
 	pt.Every = r.span(m["every"], "every", 10*time.Second)
 	pt.Alarm = r.choice(m["priority"], "priority", "normal", "alarm") == "alarm"
+	pt.Role = Role(r.choice(m["role"], "role", append([]string{""}, roles...)...))
 	if c := m["counter"]; c != nil {
 		pt.Counter = r.counter(c, m, &pt)
 	}

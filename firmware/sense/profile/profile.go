@@ -197,6 +197,8 @@ type Point struct {
 	Every time.Duration
 	// Alarm: read before points that are not.
 	Alarm bool
+	// Role is what it is to the site's supply; "" for nothing.
+	Role Role
 	// Counter is set where the value is a running total.
 	Counter *point.Counter
 
@@ -204,6 +206,22 @@ type Point struct {
 	decimal   decimal
 	line, col int
 }
+
+// Role is what a point is to the supply of the site: not what is measured (a logger has a battery of its own),
+// but whose it is.
+type Role string
+
+// The roles.
+const (
+	Battery   Role = "battery"    // volts of the site's battery
+	Mains     Role = "mains"      // on while mains is there
+	MainsLost Role = "mains_lost" // not 0 while it is not
+	Charge    Role = "charge"     // percent left
+	Runtime   Role = "runtime"    // seconds left, by the supply's own word
+	Drawn     Role = "load"       // watts, or amperes, drawn
+)
+
+var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn)}
 
 // Knot is one entry of a Curve.
 type Knot struct{ Raw, Value float64 }

@@ -45,6 +45,12 @@ type Power struct {
 	Mains *bool `json:"mains,omitempty"`
 	// Volts is the battery's voltage; absent where no point has it, or none that is good.
 	Volts *float64 `json:"volts,omitempty"`
+	// Charge is what is left of the battery, in percent; absent where that is not known.
+	Charge *float64 `json:"charge,omitempty"`
+	// Left is how long the battery bears what is drawn (with mains: would, from now); 0 with How where
+	// that is not known. How says by what it is known, or what would make it known.
+	Left time.Duration `json:"left_ns,omitempty"`
+	How  *Text         `json:"how,omitempty"`
 	// Until is how long the battery lasts; absent where that is not known.
 	Until *time.Time `json:"until,omitempty"`
 }

@@ -2500,6 +2500,11 @@ export interface components {
             why?: components["schemas"]["Text"];
         };
         Power: {
+            /** Format: double */
+            charge?: number;
+            how?: components["schemas"]["Text"];
+            /** Format: int64 */
+            left_ns?: number;
             line: components["schemas"]["Text"];
             mains?: boolean;
             /** Format: date-time */
