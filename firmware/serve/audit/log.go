@@ -30,8 +30,16 @@ const (
 	mostKeys   = 64
 	repeat     = time.Minute
 	tellEvery  = 100
-	refusals   = 60
-	refusalsIn = 10 * time.Minute
+)
+
+// Who is refused over and over could otherwise have all that is kept roll over: strangers
+// together, and each account, have so many refusals written one by one, and one more each
+// refusalIn. The rest is one line of how many there were, each crowdFor.
+const (
+	refusals     = 60
+	refusalIn    = 10 * time.Minute
+	crowdFor     = time.Hour
+	mostAccounts = 64
 )
 
 // Opts configure a Log.
@@ -63,7 +71,7 @@ type Log struct {
 	file    *os.File
 	size    int64
 	keys    map[string]*again
-	refused []time.Time
+	refused map[string]*allowance // by account, "" for strangers
 	said    bool // the disk's death was reported
 	untold  int
 
@@ -83,7 +91,7 @@ func Open(ctx context.Context, o Opts) *Log {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	l := &Log{o: o, queue: make(chan Entry, mostQueue), keys: map[string]*again{}, ended: make(chan struct{})}
+	l := &Log{o: o, queue: make(chan Entry, mostQueue), keys: map[string]*again{}, refused: map[string]*allowance{}, ended: make(chan struct{})}
 	o.Guard.GoIn(ctx, "keep", "audit", guard.Restart, l.run)
 	return l
 }
@@ -230,10 +238,12 @@ func key(e Entry) string {
 
 // take writes an act, or counts it where the same was written a moment ago.
 func (l *Log) take(e Entry) {
-	now := time.Now()
-	if e.Account == "" && e.Via != "socket" && e.Status >= 400 && !l.mayRefuse(now) {
-		// Strangers that knock without end are counted as one.
-		e.Addr, e.Who, e.Target, e.Old, e.New, e.Op = "", "", "", "", "", "refused strangers"
+	now, lasts := time.Now(), repeat
+	if e.Via != "socket" && e.Status >= 400 && !l.mayRefuse(e.Account, now) {
+		e.Addr, e.Who, e.Target, e.Old, e.New, lasts = "", "", "", "", "", crowdFor
+		if e.Op = "refused to one account"; e.Account == "" {
+			e.Op = "refused strangers"
+		}
 	}
 	k := key(e)
 	if a := l.keys[k]; a != nil {
@@ -246,19 +256,47 @@ func (l *Log) take(e Entry) {
 	if len(l.keys) >= mostKeys {
 		l.flush(time.Time{})
 	}
-	l.keys[k] = &again{e: e, until: now.Add(repeat)}
+	l.keys[k] = &again{e: e, until: now.Add(lasts)}
 	l.write(e)
 }
 
-func (l *Log) mayRefuse(now time.Time) bool {
-	for len(l.refused) > 0 && now.Sub(l.refused[0]) > refusalsIn {
-		l.refused = l.refused[1:]
+// allowance is how many refusals may still be written one by one.
+type allowance struct {
+	left float64
+	at   time.Time
+}
+
+func (l *Log) mayRefuse(account string, now time.Time) bool {
+	a := l.refused[account]
+	if a == nil {
+		if len(l.refused) >= mostAccounts {
+			l.forget(now)
+		}
+		a = &allowance{left: refusals, at: now}
+		l.refused[account] = a
 	}
-	if len(l.refused) >= refusals {
+	a.earn(now)
+	if a.left < 1 {
 		return false
 	}
-	l.refused = append(l.refused, now)
+	a.left--
 	return true
+}
+
+func (a *allowance) earn(now time.Time) {
+	a.left = min(refusals, a.left+now.Sub(a.at).Seconds()/refusalIn.Seconds())
+	a.at = now
+}
+
+// forget drops the account that was refused least.
+func (l *Log) forget(now time.Time) {
+	most, of := -1.0, ""
+	for k, a := range l.refused {
+		if a.earn(now); k != "" && a.left > most {
+			most, of = a.left, k
+		}
+	}
+	delete(l.refused, of)
 }
 
 // flush writes how often those were repeated whose time is over; the zero time for all.

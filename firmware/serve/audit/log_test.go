@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/firmware/clock"
@@ -208,6 +209,77 @@ func TestStrangersDoNotWearTheFlashOut(t *testing.T) {
 	}
 	if c, err := verify(dir); err != nil {
 		t.Errorf("%+v %v", c, err)
+	}
+}
+
+func TestNobodyRollsTheAuditOverByBeingRefused(t *testing.T) {
+	for name, account := range map[string]string{"strangers": "", "one account": "li"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			r := begin(t, dir)
+			<-r.reports
+			r.end()
+			synctest.Test(t, func(t *testing.T) {
+				r.open()
+				const days = 2
+				refused, honest := int64(0), 0
+				for i := range days * 24 * 60 * 60 {
+					r.take(Entry{Op: fmt.Sprint("POST /api/v1/x", i), Status: 401 + i%3, Via: "page", Addr: fmt.Sprint("10.0.0.", i%254), Account: account, Who: "李", Target: fmt.Sprint(i)})
+					refused++
+					if i%7200 == 5 {
+						r.take(act(i))
+						honest++
+					}
+					if i%10 == 0 {
+						r.flush(time.Now())
+					}
+					time.Sleep(time.Second)
+				}
+				r.flush(time.Time{})
+				r.file.Close()
+				all, err := r.Read(0, 10000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept, acts := int64(0), 0
+				for _, e := range all {
+					if e.Status == 200 {
+						acts++
+						continue
+					}
+					if kept += e.Times; e.Times == 0 {
+						kept++
+					}
+					if strings.HasPrefix(e.Op, "refused") && (e.Account != account || e.Target != "" || e.Addr != "") {
+						t.Fatalf("%+v", e)
+					}
+				}
+				if kept != refused || acts != honest {
+					t.Errorf("%d of %d refusals and %d of %d acts are accounted for", kept, refused, acts, honest)
+				}
+				if lasts := mostFile * (mostFiles - 1) / (r.size / days); lasts < 100 {
+					t.Errorf("all of it is rolled over after %d days", lasts)
+				}
+				if c, err := verify(dir); err != nil {
+					t.Errorf("%+v %v", c, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAccountsThatAreRefusedAreBounded(t *testing.T) {
+	r := begin(t, t.TempDir())
+	<-r.reports
+	r.end()
+	for range refusals {
+		r.mayRefuse("li", time.Now())
+	}
+	for i := range 1000 {
+		r.mayRefuse(fmt.Sprint("a", i), time.Now())
+	}
+	if len(r.refused) > mostAccounts || r.mayRefuse("li", time.Now()) {
+		t.Errorf("%d accounts are known, and who was refused most is forgotten: %v", len(r.refused), r.refused["li"] == nil)
 	}
 }
 
