@@ -16,6 +16,7 @@ import (
 	"tocsin/configs"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/speech"
 )
@@ -89,6 +90,22 @@ func TestAMessageIsSaidOnceOnTheLoudspeakersAndRaisesNothing(t *testing.T) {
 	}
 	if r := w.asks("/announcer/messages/river", api.SayAsk{Who: "陈志强", Key: "k1"}, &second); r != "" || !second.Again || second.Cause != first.Cause {
 		t.Errorf("asked twice: %v %+v", r, second)
+	}
+	for what, x := range map[string]struct {
+		id string
+		a  api.SayAsk
+	}{
+		"another message": {a.Messages[1].ID, api.SayAsk{Who: "陈志强", Key: "k1"}},
+		"another zone":    {"river", api.SayAsk{Who: "陈志强", Key: "k1", Zones: []string{"north"}}},
+		"another output":  {"river", api.SayAsk{Who: "陈志强", Key: "k1", Outputs: []string{"horn"}}},
+	} {
+		if r := w.asks("/announcer/messages/"+x.id, x.a, nil); r != "station.say_key" {
+			t.Errorf("the same key for %s: %q", what, r)
+		}
+	}
+	// Keys are each person's own.
+	if _, ok, err := w.house.Load().said.find(keyed{by: "li", key: "k1", what: "else"}); ok || err != nil {
+		t.Errorf("another's key: %v %v", ok, err)
 	}
 	w.until("it is heard of", func() bool {
 		w.get("/announcer", &a)
@@ -191,6 +208,38 @@ func find(heard, what []int16) (at int, like float64) {
 	return at, like
 }
 
+func TestFirstStepsAreBoundedWithoutTakingAnothersAway(t *testing.T) {
+	var e evacuations
+	arm := func(by string) {
+		e.room(by)
+		e.all = append(e.all, arming{by: by, word: newWord()})
+	}
+	for i := range armedMost / armedEach {
+		for range armedEach + 5 {
+			arm(fmt.Sprint("cadre", i))
+		}
+	}
+	has := func(by string) (n int) {
+		for _, x := range e.all {
+			if x.by == by {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range armedMost - armedMost/armedEach {
+		arm(fmt.Sprint("other", i))
+	}
+	if len(e.all) > armedMost || has("cadre0") > armedEach {
+		t.Errorf("%d wait, %d of one", len(e.all), has("cadre0"))
+	}
+	for i := range armedMost / armedEach {
+		if has(fmt.Sprint("cadre", i)) == 0 {
+			t.Errorf("cadre %d has lost every word to others", i)
+		}
+	}
+}
+
 func TestAnEvacuationTakesTwoStepsAndIsRaisedOnce(t *testing.T) {
 	t.Parallel()
 	w, horn := newHandTown(t)
@@ -204,6 +253,16 @@ func TestAnEvacuationTakesTwoStepsAndIsRaisedOnce(t *testing.T) {
 	}
 	if _, on := w.v.Horn.Current().FirstOn(time.Time{}); on {
 		t.Fatal("the first step sounded")
+	}
+	// Others neither use up the word nor use it.
+	h := w.house.Load()
+	for range 100 {
+		if _, err := h.ArmEvacuation("", api.Who{Name: "李雷", Via: "page"}, api.Actor{ID: "li"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Evacuate(arm.Word, "", api.Who{Name: "李雷", Via: "page"}, api.Actor{ID: "li"}); phrase.Of(err).Code != "station.evacuation_word" {
+		t.Errorf("another uses the word: %v", err)
 	}
 	began := time.Now()
 	var did, again api.Evacuated

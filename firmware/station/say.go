@@ -33,24 +33,37 @@ type sayings struct {
 	all []keyed
 }
 
+// keyed is what an actor asked by a key of their own: what for, and what became of it.
 type keyed struct {
-	key string
-	out api.Said
+	by, key, what string
+	out           api.Said
 }
 
-func (s *sayings) find(key string) (api.Said, bool) {
+// asked is what a key was given with; what only names the asker is no part of it.
+func asked(id string, a api.SayAsk) string {
+	outs, zones := slices.Sorted(slices.Values(a.Outputs)), slices.Sorted(slices.Values(a.Zones))
+	b, _ := json.Marshal([]any{id, slices.Compact(outs), slices.Compact(zones)})
+	return string(b)
+}
+
+// find gives what became of an asking; an error where the key was given with another.
+func (s *sayings) find(k keyed) (api.Said, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, x := range s.all {
-		if key != "" && x.key == key {
-			return x.out, true
+		if k.key == "" || x.key != k.key || x.by != k.by {
+			continue
 		}
+		if x.what != k.what {
+			return api.Said{}, false, phrase.E("station.say_key")
+		}
+		return x.out, true, nil
 	}
-	return api.Said{}, false
+	return api.Said{}, false, nil
 }
 
-func (s *sayings) keep(key string, out api.Said) {
-	if key == "" {
+func (s *sayings) keep(k keyed) {
+	if k.key == "" {
 		return
 	}
 	s.mu.Lock()
@@ -58,7 +71,7 @@ func (s *sayings) keep(key string, out api.Said) {
 	if len(s.all) >= keysKept {
 		s.all = slices.Delete(s.all, 0, 1)
 	}
-	s.all = append(s.all, keyed{key, out})
+	s.all = append(s.all, k)
 }
 
 // nonce names something that nobody can guess.
@@ -83,10 +96,11 @@ func (m MessagePlan) ask(cause string, who order.Who, langs []speech.Lang) order
 }
 
 // Say says one of the site's messages in a person's name. It raises no level.
-func (h *House) Say(id string, a api.SayAsk, who api.Who) (api.Said, error) {
-	if out, ok := h.said.find(a.Key); ok {
-		out.Again = true
-		return out, nil
+func (h *House) Say(id string, a api.SayAsk, who api.Who, by api.Actor) (api.Said, error) {
+	k := keyed{by: by.ID, key: a.Key, what: asked(id, a)}
+	if out, ok, err := h.said.find(k); ok || err != nil {
+		out.Again = ok
+		return out, err
 	}
 	bp := h.seen().bp
 	m, langs, ok := h.messageOf(bp, id)
@@ -118,7 +132,8 @@ func (h *House) Say(id string, a api.SayAsk, who api.Who) (api.Said, error) {
 		return api.Said{}, err
 	}
 	out := api.Said{Cause: ask.Cause, Outputs: ask.Outputs}
-	h.said.keep(a.Key, out)
+	k.out = out
+	h.said.keep(k)
 	why := phrase.M("station.say_why", "who", who.Name, "message", named(m.Config.Name, id))
 	h.announcer.Announce(announce.Request{Cause: ask.Cause, Source: ask.Source, Kind: ask.Kind, Rank: sayRank, Outputs: ask.Outputs, Content: ask.Content,
 		For: ask.For, Lower: announce.Drop, Equal: announce.Newest, Who: ask.Who, Why: why})
@@ -149,17 +164,47 @@ type evacuations struct {
 
 type arming struct {
 	word  string
+	by    string // the actor: their word is good for them alone, and costs no other theirs
 	level point.Level
 	who   order.Who
 	until time.Duration
 }
 
 type confirmed struct {
-	word, alarm string
+	word, by, alarm string
 }
 
-// armedMost bounds those that wait at one time: more than a village has cadres.
-const armedMost = 16
+// armedMost bounds those that wait at one time, more than a village has cadres; armedEach
+// those of one of them, who has pages on a few devices.
+const (
+	armedMost = 32
+	armedEach = 3
+)
+
+// room makes room for one more of an actor: their own oldest goes, or else the oldest of who
+// has most.
+func (e *evacuations) room(by string) {
+	has := map[string]int{}
+	for _, x := range e.all {
+		has[x.by]++
+	}
+	of := by
+	if has[by] < armedEach {
+		if len(e.all) < armedMost {
+			return
+		}
+		for _, x := range e.all {
+			if has[x.by] > has[of] {
+				of = x.by
+			}
+		}
+		if has[of] == 0 {
+			return
+		}
+	}
+	i := slices.IndexFunc(e.all, func(x arming) bool { return x.by == of })
+	e.all = slices.Delete(e.all, i, i+1)
+}
 
 // wordLetters are easy to tell apart by eye and over a telephone; wordLength of them are
 // too many to try within the time that they are good for.
@@ -178,7 +223,7 @@ func newWord() string {
 }
 
 // ArmEvacuation is the first step: it sounds nothing.
-func (h *House) ArmEvacuation(level string, who api.Who) (api.Arming, error) {
+func (h *House) ArmEvacuation(level string, who api.Who, by api.Actor) (api.Arming, error) {
 	s := h.seen()
 	l := s.bp.ByHand.Evacuate
 	if level != "" {
@@ -188,13 +233,11 @@ func (h *House) ArmEvacuation(level string, who api.Who) (api.Arming, error) {
 		}
 	}
 	now := h.mono()
-	x := arming{word: newWord(), level: l, who: order.Who(who), until: now + s.bp.ByHand.Confirm}
+	x := arming{word: newWord(), by: by.ID, level: l, who: order.Who(who), until: now + s.bp.ByHand.Confirm}
 	h.evacuations.mu.Lock()
 	e := &h.evacuations
 	e.all = slices.DeleteFunc(e.all, func(y arming) bool { return now >= y.until })
-	if len(e.all) >= armedMost {
-		e.all = slices.Delete(e.all, 0, 1)
-	}
+	e.room(by.ID)
 	e.all = append(e.all, x)
 	e.mu.Unlock()
 	out := api.Arming{Word: x.word, Left: s.bp.ByHand.Confirm}
@@ -222,19 +265,19 @@ func (h *House) raisedAs(s shown, l point.Level) (api.Text, []string) {
 }
 
 // Evacuate is the second step: the level is raised by hand in the person's name. Said again,
-// the same word gives the same alarm.
-func (h *House) Evacuate(word, reason string, who api.Who) (api.Evacuated, error) {
+// the same word gives the same alarm. The word is good for who took the first step.
+func (h *House) Evacuate(word, reason string, who api.Who, by api.Actor) (api.Evacuated, error) {
 	word = strings.ToUpper(strings.TrimSpace(word))
 	e := &h.evacuations
 	e.mu.Lock()
 	for _, d := range e.done {
-		if d.word == word {
+		if d.word == word && d.by == by.ID {
 			e.mu.Unlock()
 			return api.Evacuated{Alarm: d.alarm, Again: true}, nil
 		}
 	}
 	now := h.mono()
-	i := slices.IndexFunc(e.all, func(x arming) bool { return x.word == word && now < x.until })
+	i := slices.IndexFunc(e.all, func(x arming) bool { return x.word == word && x.by == by.ID && now < x.until })
 	if i < 0 {
 		e.mu.Unlock()
 		return api.Evacuated{}, phrase.E("station.evacuation_word")
@@ -257,7 +300,7 @@ func (h *House) Evacuate(word, reason string, who api.Who) (api.Evacuated, error
 		}
 		return api.Evacuated{}, err
 	}
-	e.done = append(e.done, confirmed{word, out.Alarm})
+	e.done = append(e.done, confirmed{word, by.ID, out.Alarm})
 	if n := len(e.done) - armedMost; n > 0 {
 		e.done = slices.Delete(e.done, 0, n)
 	}

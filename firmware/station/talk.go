@@ -49,6 +49,7 @@ const (
 // talkAsk is what somebody who may speak asks for.
 type talkAsk struct {
 	id, cause string
+	by        string // the actor who opened it, as api.Actor names them; "" from the county
 	kind      order.Kind
 	src       order.Source
 	level     point.Level

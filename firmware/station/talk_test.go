@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -20,6 +21,7 @@ import (
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/talk"
+	"tocsin/firmware/serve/access"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/sound/g711"
 	"tocsin/firmware/trust"
@@ -462,12 +464,20 @@ func TestAPersonHereSpeaksByTheLoudspeaker(t *testing.T) {
 	t.Parallel()
 	w, _, horn := newTalkTown(t)
 	h := w.house.Load()
-	x, err := h.OpenTalk(api.TalkAsk{Seconds: 30, Codec: "s16le", Rate: 8000}, api.Who{Name: "陈会计", Via: "socket"})
+	chen, li := api.Actor{ID: "chen", Role: access.Cadre}, api.Actor{ID: "li", Role: access.Cadre}
+	x, err := h.OpenTalk(api.TalkAsk{Seconds: 30, Codec: "s16le", Rate: 8000}, api.Who{Name: "陈会计", Via: "socket"}, chen)
 	if err != nil {
 		t.Fatal(phrase.In(err, phrase.EN))
 	}
-	if _, err := h.OpenTalk(api.TalkAsk{Seconds: 30, Codec: "pcma"}, api.Who{Name: "李雷", Via: "page"}); err == nil || !strings.Contains(phrase.In(err, phrase.EN), "陈会计 is speaking") {
+	if _, err := h.OpenTalk(api.TalkAsk{Seconds: 30, Codec: "pcma"}, api.Who{Name: "李雷", Via: "page"}, li); err == nil || !strings.Contains(phrase.In(err, phrase.EN), "陈会计 is speaking") {
 		t.Errorf("a second person: %v", err)
+	}
+	// Everybody is told the talk's id, and it is of use to who opened it.
+	if _, err := h.Speak(x.ID, make([]byte, 1600), li); !errors.Is(err, api.ErrOthers) {
+		t.Errorf("another speaks in it: %v", err)
+	}
+	if _, err := h.EndTalk(x.ID, li); !errors.Is(err, api.ErrOthers) {
+		t.Errorf("another cadre ends it: %v", err)
 	}
 	voice := speech8k(2 * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -480,15 +490,15 @@ func TestAPersonHereSpeaksByTheLoudspeaker(t *testing.T) {
 		for _, s := range voice[i : i+400] {
 			b = append(b, byte(s), byte(uint16(s)>>8))
 		}
-		if _, err := h.Speak(x.ID, b[:77]); err != nil {
+		if _, err := h.Speak(x.ID, b[:77], chen); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Speak(x.ID, b[77:]); err != nil {
+		if _, err := h.Speak(x.ID, b[77:], chen); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := h.EndTalk(x.ID); err != nil {
-		t.Fatal(err)
+	if _, err := h.EndTalk(x.ID, api.Actor{ID: "boss", Role: access.Operator}); err != nil {
+		t.Fatal("an operator ends it:", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -508,7 +518,7 @@ func TestAPersonHereSpeaksByTheLoudspeaker(t *testing.T) {
 	if _, c := all[0].Like(voice, 8000); c < 0.8 {
 		t.Errorf("likeness %.3f", c)
 	}
-	if _, err := h.Speak("nobody", nil); err == nil {
+	if _, err := h.Speak("nobody", nil, chen); err == nil {
 		t.Error("a talk that is not there takes a voice")
 	}
 	// By the socket, as one body that lasts longer than any other request may.

@@ -185,11 +185,13 @@ type Announcing interface {
 	Recorder
 	// Announcer gives what can be announced and what is heard now.
 	Announcer() Announcer
-	// Say says a message; ErrUnknown is wrapped where there is none.
-	Say(message string, a SayAsk, who Who) (Said, error)
-	// ArmEvacuation is the first step, of a level ("" for the site's own); Evacuate the second.
-	ArmEvacuation(level string, who Who) (Arming, error)
-	Evacuate(word, reason string, who Who) (Evacuated, error)
+	// Say says a message; ErrUnknown is wrapped where there is none. A key is the actor's own,
+	// and good for what it was given with.
+	Say(message string, a SayAsk, who Who, by Actor) (Said, error)
+	// ArmEvacuation is the first step, of a level ("" for the site's own); Evacuate the second,
+	// by the same actor.
+	ArmEvacuation(level string, who Who, by Actor) (Arming, error)
+	Evacuate(word, reason string, who Who, by Actor) (Evacuated, error)
 	// OpenTest begins a test, HoldTest says that the button is held, EndTest that it is not.
 	OpenTest(a TestAsk, who Who) (SoundTest, error)
 	HoldTest(id string, beat uint64) (SoundTest, error)
@@ -213,7 +215,7 @@ func (s *Server) registerAnnouncer() {
 		if err != nil {
 			return nil, err
 		}
-		x, err := s.box.Say(in.ID, in.Body, who)
+		x, err := s.box.Say(in.ID, in.Body, who, ActorOf(GrantOf(ctx)))
 		return replied(s, x, err)
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/evacuation", "arm-evacuation", "First step of an evacuation: gives the word of the second", func(ctx context.Context, in *struct {
@@ -226,7 +228,7 @@ func (s *Server) registerAnnouncer() {
 		if err != nil {
 			return nil, err
 		}
-		x, err := s.box.ArmEvacuation(in.Body.Level, who)
+		x, err := s.box.ArmEvacuation(in.Body.Level, who, ActorOf(GrantOf(ctx)))
 		return replied(s, x, err)
 	})
 	add(s, access.Cadre, http.MethodPost, "/announcer/evacuation/confirm", "evacuate", "Second step: raises the level in the person's name", func(ctx context.Context, in *struct {
@@ -240,7 +242,7 @@ func (s *Server) registerAnnouncer() {
 		if err != nil {
 			return nil, err
 		}
-		x, err := s.box.Evacuate(in.Body.Word, Clean(in.Body.Reason, 500), who)
+		x, err := s.box.Evacuate(in.Body.Word, Clean(in.Body.Reason, 500), who, ActorOf(GrantOf(ctx)))
 		return replied(s, x, err)
 	})
 	add(s, access.Operator, http.MethodPost, "/announcer/tests", "open-test", "Try outputs while a button is held: nothing sounds before the first hold", func(ctx context.Context, in *struct{ Body TestAsk }) (*body[SoundTest], error) {

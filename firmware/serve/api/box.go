@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/serve/access"
 )
 
 // Box is what the served surface may see of the box and ask of it. The
@@ -99,6 +101,25 @@ type Who struct {
 	Name string `json:"name"`
 	Via  string `json:"via"`
 }
+
+// Actor is who stands behind an act, as the box proved them and not as they call themselves:
+// what somebody began is theirs to go on with.
+type Actor struct {
+	// ID is the account's; of the box's own socket a word that no account has.
+	ID   string
+	Role access.Role
+}
+
+// ActorOf tells who acts.
+func ActorOf(g access.Grant) Actor {
+	if g.SignedIn() {
+		return Actor{ID: g.Account, Role: g.Role}
+	}
+	return Actor{ID: "@" + g.Via, Role: g.Role}
+}
+
+// ErrOthers is wrapped where something was begun by somebody else.
+var ErrOthers = errors.New("begun by somebody else")
 
 // Text is a message in both languages with its code.
 type Text struct {

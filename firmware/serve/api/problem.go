@@ -54,8 +54,11 @@ func (s *Server) refused(status int, err error) error {
 		s.log.Error("the box refused without a reason for people", "err", err)
 		return problem(http.StatusInternalServerError, phrase.M("serve.internal"))
 	}
-	if errors.Is(err, ErrUnknown) {
+	switch {
+	case errors.Is(err, ErrUnknown):
 		status = http.StatusNotFound
+	case errors.Is(err, ErrOthers):
+		status = http.StatusForbidden
 	}
 	return &Problem{Status: status, Code: pe.Code, ZH: pe.Message.In(phrase.ZH), EN: pe.Message.In(phrase.EN)}
 }

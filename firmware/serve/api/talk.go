@@ -57,13 +57,13 @@ type Talk struct {
 // Talks is what the served surface asks of whoever lets persons speak.
 type Talks interface {
 	// OpenTalk opens one, or says why not.
-	OpenTalk(TalkAsk, Who) (Talk, error)
+	OpenTalk(TalkAsk, Who, Actor) (Talk, error)
 	// TalkState gives one that was opened lately; ErrUnknown is wrapped where there is none.
 	TalkState(id string) (Talk, error)
-	// Speak gives a piece of the voice. What is not at its pace is left out, never waited for.
-	Speak(id string, b []byte) (Talk, error)
-	// EndTalk lets what was said be heard out.
-	EndTalk(id string) (Talk, error)
+	// Speak gives a piece of the voice of who opened it; ErrOthers is wrapped for others. What is not at its pace is left out, never waited for.
+	Speak(id string, b []byte, by Actor) (Talk, error)
+	// EndTalk lets what was said be heard out. Beside who opened it an operator may, too.
+	EndTalk(id string, by Actor) (Talk, error)
 }
 
 type talkID struct {
@@ -76,25 +76,25 @@ func (s *Server) registerTalk() {
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.box.OpenTalk(in.Body, who)
+		t, err := s.box.OpenTalk(in.Body, who, ActorOf(GrantOf(ctx)))
 		if err != nil {
 			return nil, s.refused(http.StatusConflict, err)
 		}
 		return &body[Talk]{t}, nil
 	})
-	one := func(method, path, id, summary string, f func(string) (Talk, error)) {
-		add(s, access.Cadre, method, "/talk/{id}"+path, id, summary, func(_ context.Context, in *talkID) (*body[Talk], error) {
-			t, err := f(in.ID)
+	one := func(method, path, id, summary string, f func(string, Actor) (Talk, error)) {
+		add(s, access.Cadre, method, "/talk/{id}"+path, id, summary, func(ctx context.Context, in *talkID) (*body[Talk], error) {
+			t, err := f(in.ID, ActorOf(GrantOf(ctx)))
 			if err != nil {
 				return nil, s.refused(http.StatusConflict, err)
 			}
 			return &body[Talk]{t}, nil
 		})
 	}
-	one(http.MethodGet, "", "talk-state", "How a talk stands", func(id string) (Talk, error) { return s.box.TalkState(id) })
-	one(http.MethodPost, "/end", "end-talk", "The person has ended; what was said is heard out", func(id string) (Talk, error) { return s.box.EndTalk(id) })
-	add(s, access.Cadre, http.MethodPost, "/talk/{id}/voice", "speak", "The voice, at the pace at which it is spoken: one long body, or many short ones one after the other", func(_ context.Context, in *talkID) (*huma.StreamResponse, error) {
-		if _, err := s.box.TalkState(in.ID); err != nil {
+	one(http.MethodGet, "", "talk-state", "How a talk stands", func(id string, _ Actor) (Talk, error) { return s.box.TalkState(id) })
+	one(http.MethodPost, "/end", "end-talk", "The person has ended; what was said is heard out", func(id string, by Actor) (Talk, error) { return s.box.EndTalk(id, by) })
+	add(s, access.Cadre, http.MethodPost, "/talk/{id}/voice", "speak", "The voice, at the pace at which it is spoken: one long body, or many short ones one after the other", func(ctx context.Context, in *talkID) (*huma.StreamResponse, error) {
+		if _, err := s.box.Speak(in.ID, nil, ActorOf(GrantOf(ctx))); err != nil {
 			return nil, s.refused(http.StatusConflict, err)
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) { s.speak(hc, in.ID) }}, nil
@@ -115,13 +115,13 @@ const voiceRead = 640
 func (s *Server) speak(hc huma.Context, id string) {
 	r, w := humago.Unwrap(hc)
 	c := http.NewResponseController(w)
-	buf := make([]byte, voiceRead)
+	buf, by := make([]byte, voiceRead), ActorOf(GrantOf(r.Context()))
 	var t Talk
 	for {
 		_ = c.SetReadDeadline(time.Now().Add(s.o.Limits.Read)) // where there is none, the server's own holds
 		n, err := r.Body.Read(buf)
 		var wrong error
-		if t, wrong = s.box.Speak(id, buf[:n]); wrong != nil {
+		if t, wrong = s.box.Speak(id, buf[:n], by); wrong != nil {
 			s.refuse(hc, problem(http.StatusNotFound, phrase.Of(wrong)))
 			return
 		}

@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	fileName   = "audit.log"
-	mostFile   = 4 << 20
-	mostFiles  = 5
-	mostQueue  = 256
-	mostRAM    = 512
-	mostKeys   = 64
-	repeat     = time.Minute
-	tellEvery  = 100
+	fileName  = "audit.log"
+	mostFile  = 4 << 20
+	mostFiles = 5
+	mostQueue = 256
+	mostRAM   = 512
+	mostKeys  = 64
+	repeat    = time.Minute
+	tellEvery = 100
 )
 
 // Who is refused over and over could otherwise have all that is kept roll over: strangers
@@ -72,7 +72,7 @@ type Log struct {
 	size    int64
 	keys    map[string]*again
 	refused map[string]*allowance // by account, "" for strangers
-	said    bool // the disk's death was reported
+	said    bool                  // the disk's death was reported
 	untold  int
 
 	ended chan struct{}

@@ -243,7 +243,7 @@ func (p *page) goOn(w http.ResponseWriter, r *http.Request, path string, m phras
 
 func (p *page) say1(w http.ResponseWriter, r *http.Request, who api.Who) error {
 	id := r.PostForm.Get("message")
-	x, err := p.box.Say(id, api.SayAsk{Key: api.Clean(r.PostForm.Get("key")+" "+id, 64)}, who)
+	x, err := p.box.Say(id, api.SayAsk{Key: api.Clean(r.PostForm.Get("key")+" "+id, 64)}, who, api.ActorOf(api.GrantOf(r.Context())))
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ func (p *page) say1(w http.ResponseWriter, r *http.Request, who api.Who) error {
 
 // arm answers with the second step itself: doing it again by a reload arms anew and sounds nothing.
 func (p *page) arm(w http.ResponseWriter, r *http.Request, who api.Who) error {
-	x, err := p.box.ArmEvacuation(r.PostForm.Get("level"), who)
+	x, err := p.box.ArmEvacuation(r.PostForm.Get("level"), who, api.ActorOf(api.GrantOf(r.Context())))
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (p *page) arm(w http.ResponseWriter, r *http.Request, who api.Who) error {
 }
 
 func (p *page) evacuate(w http.ResponseWriter, r *http.Request, who api.Who) error {
-	x, err := p.box.Evacuate(r.PostForm.Get("word"), "", who)
+	x, err := p.box.Evacuate(r.PostForm.Get("word"), "", who, api.ActorOf(api.GrantOf(r.Context())))
 	if err != nil {
 		return err
 	}

@@ -44,19 +44,19 @@ func (b *Box) Announcer() api.Announcer {
 }
 
 // Say remembers what was said.
-func (b *Box) Say(id string, a api.SayAsk, who api.Who) (api.Said, error) {
-	return api.Said{Cause: "say-1", Outputs: []string{"horn"}}, b.act(Act{What: "say", ID: id, Reason: a.Key, Who: who})
+func (b *Box) Say(id string, a api.SayAsk, who api.Who, by api.Actor) (api.Said, error) {
+	return api.Said{Cause: "say-1", Outputs: []string{"horn"}}, b.act(Act{What: "say", ID: id, Reason: a.Key, Who: who, By: by})
 }
 
 // ArmEvacuation remembers who armed.
-func (b *Box) ArmEvacuation(level string, who api.Who) (api.Arming, error) {
+func (b *Box) ArmEvacuation(level string, who api.Who, by api.Actor) (api.Arming, error) {
 	return api.Arming{Word: "WORD23", Left: 30 * time.Second, Level: "evacuate", LevelText: text("evacuate", "立即转移", "Move now"), Words: text("", "请立即转移到安置点。", "Move to the shelter now."), Outputs: []string{"horn", "siren"}},
-		b.act(Act{What: "arm", Level: level, Who: who})
+		b.act(Act{What: "arm", Level: level, Who: who, By: by})
 }
 
 // Evacuate remembers who confirmed by which word.
-func (b *Box) Evacuate(word, reason string, who api.Who) (api.Evacuated, error) {
-	return api.Evacuated{Alarm: "a-9"}, b.act(Act{What: "evacuate", ID: word, Reason: reason, Who: who})
+func (b *Box) Evacuate(word, reason string, who api.Who, by api.Actor) (api.Evacuated, error) {
+	return api.Evacuated{Alarm: "a-9"}, b.act(Act{What: "evacuate", ID: word, Reason: reason, Who: who, By: by})
 }
 
 func (b *Box) test(id, state string) api.SoundTest {

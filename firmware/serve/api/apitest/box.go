@@ -24,6 +24,7 @@ var At = time.Date(2026, 6, 14, 22, 40, 8, 0, time.FixedZone("CST", 8*3600))
 type Act struct {
 	What, ID, Level, Reason string
 	Who                     api.Who
+	By                      api.Actor
 }
 
 // Box is a fake box. Its fields may be changed before it is served; use New.
