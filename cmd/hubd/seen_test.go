@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -263,10 +264,24 @@ func (s *screen) whole(t *testing.T, want int) {
 // picturedWorld is a county with live pictures, and a station that has a drone.
 func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, string) {
 	t.Helper()
+	w, h, d := drones(t, media, more)
+	page := w.signedIn(h, "王芳", "viewer", dutiesOf(more)...)
+	until(t, "the station told of its pictures", func() bool { return len(state(t, page).Stations) == 1 })
+	return w, h, d, page
+}
+
+// drones is picturedWorld, whose console nobody owns yet.
+func drones(t *testing.T, media, more string) (*world, *hub, *drone) {
+	t.Helper()
 	w := newWorld(t)
 	b, err := os.ReadFile(w.file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(more, "# wired") { // the hub opens what the stations seal
+		for _, s := range all {
+			b = bytes.ReplaceAll(b, []byte(string(s)+".psk}"), fmt.Appendf(nil, "%s.psk, root: %[1]s.psk, number: %d}", s, numberOf(s)))
+		}
 	}
 	w.file = w.write("hub.yaml", append(b, []byte(`pictures:
   listen: "127.0.0.1:0"
@@ -283,10 +298,11 @@ func picturedWorld(t *testing.T, media, more string) (*world, *hub, *drone, stri
 	o.Pictures = d
 	n := w.link(o)
 	run(t, n.Announce)
-	page := w.signedIn(h, "王芳", "viewer", dutiesOf(more)...)
-	until(t, "the station told of its pictures", func() bool { return len(state(t, page).Stations) == 1 })
-	return w, h, d, page
+	return w, h, d
 }
+
+// numberOf is a station's own of the county where it is wired.
+func numberOf(s letter.Station) uint16 { return uint16(slices.Index(all, s)) + 17 }
 
 // dutiesOf are 王芳's where the file's views ask for any.
 func dutiesOf(more string) []string {

@@ -23,7 +23,7 @@ type Warned struct {
 	At    time.Time   `json:"at"`
 	// Forms are the letters that carry it: in full, and short.
 	Forms []string `json:"forms"`
-	// Taken counts villages that a link brought it to, Told those that said something of it, Heard those where it was
+	// Taken counts villages that it is known to have reached, Told those that said something of it, Heard those where it was
 	// measured to be heard.
 	Taken int `json:"taken"`
 	Told  int `json:"told"`
@@ -108,10 +108,11 @@ func (c *Console) warned(forms []post.Sent) Warned {
 	}
 	for s, t := range to {
 		x := Village{ID: string(s), Name: c.nameOf(s), Taken: t.At, Link: t.Link, Steps: []Step{}, stage: -1}
-		if !t.At.IsZero() {
+		r, ok := reached[s]
+		if !t.At.IsZero() || ok && !r.At.IsZero() { // by a relay, or by a link whose word was lost
 			v.Taken++
 		}
-		if r, ok := reached[s]; ok {
+		if ok {
 			x.Note = r.Note
 			if !r.At.IsZero() {
 				v.Told++

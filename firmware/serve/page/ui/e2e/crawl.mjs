@@ -1,13 +1,13 @@
 // Every view × language × theme × width: axe finds nothing, targets are 44 px, nothing scrolls
 // sideways, nobody else is asked, no string is missing, nothing goes wrong. CRAWL=full is all
 // combinations; without it each view is seen in each language, theme and width at least once.
-// Prints one line of JSON with the counts.
+// CONSOLE=county walks through the county's, WIDTHS=320,1280 at those alone. Prints one line of JSON with the counts.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { box, check, open, run, settled, shot, view } from "./lib.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const langs = ["zh", "en"], themes = ["light", "sun", "dark"], widths = [320, 390, 1280];
+const langs = ["zh", "en"], themes = ["light", "sun", "dark"], widths = process.env.WIDTHS ? process.env.WIDTHS.split(",").map(Number) : [320, 390, 1280];
 const full = process.env.CRAWL === "full";
 const all = langs.flatMap((lang, i) => themes.flatMap((theme, j) => widths.map((width, k) => ({ lang, theme, width, n: (i + j + k) % 3 }))));
 const combos = full ? all : all.filter((c) => c.n === 0);
@@ -16,7 +16,7 @@ const found = { views: 0, seen: 0, axe: [], small: [], scroll: [], foreign: [], 
 
 /** The table of views as the console itself has it: each with the argument that opens a detail. */
 async function routes(page) {
-  await page.goto(`${box}/console/#/live`);
+  await page.goto(`${box}/console/`);
   return page.evaluate(async () => {
     while (!window.tocsinViews) await new Promise((r) => setTimeout(r, 50));
     return window.tocsinViews;
@@ -48,7 +48,7 @@ await run(async (browser) => {
   for (const c of combos) {
     const page = await open(browser, { ...c, as: "owner" });
     const list = (context.list ??= await routes(page));
-    if (!page.url().includes("/console/")) await page.goto(`${box}/console/#/live`);
+    if (!page.url().includes("/console/")) await page.goto(`${box}/console/`);
     await page.evaluate(axe);
     for (const v of list) {
       const route = v.detail === undefined ? v.route : `${v.route}/${v.detail}`;
