@@ -69,6 +69,7 @@ var arrows = map[string][]string{
 	"firmware/keep/config":            {"firmware/trust", "firmware/point", "firmware/phrase"},
 	"firmware/keep/bundle":            {},
 	"firmware/keep/diary":             {},
+	"firmware/keep/swap":              {"firmware/phrase"},
 	"firmware/keep/commission":        {"firmware/point", "firmware/clock", "firmware/phrase"},
 	"firmware/keep/config/edit":       {"firmware/keep/config", "firmware/phrase"},
 	"firmware/keep/config/managed":    {"firmware/keep/config", "firmware/keep/config/edit", "firmware/keep/config/revision", "firmware/clock", "firmware/phrase"},

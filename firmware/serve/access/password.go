@@ -216,6 +216,9 @@ func plain(password string) (string, bool) {
 //go:embed weak.txt
 var weakList string
 
+// Fit tells what is wrong with a new password or passphrase of nobody in particular, nil for nothing.
+func Fit(password string) error { return fit(password, "", "") }
+
 // fit tells what is wrong with a new password of an account, nil for nothing.
 func fit(password, account, name string) error {
 	p, ok := plain(password)

@@ -82,6 +82,7 @@ type Box interface {
 	Outside
 	Commissionable
 	Supported
+	Sealing
 	Updatable
 	Networked
 

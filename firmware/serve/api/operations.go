@@ -104,6 +104,7 @@ func (s *Server) register() {
 	s.registerPeople()
 	s.registerRevisions()
 	s.registerEdits()
+	s.registerSealing()
 	s.registerDevices()
 	s.registerRules()
 	s.registerStreams()

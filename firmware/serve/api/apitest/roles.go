@@ -30,7 +30,7 @@ var Bodies = map[string]string{
 	"add-user":    `{"account":"chen","name":"陈志强","role":"cadre","password":"稻田山路水车","who":"李雷"}`,
 	"change-user": `{"role":"operator","who":"李雷"}`, "set-password": `{"password":"稻田山路水车","who":"李雷"}`,
 	"remove-user": `{"who":"李雷"}`, "end-sign-in": `{"who":"李雷"}`, "open-setup": `{"who":"李雷"}`,
-	"edit-config": `{"edits":[{"op":"set","path":"/plan","value":"x"}]}`, "diff-config": `{"from":1,"to":2}`, "import-config": `{"document":"version: 1","keep":["network"]}`,
+	"edit-config": `{"edits":[{"op":"set","path":"/plan","value":"x"}]}`, "diff-config": `{"from":1,"to":2}`, "seal-config": `{"passphrase":"稻田山路水车风铃竹影石桥","who":"李雷"}`, "import-config": `{"document":"version: 1","keep":["network"]}`,
 	"test-device": `{"line":"west","profile":"generic-radar-level-rs485","unit":2,"who":"李雷"}`, "dry-run": `{"days":7}`,
 	"scan": `{"line":"west","who":"李雷","units":[1,7],"sweep":true}`,
 }

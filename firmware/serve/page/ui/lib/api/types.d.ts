@@ -651,6 +651,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/config/sealed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** All that another board needs in this one's place, secrets too, under a passphrase; or put such a file in place */
+        post: operations["seal-config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/test": {
         parameters: {
             query?: never;
@@ -2850,6 +2867,19 @@ export interface components {
             /** @enum {string} */
             table: "coil" | "discrete" | "holding" | "input";
         };
+        SealQuery: {
+            passphrase: string;
+            /** @description a sealed export; its files are written, its document becomes a draft */
+            sealed?: string;
+            /** @description name of the acting person; of who is signed in the account says it */
+            who?: string;
+        };
+        SealResult: {
+            edited?: components["schemas"]["Edited"];
+            files: string[] | null;
+            name?: string;
+            sealed?: string;
+        };
         Session: {
             account: string;
             /** Format: int64 */
@@ -4470,6 +4500,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A refusal, in both languages */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "seal-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SealQuery"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SealResult"];
+                };
             };
             /** @description A refusal, in both languages */
             default: {
