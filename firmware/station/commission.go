@@ -165,7 +165,11 @@ func (h *House) Commissioning() (api.Commissioning, error) {
 		e := sheet.Entries[st.ID]
 		x := api.CommissioningStep{ID: st.ID, Name: st.Name, Why: st.Why, Do: st.Do, Applies: s.applies(st), State: string(e.State), Reason: e.Reason, Who: e.Who,
 			Skip: st.Skip, Measure: string(st.Measure), Timed: slices.Contains(commission.Timed, st.Measure), PhotosLeast: st.Photos, PhotosMost: table.Photos.Each,
-			Source: st.Source.Text, Recalled: st.Source.Recalled, Things: []api.CommissioningThing{}, Ask: []api.CommissioningQuestion{}, Photos: []api.CommissioningPhoto{}, Missing: []api.Text{}}
+			Maintenance: st.Maintenance.Duration(), Recalled: st.Source.Recalled, Things: []api.CommissioningThing{}, Ask: []api.CommissioningQuestion{}, Photos: []api.CommissioningPhoto{}, Missing: []api.Text{}}
+		if src := st.Source.Text; src.ZH != "" {
+			t := words(phrase.Text(src), "")
+			x.Source = &t
+		}
 		if !e.Mark.At.IsZero() {
 			x.At = &e.Mark.At.Wall
 		}

@@ -82,6 +82,7 @@ func TestCommissioningGoesOnAfterThePowerIsCut(t *testing.T) {
 	if c.Commissioned || c.Left < 10 || !c.step("rain").Applies || len(c.step("rain").Things) != 3 {
 		t.Fatalf("a new box: %+v", c.Commissioning)
 	}
+	p.until("the gauge has been read", func() bool { return sheetNow{p.sheet()}.step("rain").Things[0].Quality == "good" })
 	p.does("/rain/measure", `{"who":"王工","act":"begin","thing":"rain-a.total"}`)
 	p.does("/power/measure", `{"who":"王工","act":"begin","thing":"box"}`)
 	p.does("/earth/answers", `{"who":"王工","answers":{"ohms":"3.8","instrument":"ZC-8 0417"}}`)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -43,6 +44,9 @@ type Step struct {
 	Limits  Limits     `yaml:"limits"`
 	Ask     []Question `yaml:"ask"`
 	Photos  int        `yaml:"photos"`
+	// Maintenance is for how long maintenance is offered while it is done, since what is tried may cross a level;
+	// 0: it is not.
+	Maintenance point.Span `yaml:"maintenance"`
 	// Skip: it may be left out for a stated reason.
 	Skip   bool   `yaml:"skip"`
 	Source Source `yaml:"source"`
@@ -50,8 +54,29 @@ type Step struct {
 
 // Source is where a limit comes from.
 type Source struct {
-	Text     string `yaml:"text"`
-	Recalled bool   `yaml:"recalled"`
+	Text     Words `yaml:"text"`
+	Recalled bool  `yaml:"recalled"`
+}
+
+// Words are in both languages, or one text for both: what names a standard alone.
+type Words phrase.Text
+
+// UnmarshalYAML takes {zh: …, en: …}, or one text.
+func (w *Words) UnmarshalYAML(b []byte) error {
+	var one string
+	if err := yaml.Unmarshal(b, &one); err == nil {
+		*w = Words{ZH: one, EN: one}
+		return nil
+	}
+	var t phrase.Text
+	if err := yaml.UnmarshalWithOptions(b, &t, yaml.Strict()); err != nil {
+		return err
+	}
+	if t.ZH == "" || t.EN == "" {
+		return fmt.Errorf("text: zh and en are needed, or one text for both")
+	}
+	*w = Words(t)
+	return nil
 }
 
 // Measure is a way of measuring.
@@ -176,6 +201,9 @@ func Parse(b []byte) (*Table, error) {
 }
 
 func (s Step) check(b Bounds) error {
+	if d := s.Maintenance.Duration(); d < 0 || d > 0 && d < time.Minute || d > 2*time.Hour {
+		return fmt.Errorf("maintenance is 1m to 2h")
+	}
 	if s.Name.ZH == "" || s.Name.EN == "" {
 		return fmt.Errorf("a name in both languages is needed")
 	}

@@ -59,7 +59,9 @@ type CommissioningStep struct {
 	PhotosMost  int `json:"photos_most"`
 	// Missing is what it lacks to pass.
 	Missing []Text `json:"missing" nullable:"false"`
-	Source  string `json:"source,omitempty"`
+	Source  *Text  `json:"source,omitempty"`
+	// Maintenance is for how long maintenance should be on while this is done; absent: not needed.
+	Maintenance time.Duration `json:"maintenance_ns,omitempty"`
 	// Recalled: the source could not be read; check it before you rely on it.
 	Recalled bool `json:"recalled,omitempty"`
 }

@@ -180,7 +180,8 @@ func (p *page) setUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.enter(w, r, e, "/console/")
+	// Whoever has just made a box theirs has it before them, and commissions it.
+	p.enter(w, r, e, "/console/#/wizard")
 	return nil
 }
 

@@ -128,7 +128,7 @@ func TestFromTheLabelToSignedOut(t *testing.T) {
 	}
 	form := url.Values{"secret": {secret}, "account": {"chen"}, "name": {"陈志强"}, "password": {password}, "again": {password}, "lang": {"zh"}}
 	resp, body := do(t, c, "POST", h.https+"/setup", form)
-	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/console/" {
+	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/console/#/wizard" {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
 	k := resp.Cookies()[0]

@@ -1810,6 +1810,8 @@ export interface components {
             do: components["schemas"]["Name"][];
             given?: components["schemas"]["CommissioningGiven"];
             id: string;
+            /** Format: int64 */
+            maintenance_ns?: number;
             measure?: string;
             missing: components["schemas"]["Text"][];
             name: components["schemas"]["Name"];
@@ -1821,7 +1823,7 @@ export interface components {
             reason?: string;
             recalled?: boolean;
             skip: boolean;
-            source?: string;
+            source?: components["schemas"]["Text"];
             /** @enum {string} */
             state: "open" | "passed" | "failed" | "not-applicable";
             things: components["schemas"]["CommissioningThing"][];
