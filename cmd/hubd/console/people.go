@@ -49,12 +49,14 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) error {
 // refusedEntry gives a refusal of the door its status.
 func refusedEntry(err error) error {
 	switch phrase.Of(err).Code {
-	case "access.wrong", "access.setup_wrong":
+	case "access.wrong":
 		return with(http.StatusUnauthorized, err)
+	case "access.setup_wrong": // a hub has no label
+		return with(http.StatusUnauthorized, phrase.E("county.setup_wrong"))
 	case "access.busy":
 		return with(http.StatusServiceUnavailable, err)
 	case "access.setup_closed":
-		return with(http.StatusConflict, err)
+		return with(http.StatusConflict, phrase.E("county.setup_closed"))
 	}
 	return err
 }

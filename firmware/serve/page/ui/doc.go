@@ -1,7 +1,7 @@
-// Package ui carries the console that runs in a browser, served by the box below
-// /console/. Its sources are Svelte and TypeScript in lib (what the county's console will
-// share) and station; `make ui` builds them into dist, which is embedded here and not
-// committed. Where it was not built, a placeholder says so, so that Go alone builds and
+// Package ui carries the consoles that run in a browser: the box's (Station) and the
+// county's (County), each served below /console/ by its own program, which carries no
+// other. Their sources are Svelte and TypeScript in lib (what both share), station and
+// county; `make ui` builds them into dist, which is embedded here and not committed. Where it was not built, a placeholder says so, so that Go alone builds and
 // tests the rest.
 //
 // Files are kept gzipped, half the room in the program and nothing to do for each
