@@ -39,6 +39,16 @@ func (h *House) TestDevice(ctx context.Context, q api.DeviceTest, who api.Who) (
 	if err != nil {
 		return api.DeviceTested{}, err
 	}
+	if p.Via != profile.Modbus {
+		if _, busy := h.scans.LoadOrStore(q.Line, true); busy {
+			return api.DeviceTested{}, phrase.E("scan.busy", "line", q.Line)
+		}
+		defer h.scans.Delete(q.Line)
+		ctx, cancel := context.WithTimeout(ctx, testMost)
+		defer cancel()
+		h.write(recordOf("device.tested", phrase.M("trial.began_other", "line", q.Line, "profile", q.Profile, "who", who.Name), who, h.clock.Now()), nil)
+		return h.tryOther(ctx, p, l, q)
+	}
 	if l.Text() || l.many() || l.Config.Port+l.Config.TCP == "" {
 		return api.DeviceTested{}, phrase.E("scan.no_modbus", "line", q.Line)
 	}
@@ -95,7 +105,7 @@ func (h *House) TestDevice(ctx context.Context, q api.DeviceTest, who api.Who) (
 	return out, nil
 }
 
-// testable gives a profile that a line of registers can be asked by.
+// testable gives a profile by which a device can be asked.
 func (h *House) testable(fsys fs.FS, name string) (*profile.Profile, error) {
 	if !plainName.MatchString(name) {
 		return nil, &phrase.Error{Message: phrase.M("site.no_profile", "profile", name), Err: api.ErrUnknown}
@@ -106,8 +116,6 @@ func (h *House) testable(fsys fs.FS, name string) (*profile.Profile, error) {
 	switch {
 	case p == nil:
 		return nil, &phrase.Error{Message: phrase.M("site.no_profile", "profile", name), Err: api.ErrUnknown}
-	case p.Via != profile.Modbus:
-		return nil, phrase.E("trial.via", "profile", p.Title, "via", string(p.Via))
 	}
 	return p, nil
 }

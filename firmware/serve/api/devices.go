@@ -16,6 +16,7 @@ type DeviceTest struct {
 	Line    string `json:"line" minLength:"1" maxLength:"64" doc:"a line of the site's file"`
 	Profile string `json:"profile" minLength:"1" maxLength:"64"`
 	Unit    int    `json:"unit,omitempty" minimum:"1" maximum:"247"`
+	Address string `json:"address,omitempty" maxLength:"64" doc:"of an instrument without a unit number: 0 (SDI-12), 0x76 (I²C), 28-0316a2795ee4 (1-Wire)"`
 	// Baud and Format differ from the line's own where it carries nothing yet.
 	Baud   int    `json:"baud,omitempty" minimum:"300" maximum:"4000000"`
 	Format string `json:"format,omitempty" pattern:"^[78][NEO][12]$"`

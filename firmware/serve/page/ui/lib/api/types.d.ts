@@ -1881,6 +1881,8 @@ export interface components {
             where: string;
         };
         DeviceTest: {
+            /** @description of an instrument without a unit number: 0 (SDI-12), 0x76 (I²C), 28-0316a2795ee4 (1-Wire) */
+            address?: string;
             /** Format: int64 */
             baud?: number;
             format?: string;
