@@ -190,6 +190,7 @@ rules:
       - {point: rain.total, over: 1h, prepare: 45 mm, evacuate: 60 mm}
       - {point: river.level, prepare: 101.20 m, evacuate: 102.40 m, clear_below: 100.90 m, for: 2s}
 plan: flash-flood-village
+managed: {by: {zh: 县防汛指挥部, en: county flood control}, since: "2026-05-12", paths: [/site/soil]}
 page: {listen: %q}
 `, v.Port(storm.FieldPort), v.Port(storm.OutPort), v.Gateway.Addr(), storm.UnitRainA, storm.UnitRiver, storm.UnitGas, storm.UnitBoard, storm.UnitUp, filepath.Join(c.dir, "horn"), c.page)
 }

@@ -69,6 +69,24 @@ await run(async (browser) => {
   await page.waitForFunction(() => !document.querySelector(".trial"), null, { timeout: 10000 });
   check((await kept(page)).document === before.document, "the earlier revision did not come back");
 
+  // What is the county's is marked, and changes only for a while.
+  await page.getByRole("radio", { name: "草稿" }).check({ force: true });
+  check((await page.textContent("[data-managed-list]")).includes("县防汛指挥部"), "what the county manages is not marked");
+  await draft(page, "languages: [cmn, yue]", "languages: [cmn, yue], soil: dry");
+  await page.getByLabel("为什么改").fill("坡面已干");
+  await page.waitForSelector("[data-theirs]", { timeout: 15000 });
+  await page.getByLabel("临时多久").fill("73");
+  check(await page.isDisabled('[data-act="apply"]'), "an override of 73 hours could be applied");
+  await page.getByLabel("临时多久").fill("2");
+  await page.waitForSelector('[data-act="apply"]:not([disabled])');
+  await shot(page, "config-override");
+  await page.click('[data-act="apply"]');
+  await page.waitForSelector('[data-override="/site/soil"]');
+  check((await kept(page)).managed.overrides[0].why === "坡面已干", "the override stands without its reason");
+  await page.locator(".trial button:not(.main)").first().click();
+  await page.waitForFunction(() => !document.querySelector(".trial"), null, { timeout: 10000 });
+  check((await kept(page)).document === before.document, "the override was not taken back");
+
   // Hostile files: nothing of them is in force, and the box goes on.
   const dir = mkdtempSync(join(tmpdir(), "hostile"));
   for (const [name, text, needs] of [

@@ -37,9 +37,20 @@ await run(async (browser) => {
   await page.waitForSelector(".step");
   check((await page.textContent("main")).includes("立即转移"), "no steps");
   await shot(page, "plans");
+  // A step and a condition by form: the one draft has both.
+  await page.locator('[data-act="edit-prepare"]').first().click();
+  const step = page.locator('[data-step="prepare"]').first();
+  await step.getByLabel("响多久").fill("90s");
+  await step.getByLabel("加哪段录音").selectOption("notice");
+  await step.getByRole("button", { name: "加上" }).click();
+  await shot(page, "plans-step");
+  await step.locator('[data-act="step"]').click();
+  await page.waitForFunction(() => document.querySelector("[data-plan]")?.textContent.includes("1 分 30 秒") || document.querySelector("main")?.textContent.includes("notice"), null, { timeout: 15000 });
   await view(page, "config");
   await page.waitForSelector('[data-act="drop"]');
-  check((await page.inputValue("textarea")).includes("prepare: 101.00 m"), "the threshold is not in the draft");
+  const text = await page.inputValue("textarea");
+  check(text.includes("prepare: 101.00 m"), "the threshold is not in the draft");
+  check(text.includes("clips: [prepare, notice]") && text.includes("on: 1m30s"), "the forms' edits are not in the draft: " + text.slice(-900));
   await page.click('[data-act="drop"]');
   check(page.wrong.length === 0 && page.foreign.length === 0, page.wrong.concat(page.foreign).join("\n"));
 });
