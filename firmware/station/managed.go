@@ -88,6 +88,9 @@ func (bp *Blueprint) managerOf(path string) *api.Text {
 func (h *House) managedView(s *revision.Store) *api.ManagedView {
 	bp := h.seen().bp
 	m := bp.Doc.Site.Managed
+	if d, _ := config.Parse("", h.inForce(s)); d != nil { // the house may just be taking it over
+		m = d.Site.Managed
+	}
 	if m == nil {
 		return nil
 	}
