@@ -23,7 +23,7 @@ UI      := firmware/serve/page/ui
 UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
 UI_OUT  := $(UI)/dist/county/index.html.gz
 
-.PHONY: help demo test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
+.PHONY: help demo pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
@@ -108,6 +108,12 @@ figures: build ## measure: make figures, ONLY=alarm, LONG=1
 	-@.ci/packages $(NOTARY)
 	$(GO) build -o $(OUT)/bin/ ./cmd/figures
 	$(OUT)/bin/figures --edged $(OUT)/bin/edged $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
+
+PICTURES := firmware/serve/page/pictures
+
+pictures: go ui browser ## take the README's pictures of the pages anew; look at them before you commit them
+	PICTURES=$(abspath $(PICTURES)) CGO_ENABLED=0 $(GO) test -count=1 -tags browser -run '^TestPicturesOfThePages$$' ./cmd/edged
+	@ls -l $(PICTURES)
 
 clips: go ## make the clip set anew with espeak-ng
 	@.ci/packages espeak-ng
