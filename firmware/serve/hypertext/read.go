@@ -5,21 +5,28 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"text/template/parse"
 )
 
 // Set is templates that were read and may be written. It never changes.
 type Set struct{ bodies map[string][]step }
 
-// step is one thing that a template does.
+// step is one thing that a template does. The box keeps some two thousand of them for as
+// long as it runs: they are small, and hold on to nothing of what they were read from.
 type step struct {
 	does   does
-	text   string // what is written, or the template that is
 	escape escape
-	of     expr
-	slots  []int // of variables: of a let one, of a range its key and value, as far as named
-	yes    []step
-	no     []step
+	text   string // what is written, or the template that is
+	of     *expr
+	more   *more
+}
+
+// more is what a step has that decides.
+type more struct {
+	slots []int // of variables: of a let one, of a range its key and value, as far as named
+	yes   []step
+	no    []step
 }
 
 type does uint8
@@ -37,15 +44,16 @@ const (
 // expr is a value: a field's path from the dot or a variable, a word, or a function of others.
 type expr struct {
 	call string // the function, "" for none
-	args []expr
+	args []*expr
 	from int // the variable's slot, or dot
 	path []string
-	word *string
+	word string // where from says so
 }
 
+// What is no variable's slot; that of $ is 0.
 const (
 	dot  = -1
-	root = 0 // the slot of $
+	word = -2
 )
 
 // Read reads the templates of files, each {{define}}d by a name of its own.
@@ -109,6 +117,7 @@ func (r *reader) list(l *parse.ListNode) (all []step, err error) {
 	if l == nil {
 		return nil, nil
 	}
+	all = make([]step, 0, len(l.Nodes))
 	for _, n := range l.Nodes {
 		s, err := r.node(n)
 		if err != nil {
@@ -116,7 +125,7 @@ func (r *reader) list(l *parse.ListNode) (all []step, err error) {
 		}
 		all = append(all, s)
 	}
-	return slices.Clip(all), nil
+	return all, nil
 }
 
 func (r *reader) node(n parse.Node) (s step, err error) {
@@ -128,7 +137,7 @@ func (r *reader) node(n parse.Node) (s step, err error) {
 			return s, err
 		}
 		if len(n.Pipe.Decl) > 0 {
-			s.does, s.slots = let, r.declare(n.Pipe)
+			s.does, s.more = let, &more{slots: r.declare(n.Pipe)}
 			return s, nil
 		}
 		s.does = show
@@ -144,7 +153,7 @@ func (r *reader) node(n parse.Node) (s step, err error) {
 		if r.at.where != inText || r.trees[n.Name] == nil {
 			return s, fmt.Errorf("there is none, or not between tags")
 		}
-		s = step{does: call, text: n.Name, of: expr{from: dot}}
+		s = step{does: call, text: strings.Clone(n.Name)}
 		if n.Pipe == nil {
 			return s, fmt.Errorf("it is given nothing")
 		}
@@ -162,14 +171,14 @@ func (r *reader) branch(d does, p *parse.PipeNode, yes, no *parse.ListNode) (s s
 	}
 	r.at.settle()
 	known, begin := len(r.names), r.at
-	s.slots = r.declare(p)
-	if s.yes, err = r.list(yes); err != nil {
+	s.more = &more{slots: r.declare(p)}
+	if s.more.yes, err = r.list(yes); err != nil {
 		return s, err
 	}
 	r.at.settle()
 	end := r.at
 	r.names, r.at = r.names[:known], begin
-	if s.no, err = r.list(no); err != nil {
+	if s.more.no, err = r.list(no); err != nil {
 		return s, err
 	}
 	r.at.settle()
@@ -188,23 +197,23 @@ func (r *reader) declare(p *parse.PipeNode) (slots []int) {
 	return slots
 }
 
-func (r *reader) pipe(p *parse.PipeNode) (expr, error) {
+func (r *reader) pipe(p *parse.PipeNode) (*expr, error) {
 	if len(p.Cmds) != 1 || p.IsAssign {
-		return expr{}, fmt.Errorf("one value is read here, no pipe and no assignment")
+		return nil, fmt.Errorf("one value is read here, no pipe and no assignment")
 	}
 	args := p.Cmds[0].Args
 	f, ok := args[0].(*parse.IdentifierNode)
 	if !ok {
 		if len(args) != 1 {
-			return expr{}, fmt.Errorf("a value takes no arguments")
+			return nil, fmt.Errorf("a value takes no arguments")
 		}
 		return r.value(args[0])
 	}
 	most, ok := functions[f.Ident]
 	if n := len(args) - 1; !ok || n < 1 || n > most {
-		return expr{}, fmt.Errorf("the function %s with %d arguments is not known", f.Ident, n)
+		return nil, fmt.Errorf("the function %s with %d arguments is not known", f.Ident, n)
 	}
-	e := expr{call: f.Ident}
+	e := &expr{call: strings.Clone(f.Ident)}
 	for _, a := range args[1:] {
 		x, err := r.value(a)
 		if err != nil {
@@ -218,24 +227,32 @@ func (r *reader) pipe(p *parse.PipeNode) (expr, error) {
 // functions and the most arguments that each takes; it takes one at the least.
 var functions = map[string]int{"t": 1, "not": 1, "len": 1, "eq": 2, "ne": 2, "and": 8, "or": 8}
 
-func (r *reader) value(n parse.Node) (expr, error) {
+func (r *reader) value(n parse.Node) (*expr, error) {
 	switch n := n.(type) {
 	case *parse.DotNode:
-		return expr{from: dot}, nil
+		return &expr{from: dot}, nil
 	case *parse.FieldNode:
-		return expr{from: dot, path: n.Ident}, nil
+		return &expr{from: dot, path: cloned(n.Ident)}, nil
 	case *parse.VariableNode:
 		for i, name := range slices.Backward(r.names) {
 			if name == n.Ident[0] {
-				return expr{from: i, path: n.Ident[1:]}, nil
+				return &expr{from: i, path: cloned(n.Ident[1:])}, nil
 			}
 		}
 	case *parse.StringNode:
-		return expr{word: &n.Text}, nil
+		return &expr{from: word, word: strings.Clone(n.Text)}, nil
 	case *parse.PipeNode:
 		if len(n.Decl) == 0 {
 			return r.pipe(n)
 		}
 	}
-	return expr{}, fmt.Errorf("%s is not known here", n)
+	return nil, fmt.Errorf("%s is not known here", n)
+}
+
+func cloned(path []string) []string {
+	own := make([]string, len(path))
+	for i, n := range path {
+		own[i] = strings.Clone(n)
+	}
+	return own
 }

@@ -59,7 +59,7 @@ func (w *writer) one(s *step, at reflect.Value) error {
 		w.b.WriteString(s.text)
 		return nil
 	}
-	v, err := w.value(&s.of, at)
+	v, err := w.value(s.of, at)
 	if err != nil {
 		return err
 	}
@@ -67,20 +67,20 @@ func (w *writer) one(s *step, at reflect.Value) error {
 	case show:
 		escaped(&w.b, s.escape, printed(v))
 	case let:
-		w.keep(s.slots[0], v)
+		w.keep(s.more.slots[0], v)
 	case call:
 		return w.template(s.text, v)
 	case choose, with:
 		if !truth(v) {
-			return w.all(s.no, at)
+			return w.all(s.more.no, at)
 		}
-		if len(s.slots) > 0 {
-			w.keep(s.slots[0], v)
+		if len(s.more.slots) > 0 {
+			w.keep(s.more.slots[0], v)
 		}
 		if s.does == with {
 			at = v
 		}
-		return w.all(s.yes, at)
+		return w.all(s.more.yes, at)
 	case each:
 		return w.each(s, plainly(v), at)
 	}
@@ -91,18 +91,18 @@ func (w *writer) keep(slot int, v reflect.Value) { w.vars = append(w.vars[:slot:
 
 func (w *writer) each(s *step, v, at reflect.Value) error {
 	item := func(k, x reflect.Value) error {
-		switch len(s.slots) {
+		switch len(s.more.slots) {
 		case 1:
-			w.keep(s.slots[0], x)
+			w.keep(s.more.slots[0], x)
 		case 2:
-			w.keep(s.slots[0], k)
-			w.keep(s.slots[1], x)
+			w.keep(s.more.slots[0], k)
+			w.keep(s.more.slots[1], x)
 		}
-		return w.all(s.yes, x)
+		return w.all(s.more.yes, x)
 	}
 	switch {
 	case !truth(v):
-		return w.all(s.no, at)
+		return w.all(s.more.no, at)
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			if err := item(reflect.ValueOf(i), v.Index(i)); err != nil {
@@ -129,8 +129,8 @@ func (w *writer) value(e *expr, at reflect.Value) (v reflect.Value, err error) {
 	switch {
 	case e.call != "":
 		return w.call(e, at)
-	case e.word != nil:
-		return reflect.ValueOf(*e.word), nil
+	case e.from == word:
+		return reflect.ValueOf(e.word), nil
 	case e.from == dot:
 		v = at
 	default:
@@ -151,7 +151,7 @@ func (w *writer) value(e *expr, at reflect.Value) (v reflect.Value, err error) {
 func (w *writer) call(e *expr, at reflect.Value) (v reflect.Value, err error) {
 	var first reflect.Value
 	for i := range e.args {
-		if v, err = w.value(&e.args[i], at); err != nil {
+		if v, err = w.value(e.args[i], at); err != nil {
 			return v, err
 		}
 		if e.call == "and" && !truth(v) || e.call == "or" && truth(v) {
