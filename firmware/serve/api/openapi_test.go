@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -144,6 +145,20 @@ func TestTheDocumentIsServedAndTheSameEachTime(t *testing.T) {
 	}
 	if !strings.Contains(string(a), `"Problem"`) {
 		t.Error("the document does not describe refusals")
+	}
+	var served, written any
+	if json.Unmarshal(w.Body.Bytes(), &served) != nil || json.Unmarshal(a, &written) != nil {
+		t.Fatal("no JSON")
+	}
+	for _, x := range []any{served, written} {
+		delete(x.(map[string]any)["info"].(map[string]any), "version")
+	}
+	if !reflect.DeepEqual(served, written) {
+		t.Error("what is served is not what is written: the box forgot some of it first")
+	}
+	w = call(h, access.Grant{Role: access.Viewer, Via: api.ViaPage}, operation{method: "GET", path: "/api/v1/openapi.yaml"}, "", "")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "x-role: operator") {
+		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
 }
 

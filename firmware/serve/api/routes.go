@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -97,17 +98,10 @@ func turnAway(w http.ResponseWriter, r *http.Request, g access.Grant) {
 	writeProblem(w, problem(http.StatusForbidden, m))
 }
 
-// Routes lists every way in, so that none is served that nobody has thought of.
-func (s *Server) Routes() []Route {
-	var l []Route
-	for path, item := range s.api.OpenAPI().Paths {
-		for method, op := range map[string]*huma.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
-			http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
-		} {
-			if op == nil {
-				continue
-			}
+// ways lists the operations of a document.
+func ways(d *huma.OpenAPI) (l []Route) {
+	for path, item := range d.Paths {
+		for method, op := range operationsOf(item) {
 			x := Route{Method: method, Path: path, ID: op.OperationID}
 			code, _ := op.Extensions[roleExt].(string)
 			x.Role, _ = access.ParseRole(code)
@@ -115,6 +109,12 @@ func (s *Server) Routes() []Route {
 			l = append(l, x)
 		}
 	}
+	return l
+}
+
+// Routes lists every way in, so that none is served that nobody has thought of.
+func (s *Server) Routes() []Route {
+	l := slices.Clone(s.ways)
 	for _, p := range []string{"/metrics", prefix + "/openapi.json", prefix + "/openapi.yaml"} {
 		l = append(l, Route{Method: http.MethodGet, Path: p, Role: access.Viewer})
 	}

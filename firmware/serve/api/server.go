@@ -101,6 +101,7 @@ type Server struct {
 	o     Opts
 	log   *slog.Logger
 	api   huma.API
+	ways  []Route
 	root  http.Handler
 	names map[string]bool
 
@@ -113,9 +114,18 @@ type Server struct {
 	lan string
 }
 
-// New makes the server; it listens nowhere yet. A nil box serves to write the
-// OpenAPI document only.
+// New makes the server; it listens nowhere yet.
 func New(box Box, o Opts) (*Server, error) {
+	s, err := build(box, o)
+	if err == nil {
+		s.forget()
+	}
+	return s, err
+}
+
+// build makes the server with all that its document says. A nil box serves to write that
+// only.
+func build(box Box, o Opts) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -146,6 +156,8 @@ func New(box Box, o Opts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	mux.Handle("GET "+prefix+"/openapi.json", s.described("application/openapi+json", asJSON))
+	mux.Handle("GET "+prefix+"/openapi.yaml", s.described("application/openapi+yaml", (*huma.OpenAPI).YAML))
 	mux.Handle("GET /metrics", s.viewersOnly(metrics))
 	if o.Pages != nil {
 		mux.Handle("/", o.Pages)
@@ -189,7 +201,7 @@ func (s *Server) config() huma.Config {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"stopToken": {Type: "http", Scheme: "bearer", Description: "the stop token printed at the first start"},
 	}
-	c.OpenAPIPath, c.DocsPath, c.SchemasPath = prefix+"/openapi", "", ""
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", "" // the document is served by described
 	c.CreateHooks = nil
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{speak}
@@ -202,7 +214,7 @@ func (s *Server) Handler() http.Handler { return s.root }
 
 // OpenAPI writes the document of the API as indented JSON.
 func OpenAPI(version string) ([]byte, error) {
-	s, err := New(nil, Opts{Version: version})
+	s, err := build(nil, Opts{Version: version})
 	if err != nil {
 		return nil, err
 	}
