@@ -275,7 +275,7 @@ var lanes = []struct {
 }
 
 // notLanes are no flows, or begin with a box of their own.
-var notLanes = []string{"lib", "pictures", "wizard"}
+var notLanes = []string{"county", "lib", "pictures", "wizard"}
 
 func browserHere(t *testing.T) (chromium, ui string) {
 	t.Helper()
