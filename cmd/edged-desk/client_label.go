@@ -16,7 +16,7 @@ import (
 )
 
 // LabelCmd prints what belongs on the unit: where its page is, and the set-up secret while
-// set-up is open.
+// set-up is open. Below it stands the stop token, which belongs beside whoever is on duty.
 type LabelCmd struct {
 	by
 	Open bool   `help:"重新打开开通，换一个新的开通码 · open set-up anew, with another secret"`
@@ -78,6 +78,9 @@ func (c *LabelCmd) Run(g *Globals) error {
 	}
 	if l.Fingerprint != "" {
 		g.say(phrase.M("label.fingerprint", "sha256", l.Fingerprint))
+	}
+	if l.Stop != "" {
+		g.say(phrase.M("label.stop", "token", l.Stop))
 	}
 	return nil
 }

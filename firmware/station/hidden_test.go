@@ -113,3 +113,39 @@ page:`, 1)
 	w.asks("/config/import", map[string]any{"document": bad}, &im)
 	w.leaks(map[string]string{"an import": fmt.Sprintf("%+v", im)})
 }
+
+// What lets a stranger silence the box leaves it over its own socket alone: neither what the
+// log holds nor a support bundle has it, even if it is only in RAM.
+func TestTheStopTokenIsInNoLogAndNoBundle(t *testing.T) {
+	for name, prepare := range map[string]func(data string) error{
+		"at the first start": func(string) error { return nil },
+		"held in RAM":        func(data string) error { return os.Symlink("/etc/hostname", filepath.Join(data, "stop-token")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTown(t)
+			data := filepath.Join(w.dir, "data")
+			if err := os.MkdirAll(data, 0o750); err != nil {
+				t.Fatal(err)
+			}
+			if err := prepare(data); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			var l api.Label
+			if err := w.get("/label", &l); err != nil || len(l.Stop) != 11 {
+				t.Fatalf("at the box: %q, %v", l.Stop, err)
+			}
+			if !strings.Contains(w.log.String(), "stop token") {
+				t.Error("the log does not say where the token is")
+			}
+			for place, text := range w.said() {
+				for _, form := range []string{l.Stop, strings.ReplaceAll(l.Stop, "-", "")} {
+					if i := strings.Index(text, form); i >= 0 {
+						t.Errorf("%s: …%s…", place, text[max(0, i-120):min(len(text), i+40)])
+					}
+				}
+			}
+		})
+	}
+}

@@ -119,6 +119,7 @@ type House struct {
 	linesBegan   time.Time
 	county       *county
 	identity     atomic.Pointer[identity]
+	token        *access.Token          // the stop token, from then on too
 	door         *access.Door           // there once the page is served,
 	authority    *certificate.Authority // as is this; nil without TLS
 	audit        *audit.Log

@@ -21,7 +21,7 @@ func (h *House) serve(ctx context.Context) error {
 	if err != nil {
 		h.setFault("stop token", phrase.M("station.token", "err", err))
 	}
-	h.door = h.openDoor()
+	h.token, h.door = token, h.openDoor()
 	h.openAudit(ctx)
 	colours := map[string]string{}
 	for _, code := range h.bp.Levels.Codes() {

@@ -73,6 +73,13 @@ func (h *House) secrets() [][]byte {
 			}
 		}
 	}
+	// Where the disk is dead, two are in RAM alone.
+	if h.token != nil {
+		out = append(out, []byte(h.token.String()))
+	}
+	if h.door != nil {
+		out = append(out, []byte(h.door.SetupSecret()))
+	}
 	doc := h.seen().bp.Doc
 	if b, err := os.ReadFile(doc.File); err == nil {
 		var v any

@@ -149,7 +149,7 @@ func (h *House) Label() api.Label {
 	}
 	return api.Label{
 		Fingerprint: sum, Open: h.door.SetupLeft(), Secret: h.door.SetupSecret(), Addresses: h.addresses(),
-		Site: api.Text{ZH: site.Site.Name.ZH, EN: site.Site.Name.EN}, Station: site.Site.ID,
+		Site: api.Text{ZH: site.Site.Name.ZH, EN: site.Site.Name.EN}, Station: site.Site.ID, Stop: h.token.String(),
 	}
 }
 

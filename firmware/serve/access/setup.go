@@ -22,8 +22,8 @@ const setupFile = "setup-secret"
 const SetupWindow = time.Hour
 
 // setup is the door through which the first owner comes: by the secret on the unit's
-// label, once. The secret is made at the first start, as the stop token is, but never
-// printed in a log.
+// label, once. The secret is made at the first start, as the stop token is, and like
+// that never printed in a log.
 type setup struct {
 	dir  string
 	log  *slog.Logger

@@ -31,10 +31,11 @@ type Token struct {
 	back    *backoff
 }
 
-// Open reads the token of a data directory, or makes one at the first start and
-// prints it in the log, once. It always gives a token that works: where the
-// directory cannot be read or written, a new one is held in RAM and printed,
-// and the error is a *phrase.Error that says so, fit to be shown as a fault.
+// Open reads the token of a data directory, or makes one at the first start. It never
+// stands in a log: that is shown on the page, packed into the support bundle and sent to
+// other machines. Who stands at the box asks its socket. It always gives a token that
+// works: where the directory cannot be read or written, a new one is held in RAM, and the
+// error is a *phrase.Error that says so, fit to be shown as a fault.
 func Open(dir string, log *slog.Logger) (*Token, error) {
 	if log == nil {
 		log = slog.Default()
@@ -54,13 +55,13 @@ func Open(dir string, log *slog.Logger) (*Token, error) {
 		return inRAM(log, err)
 	}
 	t := newToken(letters, true)
-	log.Info("stop token made; write it down, it is not printed again", "token", t.String(), "kept_in", filepath.Join(dir, tokenFile))
+	log.Info("stop token made; edged label shows it", "kept_in", filepath.Join(dir, tokenFile))
 	return t, nil
 }
 
 func inRAM(log *slog.Logger, cause error) (*Token, error) {
 	t := newToken(generate(), false)
-	log.Warn("stop token held in RAM, it changes at the next start", "token", t.String(), "err", cause)
+	log.Warn("stop token held in RAM, it changes at the next start; edged label shows it", "err", cause)
 	return t, phrase.Wrap(cause, "serve.token_in_ram")
 }
 

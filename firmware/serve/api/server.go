@@ -199,7 +199,7 @@ func (s *Server) config() huma.Config {
 		return huma.DefaultSchemaNamer(t, hint)
 	})
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"stopToken": {Type: "http", Scheme: "bearer", Description: "the stop token printed at the first start"},
+		"stopToken": {Type: "http", Scheme: "bearer", Description: "the stop token, which edged label prints at the box"},
 	}
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", "" // the document is served by described
 	c.CreateHooks = nil

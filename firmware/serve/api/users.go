@@ -63,6 +63,8 @@ type Label struct {
 	Station   string   `json:"station"`
 	// Fingerprint is the SHA-256 of the certificate of the box's own authority; "" without TLS.
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// Stop is the stop token: for who stands at the box, and never for the network.
+	Stop string `json:"stop,omitempty" doc:"the stop token; on the box's own socket alone"`
 }
 
 // Users is a box with accounts.
@@ -149,10 +151,8 @@ func (s *Server) registerUsers() {
 		}
 		return &body[[]SignIn]{full(l)}, nil
 	})
-	add(s, access.Owner, http.MethodGet, "/label", "label", "What is printed on the unit; the set-up secret while set-up is open", func(context.Context, *none) (*body[Label], error) {
-		l := s.box.Label()
-		l.Addresses = full(l.Addresses)
-		return &body[Label]{l}, nil
+	add(s, access.Owner, http.MethodGet, "/label", "label", "What is printed on the unit; the set-up secret while set-up is open", func(ctx context.Context, _ *none) (*body[Label], error) {
+		return labelled(ctx, s.box.Label()), nil
 	})
 	add(s, access.Owner, http.MethodPost, "/label", "open-setup", "Open set-up anew with another secret", func(ctx context.Context, in *struct{ Body Named }) (*body[Label], error) {
 		who, err := whoOf(ctx, in.Body.Who)
@@ -163,7 +163,16 @@ func (s *Server) registerUsers() {
 		if err != nil {
 			return nil, s.refused(http.StatusConflict, err)
 		}
-		l.Addresses = full(l.Addresses)
-		return &body[Label]{l}, nil
+		return labelled(ctx, l), nil
 	})
+}
+
+// labelled gives a label to who asks: the stop token, which works for everybody and for
+// good, to the box's own socket alone.
+func labelled(ctx context.Context, l Label) *body[Label] {
+	l.Addresses = full(l.Addresses)
+	if GrantOf(ctx).Via != ViaSocket {
+		l.Stop = ""
+	}
+	return &body[Label]{l}
 }

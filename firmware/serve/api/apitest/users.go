@@ -48,7 +48,7 @@ func (b *Box) EndSignIn(_ context.Context, id string, who api.Who) error {
 
 // Label gives a label without a secret.
 func (b *Box) Label() api.Label {
-	return api.Label{Addresses: []string{"https://192.168.1.5:8080"}, Station: "441882103201", Site: text("", "黄渡村", "Huangdu")}
+	return api.Label{Addresses: []string{"https://192.168.1.5:8080"}, Station: "441882103201", Site: text("", "黄渡村", "Huangdu"), Stop: "STOPP-TOKEN"}
 }
 
 // OpenSetup opens nothing.

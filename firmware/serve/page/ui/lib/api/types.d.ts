@@ -2203,6 +2203,8 @@ export interface components {
             secret?: string;
             site: components["schemas"]["Text"];
             station: string;
+            /** @description the stop token; on the box's own socket alone */
+            stop?: string;
         };
         LevelInfo: {
             code: string;
