@@ -89,10 +89,14 @@ func (s *Server) openTo(r *http.Request, g access.Grant) bool {
 const stopPath = prefix + "/stop"
 
 // mostBytes is how large a body may be: only who may hand in an alert or a command
-// has room for one.
+// has room for one. It is never below the operation's own bound, which is what answers
+// that a body is too large.
 func (s *Server) mostBytes(r *http.Request, g access.Grant) int64 {
 	if p := r.URL.Path; g.Role.Allows(access.Operator) && (strings.HasPrefix(p, prefix+"/alerts") || p == prefix+"/commands" || p == prefix+"/documents") {
 		return LargestMessage
+	}
+	if g.Role.Allows(access.Owner) && r.URL.Path == sealedPath {
+		return largestSealed
 	}
 	if p := r.URL.Path; g.Role.Allows(access.Technician) && (p == prefix+"/config" || strings.HasPrefix(p, prefix+"/config/")) || g.Role.Allows(access.Operator) && p == prefix+"/rules/dry-run" {
 		return bodyConfig

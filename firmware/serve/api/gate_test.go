@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -210,5 +211,48 @@ func TestADocumentHasRoomForWhoMayChangeItAlone(t *testing.T) {
 	}
 	if w := call(h, access.Grant{Role: access.Operator, Via: api.ViaSocket}, op, body, ""); w.Code < 400 {
 		t.Errorf("an operator: %d", w.Code)
+	}
+}
+
+// The gate and an operation each bound a body: whichever is met first, the answer is that
+// the body is too large, and what to do.
+func TestABodyAboveItsBoundIsSaidToBeTooLarge(t *testing.T) {
+	h := newServer(t, apitest.New(apitest.Calm), api.Opts{}).Handler()
+	said := func(path string, body io.Reader) {
+		t.Helper()
+		r := httptest.NewRequest("POST", "http://192.168.1.5/api/v1"+path, body)
+		r.Header.Set("Content-Type", "application/json")
+		ctx, cancel := shortContext(api.WithGrant(r.Context(), owner))
+		defer cancel()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(ctx))
+		if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "smaller") || !strings.Contains(w.Body.String(), "小一些") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	large := strings.Repeat("x", api.LargestPhoto+1)
+	tried := 0
+	for _, op := range operations(t) {
+		if op.method == http.MethodPost && op.Body != nil && op.ID != "stage-release" && op.ID != "speak" {
+			said(strings.NewReplacer("/api/v1", "", "{id}", "a-1", "{number}", "1").Replace(op.path), strings.NewReader(large))
+			tried++
+		}
+	}
+	if tried < 20 {
+		t.Errorf("%d operations were tried", tried)
+	}
+	// A release is read as it comes, and whoever reads it calls it cut short.
+	said("/update/file", io.LimitReader(zeros{}, api.LargestRelease+1))
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestASealedExportHasRoomForAnOwner(t *testing.T) {
+	h := newServer(t, apitest.New(apitest.Calm), api.Opts{}).Handler()
+	body := `{"passphrase":"x","who":"王工","sealed":"` + strings.Repeat("A", 5_000_000) + `"}`
+	if w := call(h, owner, operation{method: "POST", path: "/api/v1/config/sealed"}, body, ""); w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

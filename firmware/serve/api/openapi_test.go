@@ -19,6 +19,7 @@ type operation struct {
 	ID           string `json:"operationId"`
 	Role         string `json:"x-role"`
 	Token        bool   `json:"x-stop-token"`
+	Body         any    `json:"requestBody"`
 }
 
 // operations reads the operations off the document that is served, so that one

@@ -46,6 +46,10 @@ func problem(status int, m phrase.Message) *Problem {
 // refused makes the problem of an error that the Box answered. What the Box
 // wrote for a person passes; any other text stays in the log.
 func (s *Server) refused(status int, err error) error {
+	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+		// However the reader of the body called what it could not read on.
+		return problem(http.StatusRequestEntityTooLarge, phrase.M("serve.larger", "kib", big.Limit>>10))
+	}
 	var pe *phrase.Error
 	if !errors.As(err, &pe) {
 		if errors.Is(err, ErrUnknown) {

@@ -9,6 +9,12 @@ import (
 	"tocsin/firmware/serve/access"
 )
 
+// largestSealed bounds a request with a sealed export in it, in bytes.
+const (
+	largestSealed = 6 << 20
+	sealedPath    = prefix + "/config/sealed"
+)
+
 // SealQuery asks for the sealed export, or, with one, that it be put in place.
 type SealQuery struct {
 	Passphrase string `json:"passphrase" minLength:"1" maxLength:"512"`
@@ -47,5 +53,5 @@ func (s *Server) registerSealing() {
 			v.Edited.Judgement.Problems = full(v.Edited.Judgement.Problems)
 		}
 		return &body[SealResult]{v}, nil
-	}, func(op *huma.Operation) { op.MaxBodyBytes = 6 << 20 })
+	}, func(op *huma.Operation) { op.MaxBodyBytes = largestSealed })
 }

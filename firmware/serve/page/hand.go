@@ -3,6 +3,7 @@ package page
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -98,7 +99,11 @@ func (p *page) handRoutes(r *api.Routes) {
 			case !g.Role.Allows(need):
 				fail(http.StatusUnauthorized, phrase.E("hand.not_allowed"))
 			default:
-				if err := f(w, q, whoActs(g)); err != nil {
+				err, big := f(w, q, whoActs(g)), (*http.MaxBytesError)(nil)
+				switch {
+				case errors.As(err, &big):
+					fail(http.StatusRequestEntityTooLarge, err)
+				case err != nil:
 					fail(http.StatusConflict, err)
 				}
 			}
@@ -486,18 +491,26 @@ func (p *page) stage(w http.ResponseWriter, r *http.Request, who api.Who) error 
 	for {
 		part, err := parts.NextPart()
 		if err != nil {
-			return phrase.E("hand.no_file")
+			return releaseErr(err, phrase.E("hand.no_file"))
 		}
 		if part.FileName() == "" {
 			continue
 		}
 		x, err := p.box.StageRelease(r.Context(), &slowly{part, http.NewResponseController(w)}, who)
 		if err != nil {
-			return err
+			return releaseErr(err, err)
 		}
 		p.goOn(w, r, rescuePath, phrase.M("hand.staged", "version", x.Version))
 		return nil
 	}
+}
+
+// releaseErr says that a file is larger than may be, where that is why it could not be read.
+func releaseErr(err, or error) error {
+	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+		return phrase.Wrap(err, "serve.larger", "kib", big.Limit>>10)
+	}
+	return or
 }
 
 // pieceWithin is how long a piece of a release may take to come.

@@ -247,6 +247,14 @@ func TestTheRescuePageBringsAReleaseByAPlainForm(t *testing.T) {
 	if w := post(as(access.Technician), "--B--\r\n"); w.Code != http.StatusConflict || len(box.Acts()) != 0 {
 		t.Errorf("no file: %d %v", w.Code, box.Acts())
 	}
+	// What is larger than may be is not called a file that was cut short.
+	r := httptest.NewRequest("POST", "/rescue/update?lang=en", strings.NewReader(strings.Replace(file, "release", strings.Repeat("x", 9000), 1)))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=B")
+	w := httptest.NewRecorder()
+	r.Body = http.MaxBytesReader(w, r.Body, 5000)
+	if h.ServeHTTP(w, r.WithContext(api.WithGrant(r.Context(), as(access.Technician)))); w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "bring a smaller one") || len(box.Acts()) != 0 {
+		t.Errorf("a large file: %d %v %s", w.Code, box.Acts(), w.Body)
+	}
 	if w := post(as(access.Technician), file); w.Code != http.StatusSeeOther || len(box.Acts()) != 1 || box.Acts()[0].Who.Name != "陈志强" {
 		t.Errorf("%d %v %s", w.Code, box.Acts(), w.Body)
 	}

@@ -66,7 +66,7 @@ func (p *page) record(w http.ResponseWriter, r *http.Request, who api.Who) error
 	for {
 		part, err := parts.NextPart()
 		if err != nil {
-			return phrase.E("hand.no_file")
+			return recordErr(err, phrase.E("hand.no_file"))
 		}
 		in := &slowly{part, http.NewResponseController(w)}
 		if part.FileName() == "" {
@@ -76,15 +76,20 @@ func (p *page) record(w http.ResponseWriter, r *http.Request, who api.Who) error
 			continue
 		}
 		x, err := p.box.Record(name, in, who)
-		if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
-			return phrase.E("hand.record_large", "mib", big.Limit>>20)
-		}
 		if err != nil {
-			return err
+			return recordErr(err, err)
 		}
 		p.goOn(w, r, recordPath, phrase.M("hand.recorded", "name", x.Name, "seconds", int(x.Long.Seconds()+0.5)))
 		return nil
 	}
+}
+
+// recordErr says that a recording is larger than may be, where that is why it could not be read.
+func recordErr(err, or error) error {
+	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+		return phrase.Wrap(err, "hand.record_large", "mib", big.Limit>>20)
+	}
+	return or
 }
 
 func (p *page) recordings(v *hand, operator bool) {

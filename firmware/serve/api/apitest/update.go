@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 )
 
@@ -15,7 +16,9 @@ func (b *Box) Update() api.Update {
 
 // StageRelease remembers who brought one.
 func (b *Box) StageRelease(_ context.Context, r io.Reader, who api.Who) (api.Release, error) {
-	io.Copy(io.Discard, r)
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return api.Release{}, phrase.Wrap(err, "update.cut_short", "file", "x")
+	}
 	return api.Release{Version: "1.1", Number: 2}, b.act(Act{What: "stage-release", Who: who})
 }
 
