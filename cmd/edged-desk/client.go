@@ -160,7 +160,7 @@ func refusal(resp *http.Response) error {
 	if json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&p) != nil || p.ZH == "" {
 		return &clientError{phrase.E("serve.bad_answer", "status", resp.StatusCode), exitRefused}
 	}
-	e := phrase.E("serve.refused", "text", phrase.Text{ZH: p.ZH, EN: p.EN})
+	e := phrase.E("serve.refused", "text", phrase.Text{ZH: p.ZH, EN: p.EN}, "code", p.Code)
 	if len(p.Details) > 0 {
 		e.Err = errors.New(p.Details[0].Where + ": " + p.Details[0].What)
 	}

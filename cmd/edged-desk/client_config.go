@@ -230,7 +230,7 @@ func (g *Globals) begun(before time.Time, most time.Duration) error {
 	}
 }
 
-// confirm says yes until the box hears it: it may just be beginning anew.
+// confirm says yes until the box hears it: it may just be taking the change over, or beginning anew.
 func confirm(g *Globals, number int, session, who string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -241,7 +241,7 @@ func confirm(g *Globals, number int, session, who string) error {
 			return nil
 		}
 		var e *clientError
-		if !errors.As(err, &e) || e.code != exitUnreachable {
+		if !errors.As(err, &e) || e.code != exitUnreachable && e.said.Params["code"] != "revision.early" {
 			return err
 		}
 		select {

@@ -65,6 +65,9 @@ func changesKilled(b *bench) error {
 			if !proposed {
 				return fmt.Errorf("the box refused a change: %s", x.tail(3))
 			}
+			if err := x.runsWith(tried.Number); err != nil {
+				return err
+			}
 			began = time.Now()
 			wait = begin(took[1] + took[1]/2)
 			sure = x.post(fmt.Sprintf("/config/revisions/%d/confirm", tried.Number), map[string]string{"who": "bench", "session": session}, nil) == nil
@@ -120,4 +123,18 @@ func changesKilled(b *bench) error {
 	b.log("%d rounds: %d killed before a change was acknowledged, %d before a confirmation was; %d changes and %d confirmations were acknowledged", n, inTrial, inConfirm, acked, confirmed)
 	b.tell("page.config_lost", float64(bad), n)
 	return nil
+}
+
+// runsWith waits until the box runs with a revision on trial: before that it takes no confirmation,
+// and after it only one with the right word.
+func (x *box) runsWith(number int) error {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := x.post(fmt.Sprintf("/config/revisions/%d/confirm", number), map[string]string{"who": "bench", "session": "not the word"}, nil)
+		switch {
+		case err != nil && strings.Contains(err.Error(), "revision.session"):
+			return nil
+		case err == nil || !strings.Contains(err.Error(), "revision.early") || time.Now().After(end):
+			return fmt.Errorf("the box does not run with revision %d: %v", number, err)
+		}
+	}
 }

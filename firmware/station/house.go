@@ -145,7 +145,8 @@ type House struct {
 	overridden   overridden
 	hidden       hidden
 	dry          sync.Mutex                 // one dry run at a time
-	networked    map[string]network.Setting // what was applied, under mu
+	networked    map[string]network.Setting // what is applied, under mu
+	networkDone  map[string]network.Setting // what the board has answered for, under mu
 	updates      updates
 	supplied     supplied
 	recordings   recordingShelf

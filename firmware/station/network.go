@@ -66,16 +66,22 @@ func (p *prover) network() {
 	}
 }
 
-// applyNetwork makes the board's network what the document says, at a start and where that has
-// changed; what was not taken is a fault. A document that says nothing is applied too: a trial that
-// ended while the box was off may have left something behind.
-func (h *House) applyNetwork(bp *Blueprint) {
+// network is what the document says of the board's interfaces.
+func (bp *Blueprint) network() map[string]network.Setting {
 	want := map[string]network.Setting{}
 	for name, n := range bp.Doc.Site.Network {
 		if s, err := networkOf(name, n); err == nil {
 			want[name] = s
 		}
 	}
+	return want
+}
+
+// applyNetwork makes the board's network what the document says, at a start and where that has
+// changed; what was not taken is a fault. A document that says nothing is applied too: a trial that
+// ended while the box was off may have left something behind.
+func (h *House) applyNetwork(bp *Blueprint) {
+	want := bp.network()
 	h.mu.Lock()
 	same := reflect.DeepEqual(h.networked, want)
 	h.networked = want
@@ -84,6 +90,11 @@ func (h *House) applyNetwork(bp *Blueprint) {
 		return
 	}
 	h.guard.Go("reach", "network", guard.Once, func(context.Context) error {
+		defer func() {
+			h.mu.Lock()
+			h.networkDone = want
+			h.mu.Unlock()
+		}()
 		set := h.setter()
 		if err := set.Apply(want); err != nil {
 			if errors.Is(err, network.ErrReadOnly) {

@@ -1,9 +1,11 @@
 package station
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -342,11 +344,25 @@ func (h *House) nudge() {
 	}
 }
 
-// Confirm lets a revision on trial stay.
+// runs tells whether the box has taken a revision over, its network too: a confirmation before
+// that would prove nothing of how the box is reached.
+func (h *House) runs(s *revision.Store, number int) bool {
+	bp := h.seen().bp
+	h.mu.RLock()
+	done := h.networkDone
+	h.mu.RUnlock()
+	text, err := s.Text(number)
+	return err == nil && bytes.Equal(text, bp.Doc.Source) && reflect.DeepEqual(done, bp.network())
+}
+
+// Confirm lets a revision on trial stay, once the box runs with it.
 func (h *House) Confirm(number int, session string, who api.Who) error {
 	s, err := h.revisionsNow()
 	if err != nil {
 		return err
+	}
+	if t, on := s.Due(); on && t.Number == number && !h.runs(s, number) {
+		return phrase.E("revision.early", "number", number)
 	}
 	if err := s.Confirm(number, session); err != nil {
 		return err

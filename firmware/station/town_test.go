@@ -52,6 +52,7 @@ type town struct {
 	dir    string
 	data   string
 	listen string
+	bench  string
 	text   string // the site's file
 	log    *notebook
 
@@ -191,7 +192,7 @@ func (w *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending}, w.reload)
+		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Bench: w.bench, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending}, w.reload)
 	}()
 	w.stop = func() {
 		w.t.Helper()

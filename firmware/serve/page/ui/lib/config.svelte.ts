@@ -2,6 +2,7 @@
 // box thinks of it, and the revision that is on trial. Nothing is in force before apply().
 import { act, type Outcome, type Refusal } from "./api/act";
 import { api, type Schemas } from "./api/client";
+import { confirmed } from "./confirm";
 
 export type Revision = Schemas["Revision"];
 export type Judgement = Schemas["Judgement"];
@@ -142,7 +143,7 @@ export const apply = (why: string, within: number, hours = 0) => proposed({ base
 export const again = (number: number, why: string, within: number) => proposed({ base: newest()?.number ?? config.base, again: number, why, within_ns: within * 1e9 });
 
 export async function confirm(number: number) {
-  const r = await act(api.POST("/api/v1/config/revisions/{number}/confirm", { params: { path: { number } }, body: { session: word() } }));
+  const r = await confirmed(number, word());
   await load(!changed());
   return r;
 }
