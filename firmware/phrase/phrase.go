@@ -281,13 +281,3 @@ func load(f fs.FS) (map[string]Text, error) {
 	}
 	return all, errors.Join(faults...)
 }
-
-// Codes lists every code of the catalogue, sorted.
-func Codes() []string {
-	var c []string
-	for k := range catalogue() {
-		c = append(c, k)
-	}
-	sort.Strings(c)
-	return c
-}

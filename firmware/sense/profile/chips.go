@@ -55,9 +55,6 @@ func unitsOf(v Via, chip string) map[string]point.Unit {
 
 func optionsOf(v Via, chip string) map[string]Range { return of(v, chip).options }
 
-// ChipChannels gives the channels of a chip, sorted; none where it is not known.
-func ChipChannels(v Via, chip string) []string { return sortedKeys(unitsOf(v, chip)) }
-
 // Chips gives the chips of a way, sorted.
 func Chips(v Via) []string { return chipsOf(v) }
 

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"tocsin/drivers"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
@@ -113,17 +112,4 @@ func telling(vs []profile.Value) bool {
 		some = some || v.Value != 0
 	}
 	return some && len(vs) > 0
-}
-
-// Tables gives the tables by their words, e.g. for a command line.
-func Tables(words []string) ([]drivers.Table, error) {
-	var out []drivers.Table
-	for _, w := range words {
-		t, err := drivers.ParseTable(w)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, nil
 }
