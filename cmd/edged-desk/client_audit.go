@@ -55,7 +55,11 @@ func (c *AuditShowCmd) Run(g *Globals) error {
 			}
 			return err
 		}
-		what := []string{api.Clean(e.Op, 100), strconv.Itoa(e.Status)}
+		op := api.Clean(e.Op, 100)
+		if m, ok := e.Words(); ok {
+			op = m.In(g.lang())
+		}
+		what := []string{op, strconv.Itoa(e.Status)}
 		if e.Target != "" {
 			what = append(what, api.Clean(e.Target, 64))
 		}

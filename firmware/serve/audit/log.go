@@ -42,6 +42,23 @@ const (
 	mostAccounts = 64
 )
 
+// What such a line has in the place of an act. Whoever shows it says it in the reader's words.
+const (
+	RefusedAccount   = "refused to one account"
+	RefusedStrangers = "refused strangers"
+)
+
+// Words gives what a line has in the place of an act for people; false where it is an act itself.
+func (e Entry) Words() (phrase.Message, bool) {
+	switch e.Op {
+	case RefusedAccount:
+		return phrase.M("audit.refused_account"), true
+	case RefusedStrangers:
+		return phrase.M("audit.refused_strangers"), true
+	}
+	return phrase.Message{}, false
+}
+
 // Opts configure a Log.
 type Opts struct {
 	Dir   string
@@ -241,8 +258,8 @@ func (l *Log) take(e Entry) {
 	now, lasts := time.Now(), repeat
 	if e.Via != "socket" && e.Status >= 400 && !l.mayRefuse(e.Account, now) {
 		e.Addr, e.Who, e.Target, e.Old, e.New, lasts = "", "", "", "", "", crowdFor
-		if e.Op = "refused to one account"; e.Account == "" {
-			e.Op = "refused strangers"
+		if e.Op = RefusedAccount; e.Account == "" {
+			e.Op = RefusedStrangers
 		}
 	}
 	k := key(e)
