@@ -93,6 +93,46 @@ func namesOfParts(all []swap.Part) []string {
 	return out
 }
 
+// eachNamed gives what in a document may be the name of a file beside it.
+func eachNamed(text []byte, f func(name string)) {
+	var v any
+	if yaml.Unmarshal(text, &v) != nil {
+		return
+	}
+	eachString(v, func(s string) {
+		if len(s) < 200 && strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".wav") {
+			f(s)
+		}
+	})
+}
+
+// belongsBeside tells of a name whether a restore may write it beside the site's file: what the
+// restored document names, and tables in their folders. Never the site's file itself, nothing of
+// the data directory where that lies there too (accounts, the audit), and no program.
+func (h *House) belongsBeside(file string, text []byte) func(name string) bool {
+	dir, named := filepath.Dir(file), map[string]bool{}
+	eachNamed(text, func(s string) { named[path.Clean(s)] = true })
+	data := "?"
+	if a, err := filepath.EvalSymlinks(dir); err == nil {
+		if b, err := filepath.EvalSymlinks(h.o.Data); err == nil {
+			if rel, err := filepath.Rel(a, b); err == nil {
+				data = filepath.ToSlash(rel)
+			}
+		}
+	}
+	return func(name string) bool {
+		table := strings.HasSuffix(name, ".yaml") && slices.Contains(swapFolders, path.Dir(name))
+		switch {
+		case !table && !named[name], strings.EqualFold(name, filepath.Base(file)), name == data, strings.HasPrefix(name, data+"/"):
+			return false
+		case data == "." && !table && path.Dir(name) != "secrets":
+			return false
+		}
+		st, err := os.Lstat(filepath.Join(dir, name))
+		return err != nil || st.Mode()&0o111 == 0
+	}
+}
+
 // besides gives the files beside a document: those that it names, and the tables.
 func besides(file string, text []byte) (out []swap.Part) {
 	dir := filepath.Dir(file)
@@ -117,14 +157,7 @@ func besides(file string, text []byte) (out []swap.Part) {
 			out = append(out, swap.Part{Place: swap.Site, Name: name, Secret: st.Mode().Perm()&0o077 == 0, Bytes: b})
 		}
 	}
-	var v any
-	if yaml.Unmarshal(text, &v) == nil {
-		eachString(v, func(s string) {
-			if len(s) < 200 && strings.ContainsAny(s, "/.") && !strings.HasSuffix(s, ".wav") {
-				take(s)
-			}
-		})
-	}
+	eachNamed(text, take)
 	for _, folder := range swapFolders {
 		all, _ := fs.ReadDir(root.FS(), folder)
 		for _, f := range all {
@@ -143,8 +176,9 @@ func (h *House) putInPlace(c swap.Content) (names []string, err error) {
 	if d, ps := config.Parse("", []byte(c.Document)); d == nil {
 		return nil, phrase.E("sealed.content", "detail", ps[0].Message)
 	}
+	belongs := h.belongsBeside(doc.File, []byte(c.Document))
 	for _, p := range c.Parts {
-		if p.Place == swap.Data && !slices.Contains(swapData, p.Name) || p.Place == swap.Site && strings.EqualFold(p.Name, filepath.Base(doc.File)) {
+		if p.Place == swap.Data && !slices.Contains(swapData, p.Name) || p.Place == swap.Site && !belongs(p.Name) {
 			return nil, phrase.E("sealed.part", "name", p.Name)
 		}
 	}

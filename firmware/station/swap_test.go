@@ -47,9 +47,22 @@ func TestAnotherBoardTakesThisOnesPlaceByASealedExport(t *testing.T) {
 	if code := next.asks("/config/sealed", api.SealQuery{Passphrase: passphrase + "x", Sealed: s.Sealed, Who: "王工"}, nil); code != "sealed.wrong" {
 		t.Errorf("a wrong passphrase: %q", code)
 	}
+	if err := os.MkdirAll(filepath.Join(next.dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(next.dir, "bin", "edged"), []byte("#!"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	// Somebody who knows the passphrase can still not write where nothing is to be written.
-	for _, p := range []swap.Part{{Place: swap.Site, Name: "site.yaml", Bytes: []byte("x")}, {Place: swap.Data, Name: "accounts.json", Bytes: []byte("{}")}, {Place: swap.Data, Name: "setup-secret", Bytes: []byte("x")}} {
-		b, err := swap.Seal(passphrase, swap.Content{Document: document, Parts: []swap.Part{p}})
+	for _, p := range []swap.Part{{Place: swap.Site, Name: "site.yaml", Bytes: []byte("x")}, {Place: swap.Data, Name: "accounts.json", Bytes: []byte("{}")}, {Place: swap.Data, Name: "setup-secret", Bytes: []byte("x")},
+		{Place: swap.Site, Name: "data/accounts.json", Bytes: []byte("{}")}, {Place: swap.Site, Name: "data/stop-token", Bytes: []byte("ACDEF34679")},
+		{Place: swap.Site, Name: "bin/edged", Bytes: []byte("x")}, {Place: swap.Site, Name: "unnamed/key", Bytes: []byte("x")}} {
+		// That a document names it is no leave to write it.
+		named := document
+		if p.Name != "unnamed/key" {
+			named = strings.Replace(document, "secrets/psk", p.Name, 1)
+		}
+		b, err := swap.Seal(passphrase, swap.Content{Document: named, Parts: []swap.Part{p}})
 		if err != nil {
 			t.Fatal(err)
 		}
