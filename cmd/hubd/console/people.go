@@ -75,7 +75,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	if !mayEnter(r) {
 		return with(http.StatusUpgradeRequired, phrase.E("county.needs_tls"))
 	}
-	note(r, func(x *audit.Entry) { x.Target = clip(f.Account) })
+	note(r, func(x *audit.Entry) { x.Target = c.door.Called(f.Account) }) // people type passwords there
 	e, err := c.door.SignIn(r.Context(), addr(r), r.UserAgent(), token(r), f.Account, f.Password)
 	if err != nil {
 		return refusedEntry(err)

@@ -19,6 +19,7 @@ import (
 	"tocsin/cmd/hubd/post"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/serve/access"
+	"tocsin/firmware/serve/audit"
 	"tocsin/hwtest/capgen"
 )
 
@@ -495,5 +496,18 @@ func TestWhatDoesNotChangeIsNotSentAgain(t *testing.T) {
 	}
 	if r := through(h, ask("GET", "/api/v1/stations/x", nil), in); r.StatusCode != 404 {
 		t.Errorf("%d", r.StatusCode)
+	}
+}
+
+// People type their password where the account belongs. The audit is shown to every owner and
+// exported: it has the account, or a word by which the same is known again.
+func TestTheAuditHasNoWordThatSomebodyTypedAsAnAccount(t *testing.T) {
+	c, _ := manned(t)
+	for typed, want := range map[string]string{"wang": "wang", "ＷＡＮＧ": "wang", right: "unknown #"} {
+		e := &audit.Entry{}
+		r := ask("POST", "/api/v1/sign-in", map[string]string{"account": typed, "password": "x"})
+		if err := c.signIn(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), auditKey{}, e))); err == nil || !strings.HasPrefix(e.Target, want) || strings.Contains(e.Target, right) {
+			t.Errorf("%q: %q %v", typed, e.Target, err)
+		}
 	}
 }
