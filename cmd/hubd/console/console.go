@@ -100,6 +100,7 @@ func New(ctx context.Context, o Opts) (*Console, error) {
 		c.desk.Close()
 		return nil, phrase.Wrap(err, "hubd.engine_listen", "listen", f.Page.Listen)
 	}
+	c.page = newCrowd(c.page, crowdMost, crowdEach)
 	if t := f.Page.TLS; t != nil {
 		pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
 		if err != nil {
