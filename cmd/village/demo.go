@@ -208,14 +208,22 @@ func freePort() (string, error) {
 	return "", errors.New("no TCP port is free on 127.0.0.1")
 }
 
-func (d *demo) token() string {
-	b, err := os.ReadFile(filepath.Join(d.dir, "data", "stop-token"))
+func (d *demo) token() string { return d.letters("stop-token") }
+
+// setUp is where whoever looks becomes the box's first owner, as by the code on its label.
+func (d *demo) setUp() string {
+	return d.url + "setup#s=" + d.letters("setup-secret")
+}
+
+// letters are those of a file of the box, as the page and the log write them.
+func (d *demo) letters(file string) string {
+	b, err := os.ReadFile(filepath.Join(d.dir, "data", file))
 	if err != nil {
 		return err.Error()
 	}
 	t := strings.TrimSpace(string(b))
 	if len(t) == 10 {
-		t = t[:5] + "-" + t[5:] // as the page and the log write it
+		t = t[:5] + "-" + t[5:]
 	}
 	return t
 }

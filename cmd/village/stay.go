@@ -20,12 +20,13 @@ func (d *demo) stay(ctx context.Context, keys io.Reader) {
 	fmt.Printf(`
 本机网页 · the page:   %s
 停止口令 · stop token: %s
+建本机账号 · your account on it: %s
 中心网页 · the hub:    %s
 无人机画面 · the drone: %svideo （本机 · here）  %sconsole/#/live （县中心 · the county）
 也可以推自己的画面 · or publish your own: %s
 输入数字回车，光纤只剩这么多 kbit/s；0 是断，直接回车是恢复 · a number and Enter leave so many kbit/s of the fibre, 0 cuts it, Enter alone mends it
 按 Ctrl-C 结束 · Ctrl-C ends it
-`, d.url, d.token(), d.hub.signIn(), d.url, d.hub.page(), d.drone.address())
+`, d.url, d.token(), d.setUp(), d.hub.signIn(), d.url, d.hub.page(), d.drone.address())
 	go func() {
 		for s := bufio.NewScanner(keys); s.Scan() && ctx.Err() == nil; {
 			fmt.Println(d.squeeze(strings.TrimSpace(s.Text())))
