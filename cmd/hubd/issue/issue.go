@@ -34,14 +34,14 @@ type Short struct {
 func LoadKey(file string) (*trust.PrivateKey, error) {
 	st, err := os.Stat(file)
 	if err != nil || !st.Mode().IsRegular() || st.Size() > 64<<10 {
-		return nil, phrase.E("hubd.secret_missing", "file", file)
+		return nil, phrase.E("hubd.issuer_missing", "file", file)
 	}
 	if st.Mode().Perm()&0o077 != 0 {
 		return nil, phrase.E("hubd.secret_open", "file", file)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, phrase.Wrap(err, "hubd.secret_missing", "file", file)
+		return nil, phrase.Wrap(err, "hubd.issuer_missing", "file", file)
 	}
 	k, err := trust.LoadSigner(b)
 	if err != nil {
