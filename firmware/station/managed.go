@@ -239,7 +239,7 @@ func (h *House) keepOverrides(ctx context.Context) error {
 			continue
 		}
 		again = now.Mono + overrideAgain
-		if err := h.fallBack(over); err != nil {
+		if err := h.fallBack(m, over); err != nil {
 			h.setFault("overrides", phrase.M("managed.stuck", "why", phrase.Of(err)))
 			continue
 		}
@@ -262,8 +262,8 @@ func (h *House) overrideStands(o config.Override) phrase.Message {
 	return phrase.M("managed.stands", "path", o.Path, "until", h.untilText(o), "who", o.Who, "why", o.Why)
 }
 
-// fallBack brings the county's values back in the document in force.
-func (h *House) fallBack(over []int) error {
+// fallBack brings the county's values back in the document in force, of the overrides of m that are over.
+func (h *House) fallBack(m *config.Managed, over []int) error {
 	if !h.applying.TryLock() {
 		return phrase.E("station.busy")
 	}
@@ -280,7 +280,6 @@ func (h *House) fallBack(over []int) error {
 	if d == nil {
 		return &phrase.Error{Message: ps[0].Message}
 	}
-	m := h.seen().bp.Doc.Site.Managed
 	all, wanted := overridesOf(d.Site.Managed), []int{}
 	for _, i := range over { // the file may have changed since the house took it over
 		for j, o := range all {

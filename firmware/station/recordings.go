@@ -28,12 +28,15 @@ import (
 // names one, and a folder that cannot be read costs its messages alone.
 type recordingShelf struct {
 	taking sync.Mutex
-	mu     sync.Mutex
-	dir    string
-	all    map[string]api.Recording
-	sound  map[string][]byte // the files by id, packed
-	base   *speech.Bank
-	voices atomic.Pointer[speech.Bank] // base and those in use
+	// writing is held while the disk is asked, mu never is: the page of who warns lists messages.
+	writing sync.Mutex
+	write   func(name string, b []byte) error
+	mu      sync.Mutex
+	dir     string
+	all     map[string]api.Recording
+	sound   map[string][]byte // the files by id, packed
+	base    *speech.Bank
+	voices  atomic.Pointer[speech.Bank] // base and those in use
 }
 
 // Bounds of what people record.
@@ -49,6 +52,7 @@ const (
 func (r *recordingShelf) begin(dir string, base *speech.Bank) {
 	r.dir, r.base, r.all, r.sound = dir, base, map[string]api.Recording{}, map[string][]byte{}
 	r.voices.Store(base)
+	r.write = r.put
 }
 
 // startRecordings reads what an earlier run kept, beside the start: no disk holds that up.
@@ -212,36 +216,37 @@ func recordingGone() error {
 func (h *House) UseRecording(id string, who api.Who) error {
 	most := h.seen().bp.ByHand.Recordings.Most
 	r := &h.recordings
+	if !r.writing.TryLock() {
+		return phrase.E("station.busy")
+	}
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	x, ok := r.all[id]
-	err := error(nil)
+	sound, used := r.sound[id], r.count(true)
+	r.mu.Unlock()
 	switch {
 	case !ok:
-		err = recordingGone()
+		return recordingGone()
 	case x.Used:
-		r.mu.Unlock()
 		return nil
 	case !x.Heard:
-		err = phrase.E("station.recording_unheard")
-	case r.count(true) >= most:
-		err = phrase.E("station.recordings_full", "most", most)
-	default:
-		x.Used = true
-		b, _ := json.Marshal(x)
-		if err = r.put(id+".wav", r.sound[id]); err == nil {
-			err = r.put(id+".json", b)
-		}
-		if err != nil {
-			err = phrase.Wrap(err, "station.recording_unkept", "detail", err)
-		} else {
-			r.all[id] = x
-			r.renew()
-		}
+		return phrase.E("station.recording_unheard")
+	case used >= most:
+		return phrase.E("station.recordings_full", "most", most)
 	}
-	r.mu.Unlock()
+	x.Used = true
+	b, _ := json.Marshal(x)
+	err := r.write(id+".wav", sound)
+	if err == nil {
+		err = r.write(id+".json", b)
+	}
 	if err != nil {
-		return err
+		return phrase.Wrap(err, "station.recording_unkept", "detail", err)
 	}
+	r.mu.Lock()
+	r.all[id], r.sound[id] = x, sound // a newer draft may have taken its place meanwhile
+	r.renew()
+	r.mu.Unlock()
 	h.write(journal.Record{Kind: "announcer.recording_used", Who: who.Name, Via: who.Via, At: h.clock.Now(), Message: phrase.M("station.recording_used", "who", who.Name, "message", x.Name)}, nil)
 	return nil
 }
@@ -249,24 +254,27 @@ func (h *House) UseRecording(id string, who api.Who) error {
 // DropRecording deletes one. What sounds now is sounded out.
 func (h *House) DropRecording(id string, who api.Who) error {
 	r := &h.recordings
+	if !r.writing.TryLock() {
+		return phrase.E("station.busy")
+	}
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	x, ok := r.all[id]
-	if ok {
-		// First what names it: without that its sound is nobody's.
-		for _, f := range []string{id + ".json", id + ".wav"} {
-			if err := os.Remove(filepath.Join(r.dir, f)); err != nil && !os.IsNotExist(err) {
-				r.mu.Unlock()
-				return phrase.Wrap(err, "station.recording_unkept", "detail", err)
-			}
-		}
-		delete(r.all, id)
-		delete(r.sound, id)
-		r.renew()
-	}
 	r.mu.Unlock()
 	if !ok {
 		return recordingGone()
 	}
+	// First what names it: without that its sound is nobody's.
+	for _, f := range []string{id + ".json", id + ".wav"} {
+		if err := os.Remove(filepath.Join(r.dir, f)); err != nil && !os.IsNotExist(err) {
+			return phrase.Wrap(err, "station.recording_unkept", "detail", err)
+		}
+	}
+	r.mu.Lock()
+	delete(r.all, id)
+	delete(r.sound, id)
+	r.renew()
+	r.mu.Unlock()
 	h.write(journal.Record{Kind: "announcer.recording_deleted", Who: who.Name, Via: who.Via, At: h.clock.Now(), Message: phrase.M("station.recording_deleted", "who", who.Name, "message", x.Name)}, nil)
 	return nil
 }

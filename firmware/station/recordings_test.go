@@ -146,3 +146,36 @@ func TestADamagedRecordingCostsItselfAlone(t *testing.T) {
 		t.Errorf("%d broken, %+v, %v", broken, r.list(), r.voices.Load().List())
 	}
 }
+
+// A card that hangs while a recording is kept holds up who keeps it, and nobody who warns.
+func TestADiskThatHangsHoldsUpNoListOfMessages(t *testing.T) {
+	t.Parallel()
+	h := &House{}
+	h.shown.bp = &Blueprint{}
+	h.shown.bp.ByHand.Recordings.Most = 4
+	r := &h.recordings
+	r.begin(t.TempDir(), nil)
+	hung, goOn := make(chan struct{}), make(chan struct{})
+	r.write = func(string, []byte) error { close(hung); <-goOn; return os.ErrDeadlineExceeded }
+	r.all["rec-1"] = api.Recording{ID: "rec-1", Name: "停水", Heard: true}
+	kept := make(chan error, 1)
+	go func() { kept <- h.UseRecording("rec-1", api.Who{Name: "陈志强"}) }()
+	<-hung
+	listed := make(chan int, 1)
+	go func() { listed <- len(h.recordings.list()) }()
+	select {
+	case n := <-listed:
+		if n != 1 {
+			t.Errorf("%d recordings", n)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the list waits for the disk")
+	}
+	if err := h.DropRecording("rec-1", api.Who{}); phrase.Of(err).Code != "station.busy" {
+		t.Errorf("a second one at the disk: %v", err)
+	}
+	close(goOn)
+	if err := <-kept; phrase.Of(err).Code != "station.recording_unkept" || h.recordings.list()[0].Used {
+		t.Errorf("%v", err)
+	}
+}
