@@ -113,6 +113,7 @@ PICTURES := firmware/serve/page/pictures
 
 pictures: go ui browser ## take the README's pictures of the pages anew; look at them before you commit them
 	PICTURES=$(abspath $(PICTURES)) CGO_ENABLED=0 $(GO) test -count=1 -tags browser -run '^TestPicturesOfThePages$$' ./cmd/edged
+	PICTURES=$(abspath $(PICTURES)) CGO_ENABLED=0 $(GO) test -count=1 -tags browser -run '^TestChromiumSpendsADutyOnTheCountysConsole$$/^county$$' ./cmd/hubd
 	@ls -l $(PICTURES)
 
 clips: go ## make the clip set anew with espeak-ng

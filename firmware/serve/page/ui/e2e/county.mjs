@@ -2,7 +2,7 @@
 // file, does not get it out by a wrong password or a short press, sends it, and reads by village who was reached, who sounds
 // and of whom nobody knows; looks at a drone's picture; signs out. The page says within 3 s that the hub is out of reach.
 import { readFileSync } from "node:fs";
-import { bench, box, check, open, password, run, shot, signIn, view, accounts } from "./lib.mjs";
+import { bench, box, check, open, password, picture, run, shot, signIn, view, accounts } from "./lib.mjs";
 
 const { SECRET: secret, WARNING: warning, STATION: station } = process.env;
 const button = (page, name) => page.getByRole("button", { name });
@@ -99,6 +99,11 @@ await run(async (browser) => {
   check((await page.locator("[data-sent]").first().innerText()).includes("1/2 村测到响了"), "what was measured is not counted");
   check((await row("站105204").innerText()).includes("还没送到"), "a silent village is taken as reached");
   await shot(page, "county-receipts");
+  if (process.env.PICTURES) {
+    await page.setViewportSize({ width: 1100, height: 720 });
+    await picture(page, "county-zh");
+    await page.setViewportSize({ width: 1280, height: 844 });
+  }
   await view(li, "sent");
   await li.getByText("not reached yet: waiting for a link").first().waitFor();
   await shot(li, "county-receipts-en");

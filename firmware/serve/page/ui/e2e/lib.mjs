@@ -1,7 +1,7 @@
 // What every flow uses: a browser at the box that the test started (BOX), its accounts, and the
 // world outside it (BENCH). A flow is a file here that calls run(); it fails by throwing.
 // SHOTS=folder keeps pictures.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -96,4 +96,21 @@ export async function shot(page, name) {
   if (!process.env.SHOTS) return;
   mkdirSync(process.env.SHOTS, { recursive: true });
   await page.screenshot({ path: join(process.env.SHOTS, name + ".png"), fullPage: true });
+}
+
+/** Keeps a picture for the README where PICTURES says so: as good as fits into 60 kB. */
+export async function picture(page, name) {
+  if (!process.env.PICTURES) return;
+  const most = 60000;
+  mkdirSync(process.env.PICTURES, { recursive: true });
+  await settled(page);
+  const cdp = await page.context().newCDPSession(page);
+  for (let quality = 82; ; quality -= 8) {
+    const b = Buffer.from((await cdp.send("Page.captureScreenshot", { format: "webp", quality })).data, "base64");
+    if (b.length > most && quality > 30) continue;
+    check(b.length <= most && b.length > 4000, `${name} has ${b.length} bytes`);
+    writeFileSync(join(process.env.PICTURES, name + ".webp"), b);
+    break;
+  }
+  check(page.wrong.length === 0 && page.foreign.length === 0, `${name}: ${page.wrong.concat(page.foreign).join("\n")}`);
 }

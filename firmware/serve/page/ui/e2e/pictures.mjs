@@ -1,26 +1,8 @@
 // The pictures of the README, of the pages as they are at a real box (make pictures): the rules and
-// the commissioning of a calm one, then a flash flood. Look at them before they are committed.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { bench, box, check, open, run, settled, view } from "./lib.mjs";
-
-const folder = process.env.PICTURES, most = 60000;
-
-async function picture(page, name) {
-  await settled(page);
-  const cdp = await page.context().newCDPSession(page);
-  for (let quality = 82; ; quality -= 8) {
-    const b = Buffer.from((await cdp.send("Page.captureScreenshot", { format: "webp", quality })).data, "base64");
-    if (b.length > most && quality > 30) continue;
-    check(b.length <= most && b.length > 4000, `${name} has ${b.length} bytes`);
-    writeFileSync(join(folder, name + ".webp"), b);
-    break;
-  }
-  check(page.wrong.length === 0 && page.foreign.length === 0, `${name}: ${page.wrong.concat(page.foreign).join("\n")}`);
-}
+// the commissioning of a calm one, then a flash flood (the county's is taken in county.mjs). Look at them before they are committed.
+import { bench, box, open, picture, run, view } from "./lib.mjs";
 
 await run(async (browser) => {
-  mkdirSync(folder, { recursive: true });
   for (const lang of ["zh", "en"]) {
     const desk = await open(browser, { lang, width: 1100, height: 720, as: "owner" });
     await view(desk, "rules");
