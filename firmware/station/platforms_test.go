@@ -31,21 +31,20 @@ func TestAPlatformIsToldReadingsAndAlarmsAndNothingComesIn(t *testing.T) {
 	w.until("the box is online", func() bool { return b.Retained()[base+"status"] == "online" })
 	w.until("the state", has("state", func(m map[string]any) bool { return m["armed"] == true && m["level"] == "" }))
 	w.until("a reading", has("points/gas/ch4", func(m map[string]any) bool { return m["quality"] == "good" && m["value"] != nil }))
-	var found int
-	for topic, body := range b.Retained() {
-		if strings.HasPrefix(topic, "homeassistant/sensor/tocsin_") && strings.HasSuffix(topic, "/config") {
-			found++
-			var c struct {
-				State string `json:"state_topic"`
-			}
-			if json.Unmarshal([]byte(body), &c) != nil || !strings.HasPrefix(c.State, base+"points/") {
-				t.Errorf("%s: %s", topic, body)
+	w.until("discovery", func() (found bool) {
+		for topic, body := range b.Retained() {
+			if strings.HasPrefix(topic, "homeassistant/sensor/tocsin_") && strings.HasSuffix(topic, "/config") {
+				found = true
+				var c struct {
+					State string `json:"state_topic"`
+				}
+				if json.Unmarshal([]byte(body), &c) != nil || !strings.HasPrefix(c.State, base+"points/") {
+					t.Errorf("%s: %s", topic, body)
+				}
 			}
 		}
-	}
-	if found == 0 {
-		t.Error("nothing is discovered")
-	}
+		return found
+	})
 	w.v.Gas.Set(gasPrepare)
 	a := w.raised("gas", "prepare")
 	w.until("the alarm", has("alarms/gas", func(m map[string]any) bool { return m["level"] == "prepare" && m["id"] == a.ID }))

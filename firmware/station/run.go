@@ -157,7 +157,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startProxies(path, bp.Doc.Site.Proxies)
 	h.startWays(deciding, bp)
 	h.startLinks(deciding, bp)
-	h.startSetpoints(path)
+	h.startSetpoints(deciding) // no fail-safe value is written by who can no longer say so
 	h.guard.Go("station", "arming", guard.Once, h.arm)
 	h.guard.Go("video", "child", guard.Restart, h.video.run)
 	h.guard.Go("clock", "sources", guard.Restart, h.times.run)
