@@ -116,7 +116,7 @@ func New(ctx context.Context, o Opts) (*Console, error) {
 			NextProtos: []string{"h2", "http/1.1"}})
 	}
 	// What does not last is said, and signs in all the same: a county's night is no time for a disk.
-	if c.door, err = access.OpenDoor(access.DoorOpts{Dir: f.Data, Sessions: o.Sessions, Log: o.Log.With("page", "accounts")}); err != nil {
+	if c.door, err = access.OpenDoor(access.DoorOpts{Dir: f.Data, Sessions: o.Sessions, Command: "hubd set-up --again", Log: o.Log.With("page", "accounts")}); err != nil {
 		o.Log.Error("accounts", "err", err)
 	}
 	if c.duties, err = openDuties(filepath.Join(f.Data, dutiesFile)); err != nil {

@@ -66,7 +66,7 @@ func OpenDoor(o DoorOpts) (*Door, error) {
 	}
 	a.hash.crowd = d.turns.crowd
 	if d.SetupLeft() > 0 {
-		o.Log.Info("nobody owns this box yet: print its label with `edged label`, and set it up with what is on it", "open_for", SetupWindow)
+		o.Log.Info("nobody owns this yet: its set-up secret makes the first owner", "open_for", SetupWindow)
 	}
 	return d, err
 }
