@@ -33,6 +33,7 @@ func TestNoNumberComesTwiceOverPowerCuts(t *testing.T) {
 		d.file.Data = filepath.Join(rig.Dir(), "hub")
 		done := make(chan error, 1)
 		var cutting atomic.Bool
+		var here atomic.Int32 // signed in this round
 		go func() {
 			for {
 				n++
@@ -52,9 +53,15 @@ func TestNoNumberComesTwiceOverPowerCuts(t *testing.T) {
 					return
 				}
 				signed[w.Number()] = id
+				here.Add(1)
 			}
 		}()
-		time.Sleep(time.Duration(20+rand.IntN(60)) * time.Millisecond)
+		// A day has few numbers: a fast machine must not sign them all before a cut has met something.
+		few := int32(1 + rand.IntN(6))
+		for end := time.Now().Add(80 * time.Millisecond); here.Load() < few && time.Now().Before(end); {
+			time.Sleep(100 * time.Microsecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
 		cutting.Store(true)
 		if err := rig.Cut(); err != nil {
 			t.Fatal(err)
