@@ -79,6 +79,7 @@ var arrows = map[string][]string{
 	"firmware/reach/network":          {"firmware/phrase"},
 	"firmware/update":                 {"firmware/phrase"},
 	"firmware/update/directory":       {"firmware/update", "firmware/clock", "firmware/phrase"},
+	"firmware/update/slots":           {"firmware/update", "firmware/update/pack", "firmware/clock", "firmware/phrase"},
 	"firmware/update/pack":            {"firmware/update", "firmware/phrase", "firmware/trust"},
 	"firmware/reach/mqtt":             {"firmware/phrase"},
 	"firmware/reach/letter":           {"firmware/phrase"},
