@@ -5,16 +5,20 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"tocsin/configs"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/update"
+	"tocsin/firmware/update/board"
 	"tocsin/firmware/update/directory"
 )
 
@@ -30,22 +34,56 @@ type updates struct {
 	ready chan struct{}
 	by    update.Installer
 	err   error
+	// trial judges itself on a board; on a bench a person does.
+	trial *probation
+}
+
+// initSocket is where the board's init answers: it names it in the environment.
+func initSocket() string { return os.Getenv("TOCSIN_INIT") }
+
+// openInstaller opens what installs here; nil for a board whose own system does.
+func (h *House) openInstaller() (update.Installer, error) {
+	running := update.Release{Version: Version, Number: 1, Built: BuildTime()}
+	if h.o.Bench != "" {
+		dir := filepath.Join(h.o.Bench, "update")
+		return directory.Open(directory.Opts{Dir: dir, Keys: releaseKeys(filepath.Join(dir, "keys")), Hardware: "bench", Now: h.clock.Now, Running: update.Release{Version: Version, Number: 1}})
+	}
+	b, err := fs.ReadFile(configs.FS, "update.yaml")
+	if err != nil {
+		return nil, err
+	}
+	c, err := board.ParseConfig(b)
+	if err != nil {
+		return nil, fmt.Errorf("update.yaml: %w", err)
+	}
+	i, err := board.Open(initSocket(), c, h.clock.Now, running)
+	if err != nil {
+		return nil, err
+	}
+	f, err := h.footing()
+	if err != nil {
+		h.log.Warn("nobody knows what answered before the update", "err", err)
+	}
+	h.updates.trial = &probation{asked: f}
+	if s := i.State(); !s.Reason.IsZero() {
+		h.record("update.back", phrase.M("update.told_back", "why", s.Reason), nil)
+	}
+	return i, nil
 }
 
 // startUpdates opens the board's installer; a bench has one in a folder.
 func (h *House) startUpdates() {
 	u := &h.updates
 	u.ready = make(chan struct{})
-	if h.o.Bench == "" {
+	if h.o.Bench == "" && initSocket() == "" {
 		close(u.ready)
 		return
 	}
 	h.guard.Go("update", "installer", guard.Restart, func(ctx context.Context) error {
 		if u.by == nil && u.err == nil {
-			dir := filepath.Join(h.o.Bench, "update")
-			d, err := directory.Open(directory.Opts{Dir: dir, Keys: releaseKeys(filepath.Join(dir, "keys")), Hardware: "bench", Now: h.clock.Now, Running: update.Release{Version: Version, Number: 1}})
+			i, err := h.openInstaller()
 			if u.err = err; err == nil {
-				u.by = d
+				u.by = i
 			} else {
 				h.setFault("update", phrase.M("update.closed", "err", err))
 			}
@@ -61,6 +99,9 @@ func (h *House) startUpdates() {
 			case <-ctx.Done():
 				return nil
 			case <-t.C:
+			}
+			if u.trial != nil {
+				h.judgeRelease(u.trial, u.by, time.Now())
 			}
 			took, why, err := u.by.Tick()
 			if err != nil {
@@ -126,6 +167,13 @@ func (h *House) unfit() error {
 		return phrase.E("update.not_armed")
 	}
 	return nil
+}
+
+func versionOf(r *update.Release) string {
+	if r == nil {
+		return ""
+	}
+	return r.Version
 }
 
 func releaseOf(r *update.Release) *api.Release {
@@ -197,10 +245,16 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 	if within < trialLeast || within > trialMost {
 		return phrase.E("update.within", "least", trialLeast, "most", trialMost)
 	}
+	if h.updates.trial != nil {
+		if err := h.keepFooting(h.stand()); err != nil {
+			h.log.Warn("what answers before the update is not kept: the trial asks only for the watch", "err", err)
+		}
+	}
+	next := i.State().Next
 	if err := i.Activate(within); err != nil {
 		return err
 	}
-	h.record("update.trial", phrase.M("update.told_trial", "version", i.State().Running.Version, "who", who.Name, "within", within), map[string]any{"who": who.Name, "via": who.Via})
+	h.record("update.trial", phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", within), map[string]any{"who": who.Name, "via": who.Via})
 	return nil
 }
 

@@ -70,6 +70,13 @@ func Open(o Opts) (*Installer, error) {
 			return nil, err
 		}
 	}
+	if c.Next == "" && c.Good != o.Running {
+		// The boot loader found that the good slot does not start, and took what was there.
+		c.Good, c.Why, c.ByTries = o.Running, phrase.M("update.good_lost", "slot", c.Good), false
+		if err := o.Selector.Write(c); err != nil {
+			return nil, err
+		}
+	}
 	i.choice = c
 	i.running, i.other = i.believed(o.Running), i.believed(otherOf(o.Running))
 	if i.trial() {

@@ -58,18 +58,27 @@ type Environment struct {
 // Standard is where the images have the copies: sectors 2048 and 2056.
 var Standard = [2]int64{2048 * 512, 2056 * 512}
 
-const environmentSize = 512
+// EnvironmentSize is one copy, in bytes: a sector.
+const EnvironmentSize = 512
 
 // ErrNoEnvironment says that neither copy is whole.
 var ErrNoEnvironment = errors.New("neither copy of the boot environment is whole")
 
 // Read reads the first copy that is whole.
 func (e Environment) Read() (Choice, error) {
+	var copies [][]byte
 	for _, at := range e.At {
-		b := make([]byte, environmentSize)
-		if _, err := e.Disk.ReadAt(b, at); err != nil && err != io.EOF {
-			continue
+		b := make([]byte, EnvironmentSize)
+		if _, err := e.Disk.ReadAt(b, at); err == nil || err == io.EOF {
+			copies = append(copies, b)
 		}
+	}
+	return ParseEnvironment(copies...)
+}
+
+// ParseEnvironment reads the first copy that is whole.
+func ParseEnvironment(copies ...[]byte) (Choice, error) {
+	for _, b := range copies {
 		if m, ok := parse(b); ok {
 			return choice(m)
 		}
@@ -79,7 +88,7 @@ func (e Environment) Read() (Choice, error) {
 
 // Write writes both copies, the second first.
 func (e Environment) Write(c Choice) error {
-	b, err := c.bytes()
+	b, err := c.Environment()
 	if err != nil {
 		return err
 	}
@@ -138,7 +147,8 @@ func choice(m map[string]string) (c Choice, err error) {
 	return c, nil
 }
 
-func (c Choice) bytes() ([]byte, error) {
+// Environment writes a choice as the boot loader reads it, EnvironmentSize bytes.
+func (c Choice) Environment() ([]byte, error) {
 	if c.Good != "A" && c.Good != "B" || c.Next != "" && c.Next != "A" && c.Next != "B" || c.Left < 0 || c.Left > 9 {
 		return nil, fmt.Errorf("good=%q next=%q left=%d is no choice", c.Good, c.Next, c.Left)
 	}
@@ -163,7 +173,7 @@ func (c Choice) bytes() ([]byte, error) {
 		return w.Bytes()
 	}
 	body := write(why)
-	if len(body) > environmentSize-5 || strings.ContainsRune(why, 0) {
+	if len(body) > EnvironmentSize-5 || strings.ContainsRune(why, 0) {
 		// A reason that does not fit is told without its particulars.
 		j, err := json.Marshal(phrase.Message{Code: "update.why_long"})
 		if err != nil {
@@ -171,7 +181,7 @@ func (c Choice) bytes() ([]byte, error) {
 		}
 		body = write(string(j))
 	}
-	b := make([]byte, environmentSize)
+	b := make([]byte, EnvironmentSize)
 	copy(b[4:], body)
 	binary.LittleEndian.PutUint32(b, crc32.ChecksumIEEE(b[4:]))
 	return b, nil

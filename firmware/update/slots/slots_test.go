@@ -197,7 +197,7 @@ func (b *board) loader() string {
 	for range 10 {
 		env := map[string]string{"good": "A"}
 		for _, at := range Standard {
-			if m, ok := parse(b.m.b[at : at+environmentSize]); ok {
+			if m, ok := parse(b.m.b[at : at+EnvironmentSize]); ok {
 				env = m
 				break
 			}
@@ -214,7 +214,7 @@ func (b *board) loader() string {
 			for k, v := range env {
 				w.WriteString(k + "=" + v + "\x00")
 			}
-			e := make([]byte, environmentSize)
+			e := make([]byte, EnvironmentSize)
 			copy(e[4:], w.Bytes())
 			binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
 			copy(b.m.b[Standard[1]:], e)
@@ -586,7 +586,7 @@ func TestAnEnvironmentOfAnotherKindNeverStopsTheBox(t *testing.T) {
 		"a slot C": "good=A\x00next=C\x00left=3\x00", "left of letters": "good=A\x00next=B\x00left=zz\x00", "left of a thousand": "good=A\x00next=B\x00left=ffff\x00",
 		"a reason of no form": "good=A\x00why={{{\x00", "a floor below nothing": "good=A\x00floor=-1\x00", "trial for ever": "good=A\x00within=99999999999\x00",
 	} {
-		e := make([]byte, environmentSize)
+		e := make([]byte, EnvironmentSize)
 		copy(e[4:], env)
 		binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
 		m, ok := parse(e)
@@ -601,17 +601,17 @@ func TestAnEnvironmentOfAnotherKindNeverStopsTheBox(t *testing.T) {
 }
 
 func FuzzEnvironment(f *testing.F) {
-	b, err := Choice{Good: "B", Next: "A", Left: 2, Floor: 9, Why: phrase.M("update.unconfirmed")}.bytes()
+	b, err := Choice{Good: "B", Next: "A", Left: 2, Floor: 9, Why: phrase.M("update.unconfirmed")}.Environment()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b[4:])
 	f.Add([]byte("good=A\x00left=2\x00next=B\x00why={\"code\":\"x\"}\x00\x00"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if len(body) > environmentSize-4 {
+		if len(body) > EnvironmentSize-4 {
 			return
 		}
-		e := make([]byte, environmentSize)
+		e := make([]byte, EnvironmentSize)
 		copy(e[4:], body)
 		binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
 		m, ok := parse(e)
@@ -622,7 +622,7 @@ func FuzzEnvironment(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := c.bytes(); err != nil {
+		if _, err := c.Environment(); err != nil {
 			t.Fatalf("%+v cannot be written: %v", c, err)
 		}
 	})

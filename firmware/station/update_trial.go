@@ -1,0 +1,142 @@
+package station
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
+	"tocsin/firmware/update"
+)
+
+// footing is what answered before a release was activated, and must answer on trial.
+type footing struct {
+	Points []point.ID `json:"points"`
+	Links  []string   `json:"links"`
+}
+
+const footingFile = "update-footing.json"
+
+// Times of a trial that judges itself: what was good must be good for a while, and the
+// verdict falls before the installer takes the release back without a reason.
+const (
+	trialSettle  = 20 * time.Second
+	trialVerdict = 3 * time.Second
+	trialNames   = 5 // of what is missing, in the reason
+)
+
+// stand notes what answers now.
+func (h *House) stand() footing {
+	var f footing
+	h.mu.Lock()
+	for id, x := range h.latest {
+		if x.last.Quality == point.Good {
+			f.Points = append(f.Points, id)
+		}
+	}
+	h.mu.Unlock()
+	slices.Sort(f.Points)
+	for _, l := range h.Links().Links {
+		if l.State == "up" {
+			f.Links = append(f.Links, l.Name)
+		}
+	}
+	return f
+}
+
+// missing names what of a footing does not answer now. What the site no longer has is not
+// missed.
+func (h *House) missing(f footing) (names []string) {
+	now := h.stand()
+	have := map[point.ID]bool{}
+	for _, p := range h.seen().bp.Points {
+		have[p.ID] = true
+	}
+	for _, id := range f.Points {
+		if have[id] && !slices.Contains(now.Points, id) {
+			names = append(names, string(id))
+		}
+	}
+	links := h.seen().bp.Doc.Site.Links
+	for _, l := range f.Links {
+		if slices.Contains(slices.Collect(maps.Keys(links)), l) && !slices.Contains(now.Links, l) {
+			names = append(names, l)
+		}
+	}
+	return names
+}
+
+func (h *House) keepFooting(f footing) error {
+	b, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(h.o.Data, footingFile), b, 0o600)
+}
+
+// footing reads what answered before; where nobody knows any more, nothing is asked for
+// but that the box stands watch.
+func (h *House) footing() (f footing, err error) {
+	b, err := os.ReadFile(filepath.Join(h.o.Data, footingFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &f)
+	}
+	return f, err
+}
+
+// probation is a release that judges itself.
+type probation struct {
+	asked footing
+	since time.Time // all is well since then; zero for not
+}
+
+// verdict tells whether a trial has proved itself, or why it goes back: what is missing
+// when its time is nearly over. Neither is no verdict yet.
+func (t *probation) verdict(ready bool, missing []string, left time.Duration, now time.Time) (confirm bool, why phrase.Message) {
+	if !ready || len(missing) > 0 {
+		t.since = time.Time{}
+		if left > trialVerdict || len(missing) == 0 {
+			return false, phrase.Message{} // who never stands watch is taken back by the installer's own time
+		}
+		return false, phrase.M("update.unhealthy", "what", strings.Join(missing[:min(len(missing), trialNames)], ", "))
+	}
+	if t.since.IsZero() {
+		t.since = now
+	}
+	return now.Sub(t.since) >= trialSettle, phrase.Message{}
+}
+
+// judgeRelease confirms a trial that has proved itself, and takes back one that has not,
+// with the names of what is missing. It is called every second.
+func (h *House) judgeRelease(t *probation, i update.Installer, now time.Time) {
+	s := i.State()
+	if s.Phase != update.Trial {
+		return
+	}
+	confirm, why := t.verdict(h.ready.Load(), h.missing(t.asked), s.Left, now)
+	var err error
+	switch {
+	case !why.IsZero():
+		h.record("update.back", phrase.M("update.told_back", "why", why), nil)
+		err = i.Back(why)
+	case confirm:
+		if err = i.Confirm(); err == nil {
+			h.record("update.confirmed", phrase.M("update.healthy", "version", s.Running.Version), map[string]any{"number": s.Running.Number})
+		}
+	}
+	if err != nil {
+		h.setFault("update", phrase.M("update.closed", "err", err))
+	}
+}

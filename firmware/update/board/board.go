@@ -1,0 +1,272 @@
+// Package board joins the installer of two slots with the board that it runs on: its init
+// keeps the disk, the boot loader's choice and the switch, and gives edged, which runs
+// without rights, what of them it may have.
+//
+// Init is asked on a socket: one JSON object on a line, answered by one (images/init,
+// control.go). Its answers are bounded, and late ones are given up.
+package board
+
+import (
+	"bufio"
+	"crypto"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"tocsin/firmware/clock"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/trust"
+	"tocsin/firmware/update"
+	"tocsin/firmware/update/pack"
+	"tocsin/firmware/update/slots"
+)
+
+// Init is the board's first process.
+type Init struct{ Socket string }
+
+// Status is what init says of the board.
+type Status struct {
+	Version string            `json:"version"`
+	Slot    string            `json:"slot"`
+	Disk    string            `json:"disk"`
+	Args    map[string]string `json:"args"`
+	Data    Data              `json:"data"`
+	Starts  int               `json:"starts"`
+	LastEnd string            `json:"last_end"`
+	// Crash is the last that the boot before said before it died; "" for nothing.
+	Crash      string    `json:"crash"`
+	ResetUntil time.Time `json:"reset_until"`
+}
+
+// Data is how the board keeps what is kept: "disk", "mended", "anew" or "memory", and why.
+type Data struct {
+	How   string `json:"how"`
+	Why   string `json:"why"`
+	Aside string `json:"aside"`
+}
+
+type request struct {
+	Do          string `json:"do"`
+	Why         string `json:"why,omitempty"`
+	Network     any    `json:"network,omitempty"`
+	Environment []byte `json:"environment,omitempty"`
+}
+
+type answer struct {
+	Err    string  `json:"err"`
+	Status *Status `json:"status"`
+	Bytes  []byte  `json:"bytes"`
+	Text   string  `json:"text"`
+}
+
+const (
+	patience   = 20 * time.Second
+	mostAnswer = 1 << 20
+)
+
+func (i Init) ask(q request) (a answer, err error) {
+	defer func() {
+		if err != nil {
+			err = phrase.Wrap(err, "update.no_init", "err", err)
+		}
+	}()
+	c, err := net.DialTimeout("unix", i.Socket, patience)
+	if err != nil {
+		return a, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		return a, err
+	}
+	if err := json.NewEncoder(c).Encode(q); err != nil {
+		return a, err
+	}
+	line, err := bufio.NewReader(io.LimitReader(c, mostAnswer)).ReadBytes('\n')
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(line, &a); err != nil {
+		return a, err
+	}
+	if a.Err != "" {
+		return a, errors.New(a.Err)
+	}
+	return a, nil
+}
+
+// Status asks how the board stands.
+func (i Init) Status() (Status, error) {
+	a, err := i.ask(request{Do: "status"})
+	if err == nil && a.Status == nil {
+		err = phrase.E("update.no_init", "err", "no status")
+	}
+	if err != nil {
+		return Status{}, err
+	}
+	return *a.Status, nil
+}
+
+// Restart starts the board anew, in a moment.
+func (i Init) Restart(why string) error {
+	_, err := i.ask(request{Do: "restart", Why: why})
+	return err
+}
+
+// Network makes interfaces what they shall be; settings are reach/network's.
+func (i Init) Network(settings any) error {
+	_, err := i.ask(request{Do: "network", Network: settings})
+	return err
+}
+
+// Read reads the boot loader's choice.
+func (i Init) Read() (slots.Choice, error) {
+	a, err := i.ask(request{Do: "environment"})
+	if err != nil {
+		return slots.Choice{}, err
+	}
+	if len(a.Bytes) != 2*slots.EnvironmentSize {
+		return slots.Choice{}, slots.ErrNoEnvironment
+	}
+	return slots.ParseEnvironment(a.Bytes[:slots.EnvironmentSize], a.Bytes[slots.EnvironmentSize:])
+}
+
+// Write writes it.
+func (i Init) Write(c slots.Choice) error {
+	b, err := c.Environment()
+	if err != nil {
+		return err
+	}
+	_, err = i.ask(request{Do: "environment", Environment: b})
+	return err
+}
+
+// Config is configs/update.yaml.
+type Config struct {
+	Version int `yaml:"version"`
+	// Need are the kinds of signature that a release must have, one of each.
+	Need []trust.Kind `yaml:"need"`
+	// Keys is the folder of the releasers' public keys, PEM files.
+	Keys string `yaml:"keys"`
+	// Boards gives each board's name in manifests, by what its device tree says it is.
+	Boards map[string]string `yaml:"boards"`
+}
+
+// ParseConfig reads it.
+func ParseConfig(b []byte) (c Config, err error) {
+	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
+		return c, err
+	}
+	if c.Version != 1 || len(c.Need) == 0 || c.Keys == "" || len(c.Boards) == 0 {
+		return c, errors.New("version: 1, need, keys and boards are needed")
+	}
+	for _, k := range c.Need {
+		if k != trust.Ed25519 && k != trust.SM2 {
+			return c, fmt.Errorf("need: %q is no kind of signature that releases have", k)
+		}
+	}
+	return c, nil
+}
+
+// hardware gives this board's name: the device tree's "compatible", most particular first
+// (Devicetree Specification, 2.3.1).
+func (c Config) hardware(compatible string) (string, error) {
+	for name := range strings.SplitSeq(strings.TrimRight(compatible, "\x00"), "\x00") {
+		if b := c.Boards[name]; b != "" {
+			return b, nil
+		}
+	}
+	return "", phrase.E("update.unknown_board", "board", strings.ReplaceAll(strings.TrimRight(compatible, "\x00"), "\x00", ", "))
+}
+
+const compatibleFile = "/proc/device-tree/compatible"
+
+// Open opens the installer of the board whose init answers on a socket.
+func Open(socket string, c Config, now func() clock.Stamp, running update.Release) (*slots.Installer, error) {
+	init := Init{socket}
+	s, err := init.Status()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := os.ReadFile(compatibleFile)
+	if err != nil {
+		return nil, err
+	}
+	hardware, err := c.hardware(string(tree))
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string]slots.Partition{}
+	for slot, n := range map[string]string{"A": "2", "B": "3"} {
+		p, err := openPartition(partName(s.Disk, n), slot != s.Slot)
+		if err != nil {
+			return nil, err
+		}
+		parts[slot] = p
+	}
+	return slots.Open(slots.Opts{Selector: init, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: keys(c.Keys), Need: c.Need},
+		Now: now, Reboot: init.Restart, Crash: s.Crash, Factory: running})
+}
+
+// partName names a partition: the kernel puts a p between a name that ends in a digit and the number.
+func partName(disk, n string) string {
+	if disk != "" && disk[len(disk)-1] >= '0' && disk[len(disk)-1] <= '9' {
+		return disk + "p" + n
+	}
+	return disk + n
+}
+
+type partition struct {
+	*os.File
+	size int64
+}
+
+func (p partition) Size() int64 { return p.size }
+
+func openPartition(path string, write bool) (partition, error) {
+	mode := os.O_RDONLY
+	if write {
+		mode = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, mode, 0)
+	if err != nil {
+		return partition{}, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		f.Close()
+		return partition{}, err
+	}
+	return partition{f, size}, nil
+}
+
+// mostKey is the largest key file, in bytes.
+const mostKey = 16 << 10
+
+// keys reads the releasers' public keys; what is none is passed over: a rule without keys
+// lets nothing in.
+func keys(dir string) (out []crypto.PublicKey) {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.pem"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil || len(b) > mostKey {
+			continue
+		}
+		p, _ := pem.Decode(b)
+		if p == nil || p.Type != "PUBLIC KEY" {
+			continue
+		}
+		if k, err := trust.ReadPublicDER(p.Bytes); err == nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}

@@ -1,0 +1,188 @@
+package board
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tocsin/configs"
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/trust"
+	"tocsin/firmware/update/slots"
+)
+
+// fakeInit answers as images/init does: an environment of two sectors, and what was asked.
+type fakeInit struct {
+	mu    sync.Mutex
+	env   []byte
+	asked []request
+	say   func(request) string // another answer, "" for its own
+}
+
+func (f *fakeInit) listen(t *testing.T) Init {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f.answer(c)
+		}
+	}()
+	return Init{path}
+}
+
+func (f *fakeInit) answer(c net.Conn) {
+	defer c.Close()
+	line, err := bufio.NewReader(c).ReadBytes('\n')
+	if err != nil {
+		return
+	}
+	var q request
+	if json.Unmarshal(line, &q) != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, q)
+	if f.say != nil {
+		if s := f.say(q); s != "" {
+			_, _ = c.Write([]byte(s))
+			return
+		}
+	}
+	a := map[string]any{}
+	switch q.Do {
+	case "environment":
+		if q.Environment != nil {
+			f.env = append(bytes.Clone(q.Environment), q.Environment...)
+		}
+		a["bytes"] = f.env
+	case "status":
+		a["status"] = Status{Version: "1.0", Slot: "B", Disk: "/dev/vda", Crash: "Kernel panic"}
+	}
+	_ = json.NewEncoder(c).Encode(a)
+}
+
+func TestTheChoiceGoesThroughInitAndBack(t *testing.T) {
+	f := &fakeInit{env: make([]byte, 2*slots.EnvironmentSize)}
+	i := f.listen(t)
+	if _, err := i.Read(); err == nil {
+		t.Fatal("an empty environment is a choice")
+	}
+	want := slots.Choice{Good: "B", Next: "A", Left: 3, Floor: 12, Within: time.Minute, Why: phrase.M("update.unconfirmed")}
+	if err := i.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := i.Read()
+	if err != nil || got.Good != "B" || got.Next != "A" || got.Left != 3 || got.Floor != 12 || got.Why.Code != want.Why.Code {
+		t.Fatalf("%+v %v", got, err)
+	}
+	f.mu.Lock()
+	clear(f.env[:slots.EnvironmentSize]) // the first copy is lost
+	f.mu.Unlock()
+	if got, err := i.Read(); err != nil || got.Good != "B" {
+		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+func TestAnInitThatFailsIsSaidInWords(t *testing.T) {
+	for name, say := range map[string]string{
+		"an error of its own": `{"err":"this board was not started from slots"}` + "\n",
+		"no JSON":             "hello\n",
+		"half an answer":      `{"bytes":"AAAA`,
+		"an answer too long":  `{"text":"` + strings.Repeat("x", mostAnswer) + `"}` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fakeInit{say: func(request) string { return say }}
+			if _, err := f.listen(t).Status(); err == nil || phrase.Of(err).Code != "update.no_init" {
+				t.Fatal(err)
+			}
+		})
+	}
+	if _, err := (Init{filepath.Join(t.TempDir(), "none")}).Status(); err == nil || phrase.Of(err).Code != "update.no_init" {
+		t.Fatal(err)
+	}
+	// A status without one.
+	f := &fakeInit{say: func(request) string { return "{}\n" }}
+	if _, err := f.listen(t).Status(); err == nil {
+		t.Fatal("nothing is a status")
+	}
+}
+
+func TestARestartGoesToInitWithItsReason(t *testing.T) {
+	f := &fakeInit{}
+	if err := f.listen(t).Restart("update to 1.1"); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.asked) != 1 || f.asked[0].Do != "restart" || f.asked[0].Why != "update to 1.1" {
+		t.Fatalf("%+v", f.asked)
+	}
+}
+
+func TestTheConfigurationThatShipsIsOne(t *testing.T) {
+	b, err := fs.ReadFile(configs.FS, "update.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseConfig(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tree, want := range map[string]string{"linux,dummy-virt\x00": "virt", "raspberrypi,4-model-b\x00brcm,bcm2711\x00": "pi4", "raspberrypi,3-model-b-plus\x00brcm,bcm2837\x00": "pi3"} {
+		if got, err := c.hardware(tree); err != nil || got != want {
+			t.Errorf("%q: %q %v", tree, got, err)
+		}
+	}
+	if _, err := c.hardware("acme,toaster\x00"); err == nil || phrase.Of(err).Code != "update.unknown_board" {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"version: 2", "version: 1\nneed: []\nkeys: /k\nboards: {a: b}", "version: 1\nneed: [rsa]\nkeys: /k\nboards: {a: b}", "version: 1\nneed: [sm2]\nkeys: /k\nboards: {a: b}\nmore: 1"} {
+		if _, err := ParseConfig([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestOnlyPublicKeysAreKeys(t *testing.T) {
+	dir := t.TempDir()
+	for _, k := range []trust.Kind{trust.Ed25519, trust.SM2} {
+		s, err := trust.NewSigner(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := trust.PublicPEM(s.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := s.PEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, b := range map[string][]byte{"pub-" + string(k) + ".pem": pub, "private-" + string(k) + ".pem": private, "noise-" + string(k) + ".pem": []byte("hello")} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := keys(dir); len(got) != 2 {
+		t.Fatalf("%d keys", len(got))
+	}
+}
