@@ -97,10 +97,23 @@ test-peers: go peers build
 test-browser: go ui browser
 	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m -parallel $(WAITING) $$tests
 
+# Board images are built on Debian 12; packages of the board's own architecture are downloaded and opened, never run.
+IMAGING := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools zstd
+EMULATOR := qemu-system-arm u-boot-qemu
+IMAGE    = $(OUT)/image/virt-$(VERSION).img
+
+image: cross ## make the board images into out/image
+	@.ci/packages $(IMAGING)
+	$(GO) run ./images/build --target virt --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(or $(NUMBER),$(STAMP)) --built $(STAMP) --keys $(or $(KEYS),$(OUT)/keys)
+
+image-test: image ## boot the images in an emulator, and break them
+	@.ci/packages $(EMULATOR)
+	TOCSIN_IMAGE=$(abspath $(IMAGE)) $(GO) test -count=1 -tags image -timeout 30m ./images
+
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
-	@bad=$$(gofmt -l cmd configs drivers firmware hwtest); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }
+	@bad=$$(gofmt -l cmd configs drivers firmware hwtest images); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags peers,browser ./...
+	$(GO) vet -tags peers,browser,image ./...
 	GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 

@@ -141,6 +141,10 @@ var arrows = map[string][]string{
 	"cmd/hubd/pictures": {"cmd/hubd/engine", "cmd/hubd/hubfile", "cmd/hubd/relay", "firmware/guard", "firmware/phrase", "firmware/reach/letter", "firmware/video/recorder", "firmware/video/recorder/shelf", "firmware/video/stream", "firmware/video/whep"},
 	"cmd/hubd/relay":    {"firmware/phrase"},
 	"cmd/hubd/talk":     {"cmd/hubd/hubfile", "firmware/decide/command", "firmware/trust", "firmware/reach/talk", "firmware/reach/letter", "firmware/sound/g711", "firmware/sound/speech", "firmware/guard", "firmware/phrase"},
+	"images":            {"images/bench"},
+	"images/init":       {},
+	"images/bench":      {},
+	"images/build":      {"firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
 	"cmd/makeclips":     {"firmware/sound/speech"},
 	"cmd/village":       {"hwtest/"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's

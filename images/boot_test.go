@@ -1,0 +1,173 @@
+//go:build image
+
+package images
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/images/bench"
+)
+
+// most is how long a start may take on a busy machine; how long it takes is a figure's matter.
+const most = 3 * time.Minute
+
+// card gives a fresh board with a copy of the image that make image-test built.
+func card(t *testing.T) *bench.Board {
+	t.Helper()
+	if why := bench.Needs(); why != "" {
+		t.Fatal(why)
+	}
+	img := os.Getenv("TOCSIN_IMAGE")
+	if img == "" {
+		t.Fatal("TOCSIN_IMAGE names no image: run make image-test")
+	}
+	b := &bench.Board{Dir: t.TempDir()}
+	b.Disk = filepath.Join(b.Dir, "card.img")
+	if err := bench.CopyDisk(b.Disk, img); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Cut()
+		if t.Failed() {
+			t.Log(b.Console())
+		}
+	})
+	return b
+}
+
+func boots(t *testing.T, b *bench.Board) {
+	t.Helper()
+	if err := b.On(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Says(bench.Armed, 1, most); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABoardStandsWatchAndAnswersOnItsCable(t *testing.T) {
+	b := card(t)
+	boots(t, b)
+	t.Logf("armed after %.1f s", b.SinceOn().Seconds())
+	page, err := b.Get("/", 30*time.Second)
+	if err != nil || !strings.Contains(string(page), "未安装的盒子") {
+		t.Fatalf("%v: %.300s", err, page)
+	}
+	if !strings.Contains(b.Console(), "init: data: disk") {
+		t.Fatal("its data is not on its disk")
+	}
+}
+
+func TestWhatIsKeptSurvivesCutsOfThePower(t *testing.T) {
+	b := card(t)
+	boots(t, b)
+	b.Cut()
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 3 {
+		if err := b.On(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(r.IntN(9000)) * time.Millisecond)
+		b.Cut()
+	}
+	boots(t, b)
+	if c := b.Console(); !strings.Contains(c, "init: data: disk") || strings.Contains(c, "stop token made") {
+		t.Fatal("it began anew")
+	}
+}
+
+// write overwrites a part of the card.
+func write(t *testing.T, b *bench.Board, at int64, bytes []byte) {
+	t.Helper()
+	f, err := os.OpenFile(b.Disk, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(bytes, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheLossOfABootEnvironmentLeavesABoardThatBoots(t *testing.T) {
+	for n, lost := range [][]int64{{2048 * 512}, {2056 * 512}, {2048 * 512, 2056 * 512}} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			b := card(t)
+			for _, at := range lost {
+				write(t, b, at, make([]byte, 512))
+			}
+			boots(t, b)
+			if !strings.Contains(b.Console(), "tocsin: slot A") {
+				t.Fatal("from where?")
+			}
+		})
+	}
+}
+
+// data is where the data partition begins: after the selector and two slots.
+const data = (4 + 16 + 2*160) << 20
+
+func TestABrokenDataPartitionIsMadeAnewAndTheBoxStandsWatch(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for n, size := range []int{4 << 10, 1 << 20, 60 << 20} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			b := card(t)
+			noise := make([]byte, size)
+			for i := range noise {
+				noise[i] = byte(r.Uint32())
+			}
+			write(t, b, data, noise)
+			boots(t, b)
+			c := b.Console()
+			if !strings.Contains(c, "init: data: anew") && !strings.Contains(c, "init: data: mended") {
+				t.Fatal("nobody mended it")
+			}
+			b.Cut()
+			boots(t, b)
+			if !strings.Contains(b.Console(), "init: data: disk") {
+				t.Fatal("it is still broken at the next start")
+			}
+		})
+	}
+}
+
+func TestTheOtherSlotStartsWhereTheGoodOneIsBroken(t *testing.T) {
+	b := card(t)
+	// Nothing is in slot B yet, and A's file system is gone: the board tries for ever.
+	write(t, b, 20<<20, make([]byte, 4<<20))
+	if err := b.On(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Says("does not start", 2, most); err != nil {
+		t.Fatal(err)
+	}
+	b.Cut()
+	copySlot(t, b)
+	boots(t, b)
+	if c := b.Console(); !strings.Contains(c, "tocsin: slot A does not start") || !strings.Contains(c, "tocsin: slot B") {
+		t.Fatal("it did not take the other")
+	}
+}
+
+// copySlot puts what was slot A, whole, into B.
+func copySlot(t *testing.T, b *bench.Board) {
+	t.Helper()
+	img, err := os.Open(os.Getenv("TOCSIN_IMAGE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	buf := make([]byte, 1<<20)
+	for n := range int64(160) {
+		if _, err := img.ReadAt(buf, (20+n)<<20); err != nil {
+			t.Fatal(err)
+		}
+		write(t, b, (20+160+n)<<20, buf)
+	}
+}

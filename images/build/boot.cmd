@@ -1,0 +1,42 @@
+# Tocsin: which slot starts. Compiled into boot.scr by images/build; read by U-Boot 2023.01 or newer.
+#
+# Two copies of an environment of one sector (CRC-32 and key=value, doc/usage/environment) lie at sectors 0x800 and
+# 0x808 (hexadecimal here): good starts, or for left more starts next. The first whole copy is believed; the second
+# is written first. What else stands in it is edged's, and is only handed on.
+if test ${devtype} = mmc; then
+  setenv k 0x08000000; setenv r 0x10000000; setenv a 0x0f000000; setenv disk /dev/mmcblk${devnum}; setenv con "console=tty1 console=serial0,115200"
+else
+  setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a 0x48000000; setenv disk /dev/vda; setenv con "console=ttyAMA0,115200"
+fi
+if test -n "${fdt_addr}"; then setenv dt ${fdt_addr}; else setenv dt ${fdtcontroladdr}; fi
+setenv ok 0; setenv good; setenv next; setenv left; setenv floor; setenv bad; setenv within; setenv why
+for lba in 800 808; do
+  if test ${ok} = 0; then
+    ${devtype} read ${a} ${lba} 1
+    if env import -c ${a} 200 good next left floor bad within why; then setenv ok 1; fi
+  fi
+done
+if test "${good}" = B; then setenv other A; else setenv good A; setenv other B; fi
+setenv order "${good} ${other}"
+if test -n "${next}"; then
+  if test -n "${left}" -a "${left}" != 0; then
+    setexpr left ${left} - 1; setenv order ${next}
+  else
+    echo "tocsin: ${next} used up its tries, back to ${good}"; setenv next; setenv left 0; setenv why tries
+  fi
+  env export -c -s 200 ${a} good next left floor bad within why
+  ${devtype} write ${a} 808 1
+  ${devtype} write ${a} 800 1
+fi
+for slot in ${order}; do
+  if test ${slot} = A; then setenv p 2; else setenv p 3; fi
+  echo "tocsin: slot ${slot} good=${good} next=${next} left=${left}"
+  if load ${devtype} ${devnum}:${p} ${k} Image; then
+    if load ${devtype} ${devnum}:${p} ${r} initrd.gz; then
+      setenv bootargs "${con} panic=3 oops=panic net.ifnames=0 loglevel=5 slot=${slot} disk=${disk} good=${good} next=${next} left=${left} reserve_mem=1M:4096:oops ramoops.mem_name=oops ramoops.record_size=0x20000 ramoops.console_size=0x40000"
+      booti ${k} ${r}:${filesize} ${dt}
+    fi
+  fi
+  echo "tocsin: slot ${slot} does not start"
+done
+reset

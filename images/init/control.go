@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const controlPath = "/run/tocsin-init.sock"
+
+// request is what edged asks for: one JSON object on a line, answered by one.
+type request struct {
+	Do string `json:"do"`
+	// Why goes to the log, of a restart.
+	Why string `json:"why,omitempty"`
+	// Network is what interfaces shall be, as reach/network has it.
+	Network map[string]setting `json:"network,omitempty"`
+	// Environment is a sector of the boot loader's, whole.
+	Environment []byte `json:"environment,omitempty"`
+}
+
+type answer struct {
+	Err    string `json:"err,omitempty"`
+	Status *state `json:"status,omitempty"`
+	Bytes  []byte `json:"bytes,omitempty"`
+	Text   string `json:"text,omitempty"`
+}
+
+// state is what init says of the board.
+type state struct {
+	Version string            `json:"version"`
+	Slot    string            `json:"slot"`
+	Disk    string            `json:"disk"`
+	Args    map[string]string `json:"args"`
+	Data    dataState         `json:"data"`
+	Cycles  cycles            `json:"cycles"`
+	Starts  int               `json:"starts"`
+	LastEnd string            `json:"last_end,omitempty"`
+	// Crash is the last that a boot before this one said before it died.
+	Crash string `json:"crash,omitempty"`
+	// ResetUntil is until when the button allows a reset; zero for not.
+	ResetUntil time.Time `json:"reset_until,omitzero"`
+}
+
+// serveControl answers edged. The socket is edged's and nobody else's.
+func (b *board) serveControl(ctx context.Context) {
+	_ = os.Remove(controlPath)
+	l, err := net.Listen("unix", controlPath)
+	if err == nil {
+		err = os.Chmod(controlPath, 0o660)
+	}
+	if err == nil {
+		err = os.Chown(controlPath, 0, boxUser)
+	}
+	if err != nil {
+		b.say("control: %v", err)
+		return
+	}
+	for ctx.Err() == nil {
+		c, err := l.Accept()
+		if err != nil {
+			b.say("control: %v", err)
+			return
+		}
+		go b.answerOn(c)
+	}
+}
+
+func (b *board) answerOn(c net.Conn) {
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
+	r := bufio.NewReaderSize(c, 64<<10)
+	for range 1000 {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		var q request
+		var a answer
+		if err := json.Unmarshal(line, &q); err != nil {
+			a.Err = "no request: " + err.Error()
+		} else {
+			a = b.answer(q)
+		}
+		t, err := json.Marshal(a)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(append(t, '\n')); err != nil {
+			return
+		}
+	}
+}
+
+func (b *board) answer(q request) (a answer) {
+	fail := func(err error) {
+		if err != nil {
+			a.Err = err.Error()
+		}
+	}
+	switch q.Do {
+	case "status":
+		a.Status = b.state()
+	case "log":
+		a.Text = b.log.text()
+	case "restart":
+		go func() {
+			time.Sleep(300 * time.Millisecond) // the answer goes out first
+			b.restart(clean(q.Why))
+		}()
+	case "network":
+		fail(b.net.apply(q.Network))
+	case "environment":
+		var err error
+		a.Bytes, err = b.environment(q.Environment)
+		fail(err)
+	case "reset":
+		fail(b.reset(q.Why))
+	default:
+		a.Err = "nothing is known of " + clean(q.Do)
+	}
+	return a
+}
+
+func (b *board) state() *state {
+	s := &state{Version: Version, Slot: b.slots.Slot, Disk: b.slots.Disk, Args: b.args, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
+	b.box.mu.Lock()
+	s.Starts, s.LastEnd = b.box.starts, b.box.lastEnd
+	b.box.mu.Unlock()
+	if u := b.allowReset.Load(); u > 0 && time.Now().UnixNano() < u {
+		s.ResetUntil = time.Unix(0, u)
+	}
+	return s
+}
+
+// Where the copies of the boot environment are, in bytes.
+var environmentAt = [2]int64{2048 * 512, 2056 * 512}
+
+const environmentSize = 512
+
+// environment reads the copies of the boot loader's environment, and writes them where
+// a new one is given: the second first, each flushed, so that one is whole at any instant.
+func (b *board) environment(e []byte) ([]byte, error) {
+	if b.slots.Disk == "" {
+		return nil, errors.New("this board was not started from slots")
+	}
+	f, err := os.OpenFile(b.slots.Disk, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if e != nil {
+		if len(e) != environmentSize {
+			return nil, errors.New("an environment has 512 bytes")
+		}
+		for _, at := range []int64{environmentAt[1], environmentAt[0]} {
+			if _, err := f.WriteAt(e, at); err != nil {
+				return nil, err
+			}
+			if err := f.Sync(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	both := make([]byte, 2*environmentSize)
+	for n, at := range environmentAt {
+		if _, err := f.ReadAt(both[n*environmentSize:][:environmentSize], at); err != nil {
+			return nil, err
+		}
+	}
+	return both, nil
+}
+
+// reset forgets what the box keeps, while the button allows it: edged has asked for the
+// secret before it asks for this. What was there is set aside, not destroyed.
+func (b *board) reset(who string) error {
+	if u := b.allowReset.Load(); u == 0 || time.Now().UnixNano() > u {
+		return errors.New("the button has not allowed a reset: hold it for ten seconds first")
+	}
+	b.say("reset: asked for by %s", clean(who))
+	b.box.end()
+	to := filepath.Join(dataDir, "before-reset")
+	_ = os.RemoveAll(to)
+	if err := os.Rename(boxDir, to); err != nil {
+		return err
+	}
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		b.restart("reset")
+	}()
+	return nil
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the data partition is mounted, and what of it is edged's.
+const (
+	dataDir = "/data"
+	boxDir  = dataDir + "/tocsin"
+)
+
+// Bounds of the start's care for the data partition: edged does not wait longer.
+const (
+	dataWait   = 2 * time.Second  // for the disk to appear
+	fsckWait   = 20 * time.Second // for a check that mends
+	makeWait   = 60 * time.Second // for one that is made anew
+	asideBytes = 64 << 20         // of what still reads of a broken one
+	asideFile  = 32 << 20
+)
+
+// dataState is how the box keeps what it keeps.
+type dataState struct {
+	// How is "disk", "mended", "anew" or "memory".
+	How string `json:"how"`
+	// Why is what was wrong.
+	Why string `json:"why,omitempty"`
+	// Aside is where what still read of a broken partition was put.
+	Aside string `json:"aside,omitempty"`
+	dev   string
+}
+
+// openData mounts the data partition. A broken one is checked and mended; one that cannot
+// be is set aside as far as it reads, made anew, and what was set aside is put into it;
+// and where even that fails, the box keeps things in memory until its next start.
+func (b *board) openData() {
+	b.data = dataState{How: "disk"}
+	if err := b.mountData(); err != nil {
+		b.data = dataState{How: "memory", Why: err.Error()}
+		b.say("data: %v: what is kept is kept in memory", err)
+		if err := unix.Mount("tmpfs", dataDir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=128m"); err != nil {
+			b.say("data: not even in memory: %v", err)
+		}
+	} else {
+		b.say("data: %s %s", b.data.How, b.data.Why)
+	}
+	for _, d := range []string{boxDir, boxDir + "/site", boxDir + "/data"} {
+		b.attempt("data", func() error { return os.MkdirAll(d, 0o750) })
+		b.attempt("data", func() error { return os.Chown(d, boxUser, boxUser) })
+	}
+}
+
+func (b *board) mountData() error {
+	if b.slots.Disk == "" {
+		return errors.New("no disk was named")
+	}
+	dev := b.slots.data()
+	if err := waitFor(dev, dataWait); err != nil {
+		return err
+	}
+	b.data.dev = dev
+	first := mountDisk(dev, 0)
+	if first == nil {
+		if first = writes(dataDir); first == nil {
+			return nil
+		}
+		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+	}
+	b.data.Why = first.Error()
+	b.say("data: %v: checking it", first)
+	check, err := b.tool(fsckWait, "e2fsck", "-p", dev)
+	if code := exitOf(err); err == nil || code == 1 { // 1: mended
+		if mountDisk(dev, 0) == nil && writes(dataDir) == nil {
+			b.data.How = "mended"
+			return nil
+		}
+		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+	}
+	b.say("data: the check did not mend it (%v): %s", err, tail(check))
+	return b.makeData(dev)
+}
+
+// makeData saves what reads, and makes the partition anew.
+func (b *board) makeData(dev string) error {
+	const memory = "/run/aside"
+	saved := 0
+	if mountDisk(dev, unix.MS_RDONLY) == nil || mountWith(dev, unix.MS_RDONLY, "norecovery") == nil {
+		saved = salvage(dataDir, memory)
+		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+	}
+	if out, err := b.tool(makeWait, "mkfs.ext4", "-q", "-F", "-L", "data", "-E", "lazy_itable_init=1,lazy_journal_init=1", dev); err != nil {
+		return fmt.Errorf("making it anew: %v: %s", err, tail(out))
+	}
+	if err := mountDisk(dev, 0); err != nil {
+		return fmt.Errorf("made anew: %w", err)
+	}
+	b.data.How = "anew"
+	if saved > 0 {
+		b.data.Aside = filepath.Join(dataDir, "aside")
+		if err := os.CopyFS(b.data.Aside, os.DirFS(memory)); err != nil {
+			b.say("data: what was saved is not whole: %v", err)
+		}
+		// The site's file and the keys are put back where they were: edged proves the file
+		// before it runs it, and takes its last good copy where it is broken.
+		if _, err := os.Stat(filepath.Join(b.data.Aside, "tocsin")); err == nil {
+			b.attempt("data", func() error { return os.CopyFS(boxDir, os.DirFS(filepath.Join(b.data.Aside, "tocsin"))) })
+			b.attempt("data", func() error { return ownAll(boxDir) })
+		}
+	}
+	_ = os.RemoveAll(memory)
+	return nil
+}
+
+func mountDisk(dev string, flags uintptr) error {
+	return mountWith(dev, flags, "errors=remount-ro,commit=5")
+}
+
+func mountWith(dev string, flags uintptr, opts string) error {
+	return unix.Mount(dev, dataDir, "ext4", flags|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_NOATIME, opts)
+}
+
+// writes tells whether a folder takes a file and keeps it.
+func writes(dir string) error {
+	path := filepath.Join(dir, ".init-was-here")
+	f, err := os.Create(path)
+	if err != nil {
+		if errors.Is(err, unix.ENOSPC) {
+			return nil // full is edged's matter: it makes room by its own rules
+		}
+		return err
+	}
+	_, err = f.WriteString("x")
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	_ = os.Remove(path)
+	if errors.Is(err, unix.ENOSPC) {
+		return nil
+	}
+	return err
+}
+
+// salvage copies what still reads of a folder, within bounds: small files first, since
+// those are the site, the keys and the revisions. It says how many files it saved.
+func salvage(from, to string) (saved int) {
+	type found struct {
+		path string
+		size int64
+	}
+	var all []found
+	_ = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if strings.HasPrefix(path, filepath.Join(from, "aside")) || len(all) > 20000 {
+			return fs.SkipDir
+		}
+		if i, err := d.Info(); err == nil && i.Mode().IsRegular() && i.Size() <= asideFile {
+			all = append(all, found{path, i.Size()})
+		}
+		return nil
+	})
+	left := int64(asideBytes)
+	for _, small := range []bool{true, false} {
+		for _, f := range all {
+			if (f.size <= 64<<10) != small || f.size > left {
+				continue
+			}
+			rel, err := filepath.Rel(from, f.path)
+			if err == nil && copyFile(f.path, filepath.Join(to, rel)) == nil {
+				saved++
+				left -= f.size
+			}
+		}
+	}
+	return saved
+}
+
+func copyFile(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+		return err
+	}
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, io.LimitReader(r, asideFile))
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		_ = os.Remove(to) // half a file is worse than none
+	}
+	return err
+}
+
+func ownAll(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, boxUser, boxUser)
+	})
+}
+
+// tool runs one of the root's programs for a bounded time.
+func (b *board) tool(most time.Duration, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	c.WaitDelay = time.Second
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+func exitOf(err error) int {
+	var e *exec.ExitError
+	if errors.As(err, &e) {
+		return e.ExitCode()
+	}
+	return -1
+}
+
+// tail is the last that a program said.
+func tail(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 300 {
+		s = "… " + s[len(s)-300:]
+	}
+	return clean(s)
+}
+
+// close unmounts before a new start.
+func (d *dataState) close() {
+	if d.dev != "" {
+		_ = unix.Unmount(dataDir, 0)
+		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// boxUser is whom edged runs as, and the group of what it may open. The root image names
+// it in /etc/passwd.
+const boxUser = 900
+
+// owned are the devices that are edged's: what instruments, horns and clocks hang on.
+var owned = []string{"ttyS", "ttyUSB", "ttyACM", "ttyAMA", "snd/", "gpiochip", "i2c-", "spidev", "pps", "rtc", "hidraw", "input/event", "dma_heap/"}
+
+func boxOwns(name string) bool {
+	for _, p := range owned {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// settleDevices gives edged the devices that are there already.
+func (b *board) settleDevices() {
+	_ = filepath.WalkDir("/dev", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type()&fs.ModeDevice != 0 {
+			b.give(strings.TrimPrefix(path, "/dev/"))
+		}
+		return nil
+	})
+}
+
+func (b *board) give(name string) {
+	path := "/dev/" + name
+	other := b.slots.Disk != "" && (path == b.slots.device("A") || path == b.slots.device("B"))
+	switch {
+	case boxOwns(name):
+		_ = os.Chown(path, 0, boxUser)
+		_ = os.Chmod(path, 0o660)
+	case other && path == b.slots.device(b.slots.Slot): // the base of deltas
+		_ = os.Chown(path, 0, boxUser)
+		_ = os.Chmod(path, 0o640)
+	case other: // where releases go
+		_ = os.Chown(path, 0, boxUser)
+		_ = os.Chmod(path, 0o660)
+	}
+}
+
+// watchDevices gives edged those that come later: an adapter that was pulled and put back.
+func (b *board) watchDevices(ctx context.Context) {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_KOBJECT_UEVENT)
+	if err == nil {
+		err = unix.Bind(s, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1})
+	}
+	if err != nil {
+		b.say("devices that come later are not seen: %v", err)
+		return
+	}
+	_ = unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
+	buf := make([]byte, 16<<10)
+	for ctx.Err() == nil {
+		n, from, err := unix.Recvfrom(s, buf, 0)
+		if err != nil {
+			if err == unix.EINTR || err == unix.ENOBUFS {
+				b.settleDevices() // some may have been missed
+				continue
+			}
+			return
+		}
+		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
+			continue // not the kernel's
+		}
+		if e := parseEvent(buf[:n]); e["ACTION"] == "add" || e["ACTION"] == "change" {
+			if name := e["DEVNAME"]; name != "" && !strings.Contains(name, "..") {
+				b.give(name)
+			}
+		}
+	}
+}
+
+// parseEvent reads the kernel's message: words that end in a zero byte, the first of which
+// has no =.
+func parseEvent(msg []byte) map[string]string {
+	e := map[string]string{}
+	for w := range bytes.SplitSeq(msg, []byte{0}) {
+		if k, v, ok := strings.Cut(string(w), "="); ok {
+			e[k] = v
+		}
+	}
+	return e
+}

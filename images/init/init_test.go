@@ -1,0 +1,296 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+func TestTheBootLoadersWordsAreRead(t *testing.T) {
+	c := parseCmdline("console=ttyAMA0,115200 quiet slot=B disk=/dev/mmcblk0 good=A next=B left=2\n")
+	s := c.slots()
+	if s.Slot != "B" || s.device("A") != "/dev/mmcblk0p2" || s.device("B") != "/dev/mmcblk0p3" || s.data() != "/dev/mmcblk0p4" {
+		t.Fatalf("%+v %s %s %s", s, s.device("A"), s.device("B"), s.data())
+	}
+	if s := parseCmdline("disk=/dev/vda slot=X").slots(); s.Slot != "A" || s.device("B") != "/dev/vda3" {
+		t.Fatalf("%+v", s)
+	}
+	if _, ok := c["quiet"]; !ok {
+		t.Fatal("a word alone is lost")
+	}
+}
+
+func TestTheRingKeepsTheLastAndIsBounded(t *testing.T) {
+	r := newRing(4000)
+	w := &lineWriter{r: r, who: "edged"}
+	for n := range 500 {
+		fmt.Fprintf(w, "line %d\npart", n)
+		fmt.Fprint(w, " of one\n")
+	}
+	text := r.text()
+	if !strings.Contains(text, "edged: line 499") || strings.Contains(text, "line 3\n") || len(text) > 4000 {
+		t.Fatalf("%d bytes: %.100s", len(text), text)
+	}
+	if !strings.Contains(text, "edged: part of one") {
+		t.Fatal("a line in two writes is not one line")
+	}
+	fmt.Fprint(w, strings.Repeat("x", 1<<20))
+	if len(w.rest) > longest+1 || len(r.text()) > 4000 {
+		t.Fatal("a line without end fills the memory")
+	}
+	r.line("x", "bell \a escape \x1b[2J end")
+	if strings.ContainsAny(r.text(), "\a\x1b") {
+		t.Fatal("what a terminal would obey is kept")
+	}
+}
+
+func TestShortCyclesOnlyBringUpTheAccessPoint(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "cycles")
+	for n := 1; n <= 8; n++ {
+		c, err := readCycles(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Short++
+		if err := writeCycles(f, c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Short != n || c.service() != (n >= cyclesEnough) {
+			t.Fatalf("after %d: %+v", n, c)
+		}
+	}
+	for _, broken := range []string{"", "{", `{"short":-4}`, `{"short":99999999}`, "\x00\x00\x00\x00"} {
+		if err := os.WriteFile(f, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := readCycles(f); err != nil || c.Short != 0 {
+			t.Fatalf("%q: %+v %v", broken, c, err)
+		}
+	}
+}
+
+func TestAPressOfTheButtonAsksForWhatItsLengthSays(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "", time.Second: "", 3 * time.Second: "service", 9 * time.Second: "service", 10 * time.Second: "reset", time.Hour: "reset"} {
+		if got := hold(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestABudgetIsSpentAndComesBack(t *testing.T) {
+	u := &budget{most: 3, per: time.Minute}
+	now := time.Unix(1e9, 0)
+	for n, want := range []bool{true, true, true, false, false} {
+		if got := u.spend(now.Add(time.Duration(n) * time.Second)); got != want {
+			t.Fatalf("start %d: %v", n, got)
+		}
+	}
+	if !u.spend(now.Add(2 * time.Minute)) {
+		t.Fatal("it does not come back")
+	}
+}
+
+// supervised gives a supervisor whose edged is this test's own process.
+func supervised() *supervisor {
+	s := newSupervisor(&board{log: newRing(1 << 16)})
+	s.cmd = &exec.Cmd{Process: &os.Process{Pid: 4711}}
+	s.begun = time.Now()
+	return s
+}
+
+func TestOnlyEdgedsOwnProofKeepsItAlive(t *testing.T) {
+	s := supervised()
+	if !s.alive(time.Now()) || s.alive(time.Now().Add(startGrace+time.Second)) {
+		t.Fatal("a start has its time, and no more")
+	}
+	s.told(1234, "READY=1\nWATCHDOG=1")
+	if s.ready || !s.fed.IsZero() {
+		t.Fatal("another process spoke for edged")
+	}
+	s.told(4711, "STATUS=红色 \x1b[1m\nREADY=1\n")
+	if !s.ready || strings.Contains(s.status, "\x1b") {
+		t.Fatalf("%v %q", s.ready, s.status)
+	}
+	if s.alive(time.Now().Add(boxDog + time.Second)) {
+		t.Fatal("it is alive without a proof")
+	}
+	s.fed = time.Now().Add(-boxDog)
+	s.told(4711, "STATUS=x")
+	if s.alive(time.Now()) {
+		t.Fatal("a status is no proof of life")
+	}
+	s.told(4711, "WATCHDOG=1")
+	if !s.alive(time.Now()) {
+		t.Fatal("a proof does not count")
+	}
+}
+
+func TestTheKernelsEventsAreRead(t *testing.T) {
+	e := parseEvent([]byte("add@/devices/x/ttyUSB0\x00ACTION=add\x00DEVNAME=ttyUSB0\x00MAJOR=188\x00"))
+	if e["ACTION"] != "add" || e["DEVNAME"] != "ttyUSB0" {
+		t.Fatal(e)
+	}
+	for name, want := range map[string]bool{"ttyUSB0": true, "snd/pcmC0D0p": true, "gpiochip0": true, "i2c-1": true, "vda": false, "mem": false, "kmsg": false, "watchdog0": false, "tty1": false} {
+		if boxOwns(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	f.Add([]byte("add@/x\x00ACTION=add\x00DEVNAME=snd/pcmC0D0p\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if e := parseEvent(b); len(e) > len(b) {
+			t.Fatal("more words than bytes")
+		}
+	})
+}
+
+func ack(t *testing.T, ip, mask string, mods ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
+	t.Helper()
+	m, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithYourIP(net.ParseIP(ip)), dhcpv4.WithNetmask(net.IPMask(net.ParseIP(mask).To4()))}, mods...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestWhatAServerGivesIsHeldToItsBounds(t *testing.T) {
+	p, gw, dns, valid, err := leased(ack(t, "192.168.8.20", "255.255.255.0", dhcpv4.WithRouter(net.ParseIP("10.0.0.1"), net.ParseIP("192.168.8.1")),
+		dhcpv4.WithDNS(net.ParseIP("223.5.5.5"), net.ParseIP("1.1.1.1"), net.ParseIP("2.2.2.2"), net.ParseIP("3.3.3.3")), dhcpv4.WithLeaseTime(5)))
+	if err != nil || p.String() != "192.168.8.20/24" || gw.String() != "192.168.8.1" || len(dns) != 3 || valid != time.Minute {
+		t.Fatal(p, gw, dns, valid, err)
+	}
+	for _, bad := range [][2]string{{"0.0.0.0", "255.255.255.0"}, {"127.0.0.1", "255.0.0.0"}, {"224.0.0.1", "255.255.255.0"}, {"10.0.0.1", "255.255.255.255"}, {"10.0.0.1", "0.0.0.0"}, {"10.0.0.1", "255.0.255.0"}} {
+		if _, _, _, _, err := leased(ack(t, bad[0], bad[1])); err == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+}
+
+func TestASettingIsHeldToWhatAnInterfaceCanBe(t *testing.T) {
+	at, gw := netip.MustParsePrefix("192.168.8.20/24"), netip.MustParseAddr("192.168.8.1")
+	for _, c := range []struct {
+		name string
+		s    setting
+		ok   bool
+	}{
+		{"eth0", setting{DHCP: true}, true},
+		{"eth0", setting{Address: at, Gateway: gw}, true},
+		{"eth0.7", setting{DHCP: true, VLAN: 7}, true},
+		{"wlan0", setting{DHCP: true, WiFi: &wifi{"村部", "88888888"}}, true},
+		{"eth0", setting{}, false},
+		{"eth0", setting{DHCP: true, Address: at}, false},
+		{"eth0", setting{Address: at, Gateway: netip.MustParseAddr("10.0.0.1")}, false},
+		{"../etc/x", setting{DHCP: true}, false},
+		{"lo", setting{DHCP: true}, false},
+		{"a-name-that-is-too-long", setting{DHCP: true}, false},
+		{"eth0.9", setting{DHCP: true, VLAN: 5000}, false},
+		{"wlan0", setting{DHCP: true, WiFi: &wifi{"x\n}", "88888888"}}, false},
+		{"wlan0", setting{DHCP: true, WiFi: &wifi{"x", "short"}}, false},
+	} {
+		if err := c.s.check(c.name); (err == nil) != c.ok {
+			t.Errorf("%s %+v: %v", c.name, c.s, err)
+		}
+	}
+	// The page's form reads as this one.
+	var s setting
+	if err := json.Unmarshal([]byte(`{"address":"192.168.8.20/24","gateway":"192.168.8.1","dns":["223.5.5.5"]}`), &s); err != nil || s.Address != at || s.Gateway != gw || len(s.DNS) != 1 {
+		t.Fatalf("%+v %v", s, err)
+	}
+}
+
+func TestGuestsOfTheAccessPointKeepTheirAddresses(t *testing.T) {
+	g := &guests{first: 10, most: 3}
+	a := g.address("a")
+	if b := g.address("b"); b.Equal(a) || !g.address("a").Equal(a) {
+		t.Fatal("two with one, or one with two")
+	}
+	for n := range 100 {
+		if ip := g.address(fmt.Sprint(n)); ip[3] < 10 || ip[3] > 12 {
+			t.Fatal("beyond its addresses:", ip)
+		}
+	}
+	if len(g.macs) != 3 {
+		t.Fatal("it grows without end")
+	}
+}
+
+func TestResolversAreOfAllInterfacesAndThreeAtMost(t *testing.T) {
+	a := netip.MustParseAddr
+	got := string(resolvers(map[string][]netip.Addr{"usb0": {a("8.8.8.8"), a("9.9.9.9")}, "eth0": {a("223.5.5.5"), a("8.8.8.8")}}))
+	if got != "nameserver 223.5.5.5\nnameserver 8.8.8.8\nnameserver 9.9.9.9\n" {
+		t.Fatal(got)
+	}
+}
+
+func TestTheLastWordsOfABootAreFound(t *testing.T) {
+	text := "[    2.1] init: init 1.1\n[    9.0] edged: all is well\n[   12.3] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200\n[   12.4] CPU: 0 PID: 1\n"
+	if got := wordsIn(text); !strings.Contains(got, "Attempted to kill init") {
+		t.Fatal(got)
+	}
+	if got := wordsIn("[ 1.0] all is well\n"); got != "" {
+		t.Fatal(got)
+	}
+	if got := wordsIn(strings.Repeat("雨", 300) + " panic: x\n"); len(got) > 200 {
+		t.Fatal(len(got))
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "console-ramoops-0"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if lastWords(dir) == "" {
+		t.Fatal("nothing is found where the kernel keeps it")
+	}
+}
+
+func TestTheDeadAreFoundWhateverTheirNames(t *testing.T) {
+	dir := t.TempDir()
+	for pid, stat := range map[string]string{"7": "7 (a b) Z 1 7", "8": "8 (x) Z 1 ) Z 9 8", "9": "9 (y) S 1 9", "10": "10 (z) Z 4 10", "11": "11 (q)) Z 2) Z 1 11"} {
+		if err := os.MkdirAll(filepath.Join(dir, pid), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, pid, "stat"), []byte(stat), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := fmt.Sprint(dead(dir))
+	if got != "[11 7]" && got != "[7 11]" {
+		t.Fatal(got)
+	}
+}
+
+func TestWhatStillReadsIsSavedSmallFilesFirst(t *testing.T) {
+	from, to := t.TempDir(), filepath.Join(t.TempDir(), "aside")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(filepath.Join(from, "tocsin/site"), 0o755))
+	must(os.WriteFile(filepath.Join(from, "tocsin/site/site.yaml"), []byte("version: 1\n"), 0o600))
+	for n := range 3 {
+		f, err := os.Create(filepath.Join(from, fmt.Sprintf("a%d.db", n)))
+		must(err)
+		must(f.Truncate(30 << 20))
+		must(f.Close())
+	}
+	must(os.MkdirAll(filepath.Join(from, "aside"), 0o755))
+	must(os.WriteFile(filepath.Join(from, "aside", "older"), []byte("x"), 0o600))
+	if n := salvage(from, to); n != 3 { // the site, and two that fit into the bound
+		t.Fatal("saved", n)
+	}
+	if b, err := os.ReadFile(filepath.Join(to, "tocsin/site/site.yaml")); err != nil || string(b) != "version: 1\n" {
+		t.Fatal(string(b), err)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Version is the image's, set by the linker.
+var Version = "dev"
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "init is the first process of a Tocsin board and does nothing elsewhere")
+		os.Exit(2)
+	}
+	debug.SetGCPercent(50)
+	b := &board{log: newRing(ringSize), started: time.Now()}
+	// The kernel's word to the machine's button; what it says is seen in devices.go.
+	signal.Ignore(unix.SIGHUP, unix.SIGINT)
+	b.run(context.Background())
+}
+
+// board is the machine that init looks after.
+type board struct {
+	log     *ring
+	started time.Time
+	args    cmdline
+	slots   slotPlaces
+	data    dataState
+	box     *supervisor
+	dog     *watchdog
+	net     *network
+	cycles  cycles
+
+	// allowReset is until when the button allows a reset, in nanoseconds since 1970.
+	allowReset atomic.Int64
+}
+
+func (b *board) run(ctx context.Context) {
+	mountKernel(b)
+	b.log.console = openConsole()
+	b.say("init %s", Version)
+	b.args = readCmdline("/proc/cmdline")
+	loadModules(b)
+	go b.watchDevices(ctx)
+	b.dog = openWatchdog(b)
+	b.attempt("root", b.enterRoot)
+	b.settleDevices()
+	b.attempt("clock", b.floorClock)
+	b.attempt("loopback", loopback)
+	b.openData()
+	b.attempt("cycles", b.countCycle)
+	b.attempt("groups", makeGroups)
+	b.net = newNetwork(b)
+	b.box = newSupervisor(b)
+	go b.box.run(ctx)
+	go b.dog.run(ctx, b.box)
+	go b.net.run(ctx)
+	go b.serveControl(ctx)
+	go b.watchButton(ctx)
+	b.reap(ctx)
+}
+
+// attempt does a step of the start; a failure is said, and the start goes on.
+func (b *board) attempt(what string, f func() error) {
+	if err := f(); err != nil {
+		b.say("%s: %v", what, err)
+	}
+}
+
+// say writes a line to the ring, the console and with it what survives a reset.
+func (b *board) say(format string, a ...any) { b.log.line("init", fmt.Sprintf(format, a...)) }
+
+// restart flushes and starts the machine anew.
+func (b *board) restart(why string) {
+	b.say("restart: %s", why)
+	if b.box != nil {
+		b.box.end()
+	}
+	unix.Sync()
+	b.data.close()
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
+		b.say("restart: %v", err)
+	}
+}

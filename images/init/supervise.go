@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How edged is looked after.
+const (
+	boxDog      = 15 * time.Second       // edged's own proof of life comes at least so often
+	startGrace  = 60 * time.Second       // and after a start, first within this
+	restartSoon = 100 * time.Millisecond // between an end and the next start
+	restartSlow = 5 * time.Second        // when it ends again and again
+	endGrace    = 10 * time.Second       // to end by itself
+)
+
+// supervisor starts edged, again and again for ever.
+type supervisor struct {
+	b      *board
+	budget *budget
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the process has ended
+	begun   time.Time
+	fed     time.Time // the last proof of life; zero before the first
+	ready   bool
+	status  string
+	starts  int
+	lastEnd string
+	ending  bool
+}
+
+func newSupervisor(b *board) *supervisor {
+	return &supervisor{b: b, budget: &budget{most: 6, per: 10 * time.Minute}}
+}
+
+// budget bounds how often something may be started in a time.
+type budget struct {
+	most int
+	per  time.Duration
+	when []time.Time
+}
+
+// spend notes a start and tells whether it was within the budget.
+func (u *budget) spend(now time.Time) bool {
+	kept := u.when[:0]
+	for _, t := range u.when {
+		if now.Sub(t) < u.per {
+			kept = append(kept, t)
+		}
+	}
+	u.when = append(kept, now)
+	return len(u.when) <= u.most
+}
+
+func (s *supervisor) run(ctx context.Context) {
+	notify, err := listenNotify()
+	if err != nil {
+		s.b.say("notify: %v", err)
+	} else {
+		go notify.run(ctx, s)
+	}
+	for ctx.Err() == nil {
+		within := s.budget.spend(time.Now())
+		err := s.once()
+		s.mu.Lock()
+		ending := s.ending
+		s.lastEnd = fmt.Sprint(err)
+		s.mu.Unlock()
+		if ending {
+			return
+		}
+		s.b.say("edged ended: %v", err)
+		if within {
+			time.Sleep(restartSoon)
+			continue
+		}
+		// Again and again: a trial is given up by starting the board anew, which is one try
+		// less; a release that was confirmed is started more slowly, for ever.
+		if s.b.args["next"] != "" && s.b.args["next"] == s.b.args["slot"] {
+			s.b.restart("edged does not stay up, on trial")
+			return
+		}
+		time.Sleep(restartSlow)
+	}
+}
+
+// command is how edged is started. The site's file is the board's own once it has one.
+func command() []string {
+	site := boxDir + "/site/site.yaml"
+	return []string{"/usr/bin/edged", "run", "-c", site, "--data", boxDir + "/data", "--socket", "/run/tocsin/edged.sock"}
+}
+
+func (s *supervisor) once() error {
+	a := command()
+	if err := seedSite(); err != nil {
+		s.b.say("site: %v", err)
+	}
+	if err := os.MkdirAll("/run/tocsin", 0o750); err != nil {
+		return err
+	}
+	if err := os.Chown("/run/tocsin", boxUser, boxUser); err != nil {
+		return err
+	}
+	c := exec.Command(a[0], a[1:]...)
+	out := &lineWriter{r: s.b.log, who: "edged"}
+	c.Stdout, c.Stderr = out, out
+	c.Dir = "/"
+	c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + boxDir, "NOTIFY_SOCKET=" + notifyPath, fmt.Sprintf("WATCHDOG_USEC=%d", boxDog.Microseconds()),
+		"GOTRACEBACK=single", "TOCSIN_INIT=" + controlPath, "TOCSIN_SLOT=" + s.b.slots.Slot, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:     true,
+		Credential:  &syscall.Credential{Uid: boxUser, Gid: boxUser},
+		AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_TIME},
+	}
+	if g, err := os.Open(boxGroup); err == nil {
+		defer g.Close()
+		c.SysProcAttr.UseCgroupFD, c.SysProcAttr.CgroupFD = true, int(g.Fd())
+	}
+	done := make(chan struct{})
+	s.mu.Lock()
+	if s.ending {
+		s.mu.Unlock()
+		return nil
+	}
+	if err := c.Start(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	s.cmd, s.done, s.begun, s.fed, s.ready = c, done, time.Now(), time.Time{}, false
+	s.starts++
+	s.mu.Unlock()
+	prefer(c.Process.Pid)
+	go s.watch(c, done)
+	err := c.Wait()
+	close(done)
+	_ = os.WriteFile(filepath.Join(boxGroup, "cgroup.kill"), []byte("1"), 0) // what it left behind
+	return err
+}
+
+// prefer puts edged before everything else on the board.
+func prefer(pid int) {
+	_ = unix.Setpriority(unix.PRIO_PROCESS, pid, -10)
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("-900"), 0)
+}
+
+// seedSite gives a new board the image's site file: one without instruments, whose page
+// leads through the set-up.
+func seedSite() error {
+	const to = boxDir + "/site/site.yaml"
+	if _, err := os.Stat(to); err == nil {
+		return nil
+	}
+	if err := copyFile("/usr/share/tocsin/site.yaml", to); err != nil {
+		return err
+	}
+	return os.Chown(to, boxUser, boxUser)
+}
+
+// watch ends an edged that has stopped proving that it is alive: first so that it says
+// where it hangs, then for good.
+func (s *supervisor) watch(c *exec.Cmd, done chan struct{}) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-t.C:
+		}
+		if s.alive(time.Now()) {
+			continue
+		}
+		s.b.say("edged has not proved that it is alive for %s: ending it", boxDog)
+		_ = c.Process.Signal(unix.SIGABRT)
+		select {
+		case <-done:
+			return
+		case <-time.After(2 * time.Second):
+		}
+		_ = unix.Kill(-c.Process.Pid, unix.SIGKILL)
+		return
+	}
+}
+
+// alive tells whether edged proved itself in time. It is what the board's watchdog hangs on.
+func (s *supervisor) alive(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fed.IsZero() {
+		return now.Sub(s.begun) < startGrace
+	}
+	return now.Sub(s.fed) < boxDog
+}
+
+// told takes a notification of edged's (sd_notify(3)).
+func (s *supervisor) told(pid int, msg string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil || s.cmd.Process.Pid != pid {
+		return
+	}
+	for l := range strings.Lines(msg) {
+		k, v, _ := strings.Cut(strings.TrimSpace(l), "=")
+		switch k {
+		case "READY":
+			if !s.ready {
+				s.ready = true
+				up, _ := uptime()
+				s.b.log.line("init", fmt.Sprintf("armed %.2f s after the kernel's start", up.Seconds()))
+			}
+			s.fed = time.Now()
+		case "WATCHDOG":
+			s.fed = time.Now()
+		case "STATUS":
+			s.status = clean(v)
+		}
+	}
+}
+
+// end asks edged to end, and waits for it within bounds.
+func (s *supervisor) end() {
+	s.mu.Lock()
+	s.ending = true
+	c, done := s.cmd, s.done
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	_ = c.Process.Signal(unix.SIGTERM)
+	select {
+	case <-done:
+	case <-time.After(endGrace):
+		_ = unix.Kill(-c.Process.Pid, unix.SIGKILL)
+	}
+}
+
+func uptime() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	return time.Duration(t.Nano()), err
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// lastWords finds, in what the kernel kept over a reset, the line that says why it ended:
+// a panic, an oops, a stop by the watchdog, or the end of init. "" where nothing was kept.
+func lastWords(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*ramoops*"))
+	best := ""
+	for _, f := range files {
+		t, err := os.ReadFile(f)
+		if err != nil || len(t) > 4<<20 {
+			continue
+		}
+		if w := wordsIn(string(t)); w != "" {
+			best = w
+		}
+	}
+	return best
+}
+
+var fatal = regexp.MustCompile(`Kernel panic|Internal error|Unable to handle|Out of memory|watchdog|panic: |fatal error: |edged ended|not proved that it is alive`)
+
+func wordsIn(text string) string {
+	words := ""
+	for l := range strings.Lines(text) {
+		if fatal.MatchString(l) {
+			words = clean(strings.TrimSpace(l))
+		}
+	}
+	if len(words) > 200 {
+		words = words[:200]
+	}
+	return strings.ToValidUTF8(words, "")
+}
