@@ -23,7 +23,7 @@ UI      := firmware/serve/page/ui
 UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
 UI_OUT  := $(UI)/dist/county/index.html.gz
 
-.PHONY: help demo pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
+.PHONY: help demo board-programs image image-test pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
@@ -98,17 +98,26 @@ test-browser: go ui browser
 	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m -parallel $(WAITING) $$tests
 
 # Board images are built on Debian 12; packages of the board's own architecture are downloaded and opened, never run.
-IMAGING := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools zstd
+IMAGING  := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools zstd
 EMULATOR := qemu-system-arm u-boot-qemu
-IMAGE    = $(OUT)/image/virt-$(VERSION).img
+# Which boards; virt is the emulated one, which runs what a Raspberry Pi runs.
+TARGETS  ?= virt pi
+# A release's number only rises; a bench's is the time of its commit. Keys are made where there are none: not for boards that are given to anybody.
+NUMBER   ?= $(STAMP)
+KEYS     ?= $(OUT)/keys
 
-image: cross ## make the board images into out/image
+# The programs of boards with 64 bits; what of them is new is go's to know.
+board-programs: go ui
+	for p in edged edged-desk edged-video; do GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p || exit 1; done
+
+image: board-programs ## make the board images into out/image: make image, or make image TARGETS=virt
 	@.ci/packages $(IMAGING)
-	$(GO) run ./images/build --target virt --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(or $(NUMBER),$(STAMP)) --built $(STAMP) --keys $(or $(KEYS),$(OUT)/keys)
+	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) || exit 1; done
 
-image-test: image ## boot the images in an emulator, and break them
+image-test: TARGETS := virt
+image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
 	@.ci/packages $(EMULATOR)
-	TOCSIN_IMAGE=$(abspath $(IMAGE)) $(GO) test -count=1 -tags image -timeout 30m ./images
+	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
 	@bad=$$(gofmt -l cmd configs drivers firmware hwtest images); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }
