@@ -2,9 +2,13 @@ package station
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 )
 
@@ -43,5 +47,24 @@ func TestAChangeOfTheNetworkIsConfirmedOnlyOnceTheBoardHasIt(t *testing.T) {
 	})
 	if r := w.base(); r.Trial != nil {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestAWiFiKeyIsReadFromItsOwnFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "wifi.key"), []byte("12345678\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := config.Network{DHCP: true, WiFi: &config.WiFi{SSID: "乡政府", Key: "wifi.key"}}
+	s, err := networkOf("wlan0", n, filepath.Join(dir, "site.yaml"))
+	if err != nil || s.WiFi == nil || s.WiFi.SSID != "乡政府" || s.WiFi.Key != "12345678" {
+		t.Fatalf("%+v %v", s.WiFi, err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "wifi.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := networkOf("wlan0", n, filepath.Join(dir, "site.yaml")); phrase.Of(err).Code != "site.secret_open" {
+		t.Fatal("a key that everybody reads is taken:", err)
 	}
 }

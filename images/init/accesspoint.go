@@ -214,7 +214,7 @@ func (n *network) join(ctx context.Context, name string, w wifi) (end func(), er
 	conf := "/run/wpa-" + name + ".conf"
 	key := `key_mgmt=NONE`
 	if w.Key != "" {
-		key = fmt.Sprintf("psk=%q", w.Key)
+		key = `psk="` + w.Key + `"` // up to the last quote, as it is (wpa_supplicant.conf)
 	}
 	text := fmt.Sprintf("country=CN\nnetwork={\n ssid=%x\n scan_ssid=1\n %s\n}\n", w.SSID, key)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {

@@ -58,7 +58,7 @@ func (b *board) run(ctx context.Context) {
 	b.openData()
 	b.attempt("cycles", b.countCycle)
 	b.attempt("groups", makeGroups)
-	b.net = newNetwork(b)
+	b.net = newNetwork(b, networkFile())
 	b.box = newSupervisor(b)
 	go b.box.run(ctx)
 	go b.dog.run(ctx, b.box)

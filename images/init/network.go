@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +47,7 @@ var serviceAddress = netip.MustParsePrefix("169.254.7.7/16")
 // network keeps the interfaces what they shall be.
 type network struct {
 	b    *board
+	file string // where want is kept, so that the next start has it before edged is there
 	mu   sync.Mutex
 	want map[string]setting
 	runs map[string]context.CancelFunc
@@ -54,16 +57,16 @@ type network struct {
 
 func networkFile() string { return filepath.Join(dataDir, "init-network.json") }
 
-func newNetwork(b *board) *network {
-	n := &network{b: b, want: map[string]setting{}, runs: map[string]context.CancelFunc{}, dns: map[string][]netip.Addr{}}
-	t, err := os.ReadFile(networkFile())
+func newNetwork(b *board, file string) *network {
+	n := &network{b: b, file: file, want: map[string]setting{}, runs: map[string]context.CancelFunc{}, dns: map[string][]netip.Addr{}}
+	t, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		b.say("network: %v", err)
 	default:
 		if err := json.Unmarshal(t, &n.want); err != nil {
-			b.say("network: %s: %v: every interface asks for an address", networkFile(), err)
+			b.say("network: %s: %v: every interface asks for an address", file, err)
 			n.want = map[string]setting{}
 		}
 	}
@@ -337,39 +340,63 @@ func sorted[V any](m map[string]V) []string {
 	return out
 }
 
-// apply keeps what interfaces shall be, and begins anew with those that are named.
+// mostInterfaces bounds what is asked for.
+const mostInterfaces = 16
+
+// apply makes interfaces what they shall be and keeps that. One that is not named is the
+// board's own again. Those that stay as they were are left alone: who asks at each start
+// must not cut a line off that works.
 func (n *network) apply(want map[string]setting) error {
-	if len(want) == 0 || len(want) > 16 {
-		return errors.New("one to sixteen interfaces")
+	if len(want) > mostInterfaces {
+		return fmt.Errorf("at most %d interfaces", mostInterfaces)
 	}
 	for name, s := range want {
 		if err := s.check(name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for name, s := range want {
-		n.want[name] = s
-	}
-	t, err := json.MarshalIndent(n.want, "", " ")
+	t, err := json.MarshalIndent(want, "", " ")
 	if err != nil {
 		return err
 	}
-	tmp := networkFile() + ".new"
-	if err := os.WriteFile(tmp, t, 0o600); err != nil {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := replaceFile(n.file, t); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, networkFile()); err != nil {
-		return err
+	old := n.want
+	n.want = maps.Clone(want)
+	if n.want == nil {
+		n.want = map[string]setting{}
 	}
-	for name := range want {
-		if end := n.runs[name]; end != nil {
+	for name, end := range n.runs {
+		was, had := old[name]
+		is, has := n.want[name]
+		if had != has || !reflect.DeepEqual(was, is) {
 			end()
 			delete(n.runs, name) // look begins anew
 		}
 	}
+	for name, s := range old {
+		if _, still := n.want[name]; !still && s.VLAN > 0 {
+			n.b.attempt("network", func() error { return dropVLAN(name) })
+		}
+	}
 	return nil
+}
+
+// replaceFile writes a file so that after a cut there is the old or the new.
+func replaceFile(path string, t []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(t)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
 }
 
 // check holds a setting to what an interface can be. edged has checked it already; this is
@@ -407,4 +434,13 @@ func makeVLAN(name string, id int) error {
 		return errors.New("this board's kernel has no VLANs")
 	}
 	return err
+}
+
+// dropVLAN takes away what makeVLAN made.
+func dropVLAN(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil || l.Type() != "vlan" {
+		return nil // it is gone, or nobody's business
+	}
+	return netlink.LinkDel(l)
 }

@@ -1,6 +1,6 @@
 // Package network says how the box's own network is read and set: interfaces with their
-// addresses, and what they shall be. A Setter is the board's (the image's init); without
-// one what is there is read from the kernel and nothing can be set.
+// addresses, and what they shall be. Board has them set by the image's init, which is root;
+// without one what is there is read from the kernel and nothing can be set.
 //
 // Settings are part of the site's document, so that a change of them is on trial like
 // any other, and an address by which nobody confirms goes back by itself. What was
@@ -36,6 +36,10 @@ type Setting struct {
 	Address netip.Prefix `json:"address,omitzero"`
 	Gateway netip.Addr   `json:"gateway,omitzero"`
 	DNS     []netip.Addr `json:"dns,omitempty"`
+	// VLAN is the number of a VLAN that is named by the interface below it: eth0.7.
+	VLAN int `json:"vlan,omitempty"`
+	// WiFi is what the interface joins before anything else.
+	WiFi *WiFi `json:"wifi,omitempty"`
 }
 
 // Interface is what one is.
@@ -182,6 +186,17 @@ func (s Setting) Check(name string) error {
 	if !goodName.MatchString(name) {
 		return phrase.E("network.bad_name", "name", name)
 	}
+	if below, _, dotted := strings.Cut(name, "."); dotted != (s.VLAN != 0) || s.VLAN < 0 || s.VLAN > mostVLAN || dotted && below == "" {
+		return phrase.E("network.bad_vlan", "name", name, "vlan", s.VLAN, "most", mostVLAN)
+	}
+	if w := s.WiFi; w != nil {
+		if w.SSID == "" || len(w.SSID) > mostSSID || !printable(w.SSID) {
+			return phrase.E("network.bad_ssid", "name", name, "most", mostSSID)
+		}
+		if w.Key != "" && (len(w.Key) < leastKey || len(w.Key) > mostKey || !printable(w.Key)) {
+			return phrase.E("network.bad_key", "name", name, "least", leastKey, "most", mostKey)
+		}
+	}
 	if s.DHCP {
 		if s.Address.IsValid() || s.Gateway.IsValid() {
 			return phrase.E("network.both", "name", name)
@@ -213,7 +228,8 @@ func last(p netip.Prefix) netip.Addr {
 // Holds tells whether an interface is what it shall be, as far as can be read.
 func (s Setting) Holds(i Interface) bool {
 	if s.DHCP {
-		return len(i.Addresses) > 0
+		// An address that an interface gives itself is nobody's answer.
+		return slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return !p.Addr().IsLinkLocalUnicast() })
 	}
 	return slices.Contains(i.Addresses, s.Address) && (!s.Gateway.IsValid() || i.Gateway == s.Gateway)
 }

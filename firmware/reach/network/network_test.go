@@ -25,11 +25,22 @@ func TestWhatCannotBeMeantIsRefused(t *testing.T) {
 		"itself as gateway":   {Setting{Address: p("192.168.8.20/24"), Gateway: a("192.168.8.20")}, "network.far_gateway"},
 		"loopback":            {Setting{Address: p("127.0.0.5/8")}, "network.bad_address"},
 		"one host":            {Setting{Address: p("192.168.8.20/32")}, "network.bad_address"},
+		"a vlan":              {Setting{DHCP: true, VLAN: 7}, "network.bad_vlan"}, // eth0 is none
+		"wifi":                {Setting{DHCP: true, WiFi: &WiFi{"乡政府", "12345678"}}, ""},
+		"a short key":         {Setting{DHCP: true, WiFi: &WiFi{"乡政府", "1234567"}}, "network.bad_key"},
+		"a key of two lines":  {Setting{DHCP: true, WiFi: &WiFi{"乡政府", "12345678\n}"}}, "network.bad_key"},
+		"a name with a quote": {Setting{DHCP: true, WiFi: &WiFi{"a\"b", "12345678"}}, "network.bad_ssid"},
 		"multicast":           {Setting{Address: p("224.0.0.5/24")}, "network.bad_address"},
 	} {
 		if err := c.s.Check("eth0"); phrase.Of(err).Code != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := (Setting{DHCP: true, VLAN: 7}).Check("eth0.7"); err != nil {
+		t.Error(err)
+	}
+	if err := (Setting{DHCP: true}).Check("eth0.7"); phrase.Of(err).Code != "network.bad_vlan" {
+		t.Error(err)
 	}
 	if err := (Setting{DHCP: true}).Check("../eth0"); phrase.Of(err).Code != "network.bad_name" {
 		t.Error(err)
@@ -78,5 +89,16 @@ func TestDefaultRoutesAreRead(t *testing.T) {
 	}
 	if _, err := (Kernel{}).Read(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnAddressThatAnInterfaceGaveItselfIsNoLease(t *testing.T) {
+	s := Setting{DHCP: true}
+	i := Interface{Addresses: []netip.Prefix{ServiceAddress, netip.MustParsePrefix("fe80::1/64")}}
+	if s.Holds(i) {
+		t.Error("held without anybody's answer")
+	}
+	if i.Addresses = append(i.Addresses, netip.MustParsePrefix("10.0.2.15/24")); !s.Holds(i) {
+		t.Error("a lease does not hold")
 	}
 }
