@@ -1,13 +1,3 @@
-// Package guard owns every goroutine of the firmware, knows whether the alarm
-// path is alive, and holds children that may eat memory or crash.
-//
-// Rooms start goroutines only by Guard.Go: each has an owner and a name, its
-// panic is recovered and reported with the stack, and it is restarted within a
-// budget or its end is reported. A goroutine that ends with the process's
-// context ends quietly. A test holds the firmware to having no bare go
-// statement outside this package.
-//
-// The watchdog (Watchdog) is fed by proofs of life, not by a timer.
 package guard
 
 import (
@@ -30,7 +20,8 @@ const (
 	// Once: it may end; an error or a panic is reported.
 	Once Policy = iota
 	// Restart: it must not end; it is started again after a pause that grows
-	// from 100 ms to 10 s and shrinks again after a minute of good running.
+	// from 100 ms to 10 s and shrinks again after a minute of good running, as
+	// long as its budget allows.
 	Restart
 )
 
@@ -43,6 +34,13 @@ type Event struct {
 	// Restarts counts how often it has been started again.
 	Restarts int
 	At       time.Time
+	// Spent says that its budget is used up, and Budget what follows from that.
+	Spent  bool
+	Budget Budget
+	// Once says that it is not started again.
+	Once bool
+	// Well is no failure: it failed before and has run well for a minute since.
+	Well bool
 }
 
 // Guard starts and supervises goroutines. Use New.
@@ -56,6 +54,8 @@ type Guard struct {
 	on map[string]int
 
 	groups atomic.Pointer[groups]
+	rules  atomic.Pointer[Restarts]
+	words  words
 }
 
 // New makes a Guard whose goroutines end with ctx. report is called for each
@@ -104,17 +104,19 @@ func (g *Guard) Starter(owner string) func(name string, run func()) {
 	}
 }
 
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = 10 * time.Second
-	goodRun    = time.Minute
-)
-
 func (g *Guard) supervise(ctx context.Context, owner, name string, p Policy, fn func(context.Context) error) {
-	pause := firstPause
+	tries := g.Tries(owner, name)
 	for n := 0; ; n++ {
-		began := time.Now()
+		var well *time.Timer
+		if n > 0 {
+			well = time.AfterFunc(goodRun, func() {
+				g.report(Event{Owner: owner, Name: name, Restarts: n, At: time.Now(), Well: true})
+			})
+		}
 		stack, err := call(ctx, fn)
+		if well != nil {
+			well.Stop()
+		}
 		if ctx.Err() != nil && stack == "" {
 			return
 		}
@@ -124,20 +126,22 @@ func (g *Guard) supervise(ctx context.Context, owner, name string, p Policy, fn 
 		if err == nil {
 			err = errors.New("ended by itself")
 		}
-		g.log.Error("goroutine failed", "owner", owner, "name", name, "err", err, "restarts", n, "stack", stack)
-		g.report(Event{Owner: owner, Name: name, Err: err, Stack: stack, Restarts: n, At: time.Now()})
+		e := Event{Owner: owner, Name: name, Err: err, Stack: stack, Restarts: n, At: time.Now(), Budget: tries.budget(), Once: p == Once}
+		var pause time.Duration
+		if p == Restart {
+			pause, e.Spent = tries.Died()
+		}
+		g.say(e)
+		g.report(e)
 		if p == Once || ctx.Err() != nil {
 			return
-		}
-		if time.Since(began) > goodRun {
-			pause = firstPause
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, lastPause)
+		tries.Began()
 	}
 }
 

@@ -81,7 +81,7 @@ func TestTheWatchdogStarvesWhenOnePartHangsAndNotWhenTheProcessLives(t *testing.
 		g.Go("guard", "watchdog", Restart, func(ctx context.Context) error {
 			return w.Run(ctx, time.Second,
 				func() { mu.Lock(); fed++; mu.Unlock() },
-				func(n []string) { mu.Lock(); starved = n; mu.Unlock() })
+				func(n []string, _ int) { mu.Lock(); starved = n; mu.Unlock() })
 		})
 		for range 10 {
 			rule.Alive()

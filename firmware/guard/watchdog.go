@@ -13,6 +13,7 @@ import (
 type Watchdog struct {
 	mu     sync.Mutex
 	proofs map[string]*Proof
+	given  map[string]bool
 }
 
 // Proof is one part's proof of life. A part whose work is asleep by design
@@ -47,6 +48,24 @@ func (w *Watchdog) Retire(p *Proof) {
 	}
 }
 
+// GiveUp starves the dog for a part that turns over and yet does not do its work: one that
+// dies again and again. Forgive takes it back.
+func (w *Watchdog) GiveUp(part string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.given == nil {
+		w.given = map[string]bool{}
+	}
+	w.given[part] = true
+}
+
+// Forgive says that the part runs well again.
+func (w *Watchdog) Forgive(part string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.given, part)
+}
+
 // Alive says that the part has turned over. A nil Proof ignores it.
 func (p *Proof) Alive() {
 	if p == nil {
@@ -57,11 +76,22 @@ func (p *Proof) Alive() {
 	p.mu.Unlock()
 }
 
-// Hung names the parts that have not turned over within their limits, sorted.
+// Rest forgets all parts: they end on purpose, and whoever ends them bounds how long.
+func (w *Watchdog) Rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proofs, w.given = nil, nil
+}
+
+// Hung names the parts that have not turned over within their limits, and those that were
+// given up, sorted.
 func (w *Watchdog) Hung() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var s []string
+	for part := range w.given {
+		s = append(s, part)
+	}
 	for name, p := range w.proofs {
 		p.mu.Lock()
 		if time.Since(p.last) > p.limit {
@@ -74,15 +104,18 @@ func (w *Watchdog) Hung() []string {
 }
 
 // Run looks every interval and feeds while nothing hangs; starved is told the
-// names otherwise. It ends with ctx.
-func (w *Watchdog) Run(ctx context.Context, every time.Duration, feed func(), starved func([]string)) error {
+// names otherwise, and how many looks in a row found some. It ends with ctx.
+func (w *Watchdog) Run(ctx context.Context, every time.Duration, feed func(), starved func(hung []string, looks int)) error {
 	t := time.NewTicker(every)
 	defer t.Stop()
+	looks := 0
 	for {
 		if hung := w.Hung(); len(hung) == 0 {
+			looks = 0
 			feed()
 		} else {
-			starved(hung)
+			looks++
+			starved(hung, looks)
 		}
 		select {
 		case <-ctx.Done():

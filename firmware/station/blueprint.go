@@ -12,6 +12,7 @@ import (
 	"tocsin/firmware/decide/beacon"
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
+	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/config/managed"
 	"tocsin/firmware/phrase"
@@ -54,6 +55,7 @@ type Blueprint struct {
 	ByHand     ByHand        // what people say by hand
 	Managed    managed.Rules // how long what is the county's may be changed here
 	Time       *source.Rules // how sources of time are weighed
+	Guard      *guard.Rules  // how the box looks after itself
 	// Tally is what the county is told of readings; nil where none hears from this box.
 	Tally *account.Rules
 

@@ -66,6 +66,8 @@ type Opts struct {
 	// ending is how long outputs and journal may each take to end, 2 s where it is 0; a
 	// test on a busy machine gives more.
 	ending time.Duration
+	// proof is how long a part of the alarm path may take to turn over, 10 s where it is 0.
+	proof time.Duration
 }
 
 // House is a running box.

@@ -86,7 +86,7 @@ func (l LinePlan) turnaround() time.Duration {
 func (h *House) startLine(ctx context.Context, p LinePlan) (*running, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &running{plan: p, stop: cancel, done: make(chan struct{}), port: &keptPort{}}
-	proof := h.dog.Proof("line "+p.Name, proofLimit)
+	proof := h.dog.Proof("line "+p.Name, h.o.proof)
 	defer func() {
 		if r.regs == nil && r.text == nil && r.many == nil {
 			h.dog.Retire(proof) // what does not run must not starve the watchdog

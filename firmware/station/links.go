@@ -107,6 +107,7 @@ func (h *House) startLinks(ctx context.Context, bp *Blueprint) {
 	ctx, end := context.WithCancel(ctx)
 	s := &linkRun{h: h, bp: bp, end: end, ledger: newLedger(), counters: map[[sha256.Size]byte]func() (uint64, error){}, faulty: map[string]bool{}}
 	s.guard = guard.New(ctx, h.log, h.roomFailed)
+	s.guard.Govern(bp.Guard.Restarts)
 	h.links.run = s
 	s.guard.Go("reach", "links", guard.Once, s.openAll)
 }
@@ -130,13 +131,6 @@ func (h *House) endLinks(rows *courier.Rules) {
 	}
 	h.clearFault("county")
 	h.links.run = nil
-}
-
-// roomFailed calls a goroutine that failed.
-func (h *House) roomFailed(e guard.Event) {
-	h.noteSoon(func() {
-		h.setFault("room "+e.Owner+"/"+e.Name, phrase.M("station.room_failed", "room", e.Owner+"/"+e.Name, "err", e.Err))
-	})
 }
 
 func (s *linkRun) beside(file string) string { return beside(s.bp.Doc.File, file) }

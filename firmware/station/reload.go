@@ -89,7 +89,7 @@ func (h *House) reload(ctx context.Context) {
 func needsRestart(old, bp *Blueprint) bool {
 	same := func(a, b any) bool { return reflect.DeepEqual(a, b) }
 	if !same(bp.Outputs, old.Outputs) || !same(bp.Inputs, old.Inputs) || !same(bp.Levels, old.Levels) ||
-		!same(bp.Doc.Site.History, old.Doc.Site.History) || !same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) || !same(bp.Time, old.Time) {
+		!same(bp.Doc.Site.History, old.Doc.Site.History) || !same(bp.Bounds, old.Bounds) || !same(bp.Tones, old.Tones) || !same(bp.Langs, old.Langs) || !same(bp.Time, old.Time) || !same(bp.Guard, old.Guard) {
 		return true
 	}
 	was, now := old.Doc.Site.Page, bp.Doc.Site.Page

@@ -34,6 +34,10 @@ import (
 // proofLimit is how long a part of the alarm path may take to turn over.
 const proofLimit = 10 * time.Second
 
+// hungLooks is after how many looks in a row at a part that hangs the process asks to be
+// begun anew at once, instead of waiting until its watchdog misses it.
+const hungLooks = 3
+
 // BuildTime is when this program was built, as the linker was told, else when its source
 // was committed; the zero time where nobody knows. Nothing that ended before it can be
 // in force, whatever the clock says.
@@ -65,6 +69,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if o.ending <= 0 {
 		o.ending = 2 * time.Second
 	}
+	if o.proof <= 0 {
+		o.proof = proofLimit
+	}
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
@@ -85,6 +92,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	}
 	lean()
 	h.guard = guard.New(path, o.Log, h.roomFailed)
+	h.guard.Govern(bp.Guard.Restarts)
 	if err := h.guard.UseGroups(); err != nil && !errors.Is(err, guard.ErrUndelegated) {
 		h.log.Warn("children share the processor by their priority alone", "err", err)
 	}
@@ -131,7 +139,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	})
 	h.guard.GoIn(deciding, "sound", "announcer", guard.Restart, h.announcer.Run)
 	h.resume(restored)
-	proof := h.dog.Proof("decide", proofLimit)
+	proof := h.dog.Proof("decide", o.proof)
 	h.guard.GoIn(deciding, "decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, proof) })
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
@@ -181,6 +189,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 
 	end := func(state string) error {
 		o.Notify(state)
+		h.dog.Rest()
 		h.log.Info("stopping")
 		h.record("system.stopping", phrase.M("station.stopping"), nil)
 		endServe()
@@ -296,6 +305,7 @@ func (h *House) build() error {
 	}
 	h.house, err = output.New(specs, output.Opts{
 		Clock: h.clock, Guard: h.guard, Log: h.log,
+		Proof: func(name string) *guard.Proof { return h.dog.Proof("output "+name, h.o.proof) },
 		Event: func(e output.Event) { h.noteSoon(func() { h.noteReceipt(e) }) },
 		Fault: func(f output.Fault) { h.noteSoon(func() { h.noteOutputFault(f) }) },
 	})
@@ -304,7 +314,7 @@ func (h *House) build() error {
 	}
 	h.announcer = announce.New(announce.Opts{
 		Desk: h.desk, House: h.house, Clock: h.clock, Log: h.log, Compose: h.composer(),
-		Proof: h.dog.Proof("announcer", proofLimit),
+		Proof: h.dog.Proof("announcer", h.o.proof),
 		// One alarm a hazard at the most: none of them may be shed for another.
 		Limit: 64 + 2*len(bp.Rules) + warningsStand + commandsStand,
 		Event: func(e announce.Event) { h.noteSoon(func() { h.noteAnnounce(e) }) },
@@ -538,12 +548,15 @@ func (h *House) arm(ctx context.Context) error {
 
 // feed is the watchdog.
 func (h *House) feed(ctx context.Context) error {
-	every := h.o.Watchdog / 2
+	every := h.o.Watchdog / 5
 	if every <= 0 {
 		every = 5 * time.Second
 	}
-	return h.dog.Run(ctx, every, func() { h.o.Notify("WATCHDOG=1") }, func(hung []string) {
+	return h.dog.Run(ctx, every, func() { h.o.Notify("WATCHDOG=1") }, func(hung []string, looks int) {
 		h.log.Error("the alarm path hangs: the watchdog is not fed", "parts", hung)
+		if looks == hungLooks {
+			h.o.Notify("WATCHDOG=trigger") // sd_notify(3): as if its time were over
+		}
 	})
 }
 

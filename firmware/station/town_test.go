@@ -56,6 +56,11 @@ type town struct {
 	text   string // the site's file
 	log    *notebook
 
+	// notify takes what the house tells its service manager, which wants to be fed in watchdog.
+	notify   func(string)
+	watchdog time.Duration
+	proof    time.Duration
+
 	reload chan os.Signal
 	stop   func()
 	house  atomic.Pointer[House]
@@ -192,7 +197,7 @@ func (w *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Bench: w.bench, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending}, w.reload)
+		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Bench: w.bench, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending, Notify: w.notify, Watchdog: w.watchdog, proof: w.proof}, w.reload)
 	}()
 	w.stop = func() {
 		w.t.Helper()

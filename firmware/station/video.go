@@ -28,6 +28,7 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/phrase"
+	"tocsin/firmware/point"
 	"tocsin/firmware/reach/letter"
 	"tocsin/firmware/reach/uplink"
 	"tocsin/firmware/serve/access"
@@ -42,9 +43,7 @@ const (
 	videoAsk    = 5 * time.Second
 	videoNice   = 5
 	videoFiles  = 1024
-	videoAgain  = 500 * time.Millisecond
-	videoAgains = 10 * time.Second
-	videoSteady = 30 * time.Second
+	videoAgains = 10 * time.Second // longer waits are told
 	// videoNameMost bounds what a viewer says of himself, in characters.
 	videoNameMost = 40
 	videoClock    = time.Minute
@@ -109,7 +108,7 @@ func newPictures(h *House) *pictures {
 
 // run keeps the child until ctx ends; renew ends it where its plan changed.
 func (p *pictures) run(ctx context.Context) error {
-	wait := videoAgain
+	tries := p.h.guard.Tries("video", "relay")
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		site := p.site
@@ -123,7 +122,7 @@ func (p *pictures) run(ctx context.Context) error {
 			<-once.Done()
 			continue
 		}
-		began := time.Now()
+		tries.Began()
 		err := p.child(once, site)
 		changed := once.Err() != nil
 		end()
@@ -132,19 +131,20 @@ func (p *pictures) run(ctx context.Context) error {
 			return nil
 		}
 		if changed {
-			wait = videoAgain
+			tries = p.h.guard.Tries("video", "relay")
 			continue
 		}
-		if time.Since(began) > videoSteady {
-			wait = videoAgain
+		wait, spent := tries.Died()
+		why := phrase.M("station.video_down", "err", err)
+		if spent && wait > videoAgains {
+			why = phrase.M("station.video_rests", "err", err, "for", point.Span(wait).String())
 		}
-		p.h.setFault("video", phrase.M("station.video_down", "err", err))
+		p.h.setFault("video", why)
 		select {
 		case <-ctx.Done():
 		case <-once.Done():
 		case <-time.After(wait):
 		}
-		wait = min(wait*2, videoAgains)
 	}
 	return nil
 }

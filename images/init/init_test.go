@@ -134,6 +134,31 @@ func TestOnlyEdgedsOwnProofKeepsItAlive(t *testing.T) {
 	}
 }
 
+func TestAStartIsNoProofForTheBoardsWatchdog(t *testing.T) {
+	s := supervised()
+	s.proof = time.Now().Add(-time.Minute)
+	was := s.proof
+	// It is started again and again, and never proves itself.
+	s.begun, s.fed = time.Now(), time.Time{}
+	if !s.alive(time.Now()) || s.proved() != was {
+		t.Errorf("alive %v, proved %v", s.alive(time.Now()), s.proved())
+	}
+	s.told(4711, "STATUS=x")
+	if s.proved() != was {
+		t.Error("a status is no proof")
+	}
+	s.told(4711, "WATCHDOG=1")
+	if time.Since(s.proved()) > time.Second {
+		t.Error("its proof does not count")
+	}
+	// It says itself that what warns hangs: it is ended at once, and that is no proof.
+	was = s.proved()
+	s.told(4711, "WATCHDOG=trigger")
+	if s.alive(time.Now()) || s.proved() != was {
+		t.Errorf("alive %v, proved %v", s.alive(time.Now()), s.proved())
+	}
+}
+
 func TestTheKernelsEventsAreRead(t *testing.T) {
 	e := parseEvent([]byte("add@/devices/x/ttyUSB0\x00ACTION=add\x00DEVNAME=ttyUSB0\x00MAJOR=188\x00"))
 	if e["ACTION"] != "add" || e["DEVNAME"] != "ttyUSB0" {

@@ -21,6 +21,7 @@ const (
 	restartSoon = 100 * time.Millisecond // between an end and the next start
 	restartSlow = 5 * time.Second        // when it ends again and again
 	endGrace    = 10 * time.Second       // to end by itself
+	boardLived  = 30 * time.Minute       // a board that runs for less is not started anew for it
 )
 
 // supervisor starts edged, again and again for ever.
@@ -33,6 +34,7 @@ type supervisor struct {
 	done    chan struct{} // closed when the process has ended
 	begun   time.Time
 	fed     time.Time // the last proof of life; zero before the first
+	proof   time.Time // the same of whichever process gave one, or when all began
 	ready   bool
 	status  string
 	starts  int
@@ -41,7 +43,7 @@ type supervisor struct {
 }
 
 func newSupervisor(b *board) *supervisor {
-	return &supervisor{b: b, budget: &budget{most: 6, per: 10 * time.Minute}}
+	return &supervisor{b: b, proof: time.Now(), budget: &budget{most: 6, per: 10 * time.Minute}}
 }
 
 // budget bounds how often something may be started in a time.
@@ -86,9 +88,14 @@ func (s *supervisor) run(ctx context.Context) {
 			continue
 		}
 		// Again and again: a trial is given up by starting the board anew, which is one try
-		// less; a release that was confirmed is started more slowly, for ever.
+		// less. So is one that has long run, since that may be what it needs; one that has
+		// just done so starts edged more slowly, for ever.
 		if s.b.args["next"] != "" && s.b.args["next"] == s.b.args["slot"] {
 			s.b.restart("edged does not stay up, on trial")
+			return
+		}
+		if up, err := uptime(); err == nil && up > boardLived {
+			s.b.restart("edged does not stay up")
 			return
 		}
 		time.Sleep(restartSlow)
@@ -193,7 +200,15 @@ func (s *supervisor) watch(c *exec.Cmd, done chan struct{}) {
 	}
 }
 
-// alive tells whether edged proved itself in time. It is what the board's watchdog hangs on.
+// proved gives when edged last proved itself, whichever process it was. It is what the
+// board's watchdog hangs on.
+func (s *supervisor) proved() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proof
+}
+
+// alive tells whether the edged that runs proved itself in time.
 func (s *supervisor) alive(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,8 +235,14 @@ func (s *supervisor) told(pid int, msg string) {
 				s.b.log.line("init", fmt.Sprintf("armed %.2f s after the kernel's start", up.Seconds()))
 			}
 			s.fed = time.Now()
+			s.proof = s.fed
 		case "WATCHDOG":
+			if v == "trigger" { // it says itself that what warns hangs
+				s.fed = s.begun.Add(-boxDog)
+				continue
+			}
 			s.fed = time.Now()
+			s.proof = s.fed
 		case "STATUS":
 			s.status = clean(v)
 		}

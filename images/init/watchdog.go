@@ -38,21 +38,18 @@ func openWatchdog(b *board) *watchdog {
 	return w
 }
 
-// hopeless is how long edged may be dead before the board is started anew.
+// hopeless is how long edged may be dead before the board is started anew. A start is no
+// proof: one that is made again and again, and never proves itself, is dead as well.
 const hopeless = 2 * time.Minute
 
 func (w *watchdog) run(ctx context.Context, s *supervisor) {
-	last := time.Now()
 	t := time.NewTicker(dogFeed)
 	defer t.Stop()
 	for {
 		now := time.Now()
-		if s.alive(now) {
-			last = now
-		}
-		if now.Sub(last) < hopeless {
+		if dead := now.Sub(s.proved()); dead < hopeless {
 			w.feed()
-		} else if now.Sub(last) < hopeless+dogFeed {
+		} else if dead < hopeless+dogFeed {
 			w.b.say("edged has been dead for %s: the watchdog is fed no more", hopeless)
 		}
 		select {

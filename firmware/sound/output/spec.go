@@ -138,4 +138,6 @@ type Opts struct {
 	Event func(Event)
 	Fault func(Fault)
 	Log   *slog.Logger
+	// Proof gives each output's owner what it proves its life to; nil is none.
+	Proof func(output string) *guard.Proof
 }

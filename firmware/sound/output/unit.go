@@ -21,6 +21,8 @@ type unit struct {
 	relay, cut, sense, voice chan func()
 	relayStop, voiceStop     context.CancelFunc // of the call that runs; the owner's
 
+	proof *guard.Proof
+
 	mu     sync.Mutex
 	box    []func(now time.Duration)
 	status Status
@@ -32,6 +34,9 @@ func (h *House) newUnit(s Spec) *unit {
 	u.status = Status{Name: s.Name, Kind: s.Kind, Zones: s.Zones}
 	u.m = &machine{s: s, emit: u.emit, hand: u.hand, close: func(j *job) { j.run.closed() }, fault: u.fault}
 	u.m.relay.mayRun = true
+	if h.o.Proof != nil {
+		u.proof = h.o.Proof(s.Name)
+	}
 	return u
 }
 
@@ -92,10 +97,14 @@ func (u *unit) start(ctx context.Context, done func()) {
 	})
 }
 
+// turn is the longest that an owner waits without proving that it lives.
+const turn = 2 * time.Second
+
 func (u *unit) run(ctx context.Context) error {
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(turn)
 	defer timer.Stop()
 	for {
+		u.proof.Alive()
 		now := u.h.now()
 		for _, f := range u.take() {
 			f(now)
@@ -103,9 +112,9 @@ func (u *unit) run(ctx context.Context) error {
 		a := u.m.step(now)
 		u.perform(ctx, a)
 		u.publish()
-		wait := time.Hour
+		wait := turn
 		if a.next > 0 {
-			wait = max(0, a.next-u.h.now())
+			wait = min(wait, max(0, a.next-u.h.now()))
 		}
 		timer.Reset(wait)
 		select {
