@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"firmware/clock/source":           {"firmware/clock", "firmware/phrase"},
 	"firmware/point":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/guard":                  {"firmware/clock", "firmware/phrase"},
+	"firmware/guard/power":            {"firmware/clock", "firmware/phrase"},
 	"firmware/trust":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/trust/xmldsig":          {"firmware/trust", "firmware/phrase"},
 	"firmware/sense/profile":          {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},
