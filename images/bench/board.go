@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tocsin/images/loader"
 )
 
 // Board is an emulated board.
@@ -46,8 +48,32 @@ type Board struct {
 	console *os.File
 }
 
-// loader is the boot loader that Debian has for this board.
-const loader = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+// uboot is the boot loader that Debian has for this board. Its environment is in the second
+// flash chip, at the chip's begin (CONFIG_ENV_ADDR, CONFIG_ENV_SIZE).
+const (
+	uboot     = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+	flashSize = 64 << 20
+	envSize   = 0x40000
+)
+
+// makeFlash sets the board's boot loader up as boards are, where it is not yet.
+func makeFlash(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	program, err := os.ReadFile(uboot)
+	if err != nil {
+		return err
+	}
+	env, err := loader.Unattended(program, envSize)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, env, 0o644); err != nil {
+		return err
+	}
+	return os.Truncate(path, flashSize)
+}
 
 // Needs says what is missing for an emulated board, "" for nothing.
 func Needs() string {
@@ -56,7 +82,7 @@ func Needs() string {
 			return p + " is missing: make image-test installs it"
 		}
 	}
-	if _, err := os.Stat(loader); err != nil {
+	if _, err := os.Stat(uboot); err != nil {
 		return "u-boot-qemu is missing: make image-test installs it"
 	}
 	return ""
@@ -85,7 +111,12 @@ func (b *Board) On() error {
 	if mem == 0 {
 		mem = 512
 	}
-	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio", "-bios", loader,
+	flash := filepath.Join(b.Dir, "flash.img")
+	if err := makeFlash(flash); err != nil {
+		return err
+	}
+	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
+		"-bios", uboot, "-drive", "if=pflash,unit=1,format=raw,file=" + flash,
 		"-drive", "if=none,file=" + b.Disk + ",format=raw,id=d,cache=writethrough", "-device", "virtio-blk-device,drive=d",
 		"-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
 		"-device", "i6300esb", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}

@@ -53,6 +53,24 @@ func TestTheRingKeepsTheLastAndIsBounded(t *testing.T) {
 	}
 }
 
+func TestOneWhoTalksWithoutEndSilencesNobodyElseOnTheConsole(t *testing.T) {
+	var console strings.Builder
+	r := newRing(4000)
+	r.console = &console
+	for range 5000 {
+		r.line("edged", "again")
+	}
+	r.line("init", "armed")
+	n := strings.Count(console.String(), "edged: again")
+	if n < paceBurst || n > paceBurst+paceSecond*60 || !strings.Contains(console.String(), "init: armed") {
+		t.Fatal(n)
+	}
+	p := &pace{at: time.Unix(0, 0)}
+	if p.allows(time.Unix(0, 0)) || !p.allows(time.Unix(1, 0)) {
+		t.Fatal("it does not come back")
+	}
+}
+
 func TestShortCyclesOnlyBringUpTheAccessPoint(t *testing.T) {
 	f := filepath.Join(t.TempDir(), "cycles")
 	for n := 1; n <= 8; n++ {
@@ -317,5 +335,60 @@ func TestWhatStillReadsIsSavedSmallFilesFirst(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(to, "tocsin/site/site.yaml")); err != nil || string(b) != "version: 1\n" {
 		t.Fatal(string(b), err)
+	}
+}
+
+func TestASiteThatIsNoneIsTheImagesAndOneThatIsRefusedIsKeptAside(t *testing.T) {
+	dir := t.TempDir()
+	image, site := filepath.Join(dir, "image.yaml"), filepath.Join(dir, "site", "site.yaml")
+	read := func(path string) string {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(image, "version: 1\n")
+	for _, before := range []string{"", "own"} { // a cut of the power leaves an empty file, too
+		write(site, before)
+		if err := seedSite(image, site); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(site); got != before && (before != "" || got != "version: 1\n") {
+			t.Fatalf("%q became %q", before, got)
+		}
+	}
+	b := &board{log: newRing(1 << 16)}
+	if err := b.setSiteAside(image, site); err != nil {
+		t.Fatal(err)
+	}
+	if read(site) != "version: 1\n" || read(site+".refused") != "own" {
+		t.Fatal("what was refused is not kept, or the box has no site")
+	}
+}
+
+func TestAGroupIsRemovedFromItsDepths(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tocsin")
+	if err := os.MkdirAll(filepath.Join(dir, "video", "inner"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "own"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeGroup(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Fatal("it is still there")
 	}
 }

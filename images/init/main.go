@@ -44,6 +44,7 @@ type board struct {
 }
 
 func (b *board) run(ctx context.Context) {
+	_ = os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin") // the kernel gives none
 	mountKernel(b)
 	b.log.console = openConsole()
 	b.say("init %s", Version)

@@ -24,12 +24,38 @@ type ring struct {
 	size    int
 	most    int
 	console io.Writer
+	pace    map[string]*pace
+}
+
+// pace bounds how many lines of somebody's the console gets: a serial console takes a
+// hundred a second, and what waits for it waits in the kernel.
+type pace struct {
+	left float64
+	at   time.Time
+}
+
+const (
+	paceBurst  = 200 // a crash with the stack of each goroutine that matters
+	paceSecond = 20
+)
+
+func (p *pace) allows(now time.Time) bool {
+	p.left = min(paceBurst, p.left+paceSecond*now.Sub(p.at).Seconds())
+	p.at = now
+	if p.left < 1 {
+		return false
+	}
+	p.left--
+	return true
 }
 
 func newRing(most int) *ring { return &ring{most: most} }
 
 // openConsole is where lines go beside: /dev/kmsg, whose lines the kernel prints and keeps.
+// By itself it drops all but ten of them in five seconds, and with them the last words of
+// who crashes (kernel.printk_devkmsg): here the ring bounds how fast they come.
 func openConsole() io.Writer {
+	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on"), 0)
 	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
 	if err != nil {
 		return os.Stderr
@@ -51,10 +77,23 @@ func (r *ring) line(who, s string) {
 	if n > 0 {
 		r.lines = append(r.lines[:0:0], r.lines[n:]...)
 	}
-	if r.console != nil {
-		// One write, one record; level 4 is one that the console shows (loglevel=5). The kernel bounds how fast they come.
+	if r.console != nil && r.paced(who) {
+		// One write, one record; level 4 is one that the console shows (loglevel=5).
 		fmt.Fprintf(r.console, "<4>%s: %s\n", who, s)
 	}
+}
+
+func (r *ring) paced(who string) bool {
+	now := time.Now()
+	p := r.pace[who]
+	if p == nil {
+		p = &pace{left: paceBurst, at: now}
+		if r.pace == nil {
+			r.pace = map[string]*pace{}
+		}
+		r.pace[who] = p
+	}
+	return p.allows(now)
 }
 
 // clean leaves one line of printable text.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,6 +71,7 @@ func (s *supervisor) run(ctx context.Context) {
 	} else {
 		go notify.run(ctx, s)
 	}
+	refused := 0 // how often in a row, its site's file
 	for ctx.Err() == nil {
 		within := s.budget.spend(time.Now())
 		err := s.once()
@@ -83,6 +83,11 @@ func (s *supervisor) run(ctx context.Context) {
 			return
 		}
 		s.b.say("edged ended: %v", err)
+		if exitOf(err) != exitSite {
+			refused = 0
+		} else if refused++; refused == 2 {
+			s.b.attempt("site", func() error { return s.b.setSiteAside(imageSite, siteFile) })
+		}
 		if within {
 			time.Sleep(restartSoon)
 			continue
@@ -104,15 +109,12 @@ func (s *supervisor) run(ctx context.Context) {
 
 // command is how edged is started. The site's file is the board's own once it has one.
 func command() []string {
-	site := boxDir + "/site/site.yaml"
-	return []string{"/usr/bin/edged", "run", "-c", site, "--data", boxDir + "/data", "--socket", "/run/tocsin/edged.sock"}
+	return []string{"/usr/bin/edged", "run", "-c", siteFile, "--data", boxDir + "/data", "--socket", "/run/tocsin/edged.sock"}
 }
 
 func (s *supervisor) once() error {
 	a := command()
-	if err := seedSite(); err != nil {
-		s.b.say("site: %v", err)
-	}
+	s.b.attempt("site", func() error { return seedSite(imageSite, siteFile) })
 	if err := os.MkdirAll("/run/tocsin", 0o750); err != nil {
 		return err
 	}
@@ -140,7 +142,13 @@ func (s *supervisor) once() error {
 		s.mu.Unlock()
 		return nil
 	}
-	if err := c.Start(); err != nil {
+	err := c.Start()
+	if err != nil && c.SysProcAttr.UseCgroupFD { // better without its group than not at all
+		s.b.say("groups: edged starts without its own: %v", err)
+		c = again(c)
+		err = c.Start()
+	}
+	if err != nil {
 		s.mu.Unlock()
 		return err
 	}
@@ -149,29 +157,23 @@ func (s *supervisor) once() error {
 	s.mu.Unlock()
 	prefer(c.Process.Pid)
 	go s.watch(c, done)
-	err := c.Wait()
+	err = c.Wait()
 	close(done)
-	_ = os.WriteFile(filepath.Join(boxGroup, "cgroup.kill"), []byte("1"), 0) // what it left behind
+	s.b.attempt("groups", clearBoxGroup)
 	return err
+}
+
+// again is a command that did not start, to be started outside of its group.
+func again(c *exec.Cmd) *exec.Cmd {
+	a := *c.SysProcAttr
+	a.UseCgroupFD, a.CgroupFD = false, 0
+	return &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdout: c.Stdout, Stderr: c.Stderr, SysProcAttr: &a}
 }
 
 // prefer puts edged before everything else on the board.
 func prefer(pid int) {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, pid, -10)
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("-900"), 0)
-}
-
-// seedSite gives a new board the image's site file: one without instruments, whose page
-// leads through the set-up.
-func seedSite() error {
-	const to = boxDir + "/site/site.yaml"
-	if _, err := os.Stat(to); err == nil {
-		return nil
-	}
-	if err := copyFile("/usr/share/tocsin/site.yaml", to); err != nil {
-		return err
-	}
-	return os.Chown(to, boxUser, boxUser)
 }
 
 // watch ends an edged that has stopped proving that it is alive: first so that it says

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// The site's file is the board's own; the image has that of a new board: one without
+// instruments, whose page leads through the set-up.
+const (
+	siteFile  = boxDir + "/site/site.yaml"
+	imageSite = "/usr/share/tocsin/site.yaml"
+)
+
+// exitSite is edged's code for a site's file that it cannot run, and no good one before it.
+const exitSite = 2
+
+// seedSite gives a new board the image's file. A cut of the power leaves either none or the
+// whole; an empty one, as other programs leave it, counts as none.
+func seedSite(from, to string) error {
+	if i, err := os.Stat(to); err == nil && i.Size() > 0 {
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	next := to + ".new"
+	if err := copyFile(from, next); err != nil {
+		return err
+	}
+	if err := flush(next); err != nil {
+		return err
+	}
+	if err := os.Chown(next, boxUser, boxUser); err != nil && os.Getpid() == 1 {
+		return err
+	}
+	if err := os.Rename(next, to); err != nil {
+		return err
+	}
+	return flush(filepath.Dir(to))
+}
+
+// setSiteAside puts a file that edged refused twice beside its place, and gives the box the
+// image's: it then tells what is wrong on its page, where the last revisions are too.
+// Without a page it could only be mended on the pole.
+func (b *board) setSiteAside(from, to string) error {
+	aside := to + ".refused"
+	b.say("site: edged cannot run it: it is set aside as %s, the box starts as a new one", aside)
+	if err := os.Rename(to, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("setting it aside: %w", err)
+	}
+	return seedSite(from, to)
+}
+
+// flush puts a file, or the names in a folder, onto the disk.
+func flush(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) { // a file system in memory
+		return err
+	}
+	return nil
+}
