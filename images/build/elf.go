@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // libraries gives the files that programs in a Debian root need to run: each library that
@@ -26,7 +27,11 @@ func libraries(root string, programs []string) ([]string, error) {
 			if s.Type == elf.PT_INTERP {
 				b := make([]byte, s.Filesz)
 				if _, e := s.ReadAt(b, 0); e == nil {
-					names = append(names, filepath.Base(string(b[:len(b)-1])))
+					// The kernel looks for the loader at the very path that the program names.
+					if at := strings.TrimPrefix(string(b[:len(b)-1]), "/"); !seen[at] {
+						seen[at] = true
+						need = append(need, at)
+					}
 				}
 			}
 		}
