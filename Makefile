@@ -23,7 +23,7 @@ UI      := firmware/serve/page/ui
 UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
 UI_OUT  := $(UI)/dist/county/index.html.gz
 
-.PHONY: help demo board-programs image image-test pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
+.PHONY: help demo board-programs deb deb-test image image-test pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
@@ -118,6 +118,24 @@ image-test: TARGETS := virt
 image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
 	@.ci/packages $(EMULATOR)
 	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
+
+# Packages for boards that have a Debian of their own: make deb, or make deb ARCHS=amd64. nfpm packs them, as a program.
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+ARCHS       ?= arm64 armhf amd64
+DEB_VERSION ?= $(shell date -u -d @$(STAMP) +%Y.%m.%d.%H%M%S)+g$(shell git rev-parse --short HEAD 2>/dev/null || echo 0)
+
+deb: go ui ## make the Debian packages into out/deb
+	@mkdir -p $(OUT)/deb/stage && sed 's#/usr/local/bin/#/usr/bin/#; /^# *\(install\|useradd\)/d; s#^\# Tocsin on a board with systemd. Install:#\# Tocsin on a board with systemd.#' configs/edged.service > $(OUT)/deb/stage/edged.service
+	for a in $(ARCHS); do \
+	  case $$a in armhf) s=armv7; e="GOARCH=arm GOARM=7";; *) s=$$a; e=GOARCH=$$a;; esac; \
+	  for p in edged edged-desk edged-video; do env GOOS=linux $$e $(BUILD) -o $(OUT)/cross/$$p-linux-$$s ./cmd/$$p || exit 1; done; \
+	  env ARCH=$$a SUFFIX=$$s DEB_VERSION=$(DEB_VERSION) BIN=$(OUT)/cross STAGE=$(OUT)/deb/stage SOURCE_DATE_EPOCH=$(STAMP) GOFLAGS=-mod=mod \
+	    $(GO) run $(NFPM) package -f images/deb/nfpm.yaml -p deb -t $(OUT)/deb/ || exit 1; done; ls -l $(OUT)/deb/*.deb
+
+deb-test: ARCHS := amd64
+deb-test: deb ## install the package in a Debian made for it, start, hang, upgrade, remove
+	@.ci/packages mmdebstrap systemd-container curl
+	TOCSIN_DEBS=$(abspath $(OUT)/deb) TOCSIN_CACHE=$(abspath $(OUT)/cache) TOCSIN_DEB_VERSION=$(DEB_VERSION) $(GO) test -count=1 -tags image -timeout 20m -v ./images/deb
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
 	@bad=$$(gofmt -l cmd configs drivers firmware hwtest images); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }

@@ -42,6 +42,7 @@ type clientLine struct {
 	User    UserCmd    `cmd:""`
 	Label   LabelCmd   `cmd:""`
 	Audit   AuditCmd   `cmd:""`
+	Update  UpdateCmd  `cmd:""`
 	Version VersionCmd `cmd:""`
 }
 

@@ -49,6 +49,7 @@ type cli struct {
 	User    UserCmd    `cmd:"" help:"网页账号：添加、改角色、重设密码 · Who may sign in on the page"`
 	Label   LabelCmd   `cmd:"" help:"打印盒子标签和开通二维码 · Print the unit's label with the code that sets it up"`
 	Audit   AuditCmd   `cmd:"" help:"谁改了什么；核验有没有被篡改 · Who changed what, and whether that was tampered with"`
+	Update  UpdateCmd  `cmd:"" help:"升级本机软件；为什么退回 · Replace the software; why it was taken back"`
 	Version VersionCmd `cmd:"" help:"版本 · Show the version"`
 }
 

@@ -143,6 +143,7 @@ var arrows = map[string][]string{
 	"cmd/hubd/relay":    {"firmware/phrase"},
 	"cmd/hubd/talk":     {"cmd/hubd/hubfile", "firmware/decide/command", "firmware/trust", "firmware/reach/talk", "firmware/reach/letter", "firmware/sound/g711", "firmware/sound/speech", "firmware/guard", "firmware/phrase"},
 	"images":            {"images/bench"},
+	"images/deb":        {},
 	"images/init":       {},
 	"images/bench":      {"images/loader"},
 	"images/loader":     {},

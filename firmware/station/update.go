@@ -197,6 +197,7 @@ func (h *House) Update() api.Update {
 		t := api.TextOf(phrase.Of(err))
 		return &t
 	}
+	out.Barred = said(h.barred())
 	i, err := h.installer()
 	if err != nil {
 		out.Why = said(err)
@@ -208,7 +209,6 @@ func (h *House) Update() api.Update {
 		t := api.TextOf(s.Reason)
 		out.Reason = &t
 	}
-	out.Barred = said(h.barred())
 	if s.Phase == update.Trial {
 		out.Unfit = said(h.unfit())
 	}

@@ -10,8 +10,14 @@ import (
 )
 
 // Update gives a release that is staged.
+// While a level stands nothing may be activated.
 func (b *Box) Update() api.Update {
-	return api.Update{Phase: "staged", Running: api.Release{Version: "1.0", Number: 1}, Next: &api.Release{Version: "1.1", Number: 2}, Trial: 10 * time.Minute}
+	u := api.Update{Phase: "staged", Running: api.Release{Version: "1.0", Number: 1}, Next: &api.Release{Version: "1.1", Number: 2}, Trial: 10 * time.Minute}
+	if b.Status().Level != "" {
+		t := api.TextOf(phrase.M("update.level"))
+		u.Barred = &t
+	}
+	return u
 }
 
 // StageRelease remembers who brought one.
