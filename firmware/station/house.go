@@ -105,51 +105,56 @@ type House struct {
 	readings chan []point.Reading
 	acts     chan func()
 
-	announcer    *announce.Announcer
-	house        *output.House
-	setpoints    *setpoint.Desk
-	forms        forms
-	desk         *order.Desk
-	lines        lineSet
-	scans        sync.Map // lines that are being scanned
-	proxies      proxies
-	platforms    platforms
-	ways         waysIn
-	noted        chan func()
-	notesLost    atomic.Int64
-	badAt        map[string]time.Duration // when a point or device was last at fault
-	linesBegan   time.Time
-	county       *county
-	identity     atomic.Pointer[identity]
-	token        *access.Token          // the stop token, from then on too
-	door         *access.Door           // there once the page is served,
-	authority    *certificate.Authority // as is this; nil without TLS
-	audit        *audit.Log
-	own          own
-	herald       *herald
-	roll         *roll
-	beacons      *beacons
-	onAir        terminals
-	post         *post
-	tally        *tally
-	talks        *talks
-	trials       *trials
-	said         sayings
-	evacuations  evacuations
-	maintenance  atomic.Pointer[maintenance] // changed on the decide goroutine
-	deliveries   deliveries
-	links        linkSet
-	volume       atomic.Int32  // percent that a signed command set; 0 none
-	again        chan struct{} // the site's file is to be read anew
-	revised      chan struct{} // there is news of the document's revisions
-	anew         chan struct{} // the box is to begin anew
-	applying     sync.Mutex    // one offered file at a time
-	overridden   overridden
-	hidden       hidden
-	dry          sync.Mutex                 // one dry run at a time
-	networked    map[string]network.Setting // what is applied, under mu
-	networkDone  map[string]network.Setting // what the board has answered for, under mu
-	updates      updates
+	announcer   *announce.Announcer
+	house       *output.House
+	setpoints   *setpoint.Desk
+	forms       forms
+	desk        *order.Desk
+	lines       lineSet
+	scans       sync.Map // lines that are being scanned
+	proxies     proxies
+	platforms   platforms
+	ways        waysIn
+	noted       chan func()
+	notesLost   atomic.Int64
+	badAt       map[string]time.Duration // when a point or device was last at fault
+	linesBegan  time.Time
+	county      *county
+	identity    atomic.Pointer[identity]
+	token       *access.Token          // the stop token, from then on too
+	door        *access.Door           // there once the page is served,
+	authority   *certificate.Authority // as is this; nil without TLS
+	audit       *audit.Log
+	own         own
+	herald      *herald
+	roll        *roll
+	beacons     *beacons
+	onAir       terminals
+	post        *post
+	tally       *tally
+	talks       *talks
+	trials      *trials
+	said        sayings
+	evacuations evacuations
+	maintenance atomic.Pointer[maintenance] // changed on the decide goroutine
+	deliveries  deliveries
+	links       linkSet
+	volume      atomic.Int32  // percent that a signed command set; 0 none
+	again       chan struct{} // the site's file is to be read anew
+	revised     chan struct{} // there is news of the document's revisions
+	anew        chan struct{} // the box is to begin anew
+	applying    sync.Mutex    // one offered file at a time
+	overridden  overridden
+	hidden      hidden
+	dry         sync.Mutex                 // one dry run at a time
+	networked   map[string]network.Setting // what is applied, under mu
+	networkDone map[string]network.Setting // what the board has answered for, under mu
+	updates     updates
+	waiting     atomic.Bool // a changed file waits until no level stands
+	toSay       struct {
+		mu  sync.Mutex
+		all []unsaid
+	}
 	supplied     supplied
 	recordings   recordingShelf
 	commissioned commissioning

@@ -323,7 +323,7 @@ func (h *House) tellOverride(kind, path, who string, what phrase.Message, now cl
 		h.journal.Commit(batch)
 		return
 	}
-	if !h.postOverride(what, now, batch) {
+	if !h.postSaid(what, nil, now, batch) {
 		h.journal.Commit(batch)
 		x := &h.overridden
 		x.mu.Lock()
@@ -345,7 +345,7 @@ func (h *House) sayOverrides(now clock.Stamp) {
 		}
 		what := x.unsaid[0]
 		x.mu.Unlock()
-		if !h.postOverride(what, now, journal.Batch{}) {
+		if !h.postSaid(what, nil, now, journal.Batch{}) {
 			return
 		}
 		x.mu.Lock()
@@ -354,9 +354,10 @@ func (h *House) sayOverrides(now clock.Stamp) {
 	}
 }
 
-// postOverride puts a letter into the outbox that stays there until the county has it: how the box
-// stands, with what was overridden and why it is told.
-func (h *House) postOverride(what phrase.Message, now clock.Stamp, batch journal.Batch) bool {
+// postSaid puts a letter into the outbox that stays there until the county has it: how the box
+// stands, with what has happened and why it is told. short is the same for a
+// narrow link, by the letter's name; nil where it has none.
+func (h *House) postSaid(what phrase.Message, short func(wire.Name) []byte, now clock.Stamp, batch journal.Batch) bool {
 	if h.post.as() == nil {
 		return false
 	}
@@ -374,7 +375,11 @@ func (h *House) postOverride(what phrase.Message, now clock.Stamp, batch journal
 	for i := range batch.Records {
 		batch.Records[i].Body = nameBody(name)
 	}
-	h.post.send(courier.Message{ID: name.String(), Class: courier.Receipt, Made: now, Payload: b}, batch)
+	m := courier.Message{ID: name.String(), Class: courier.Receipt, Made: now, Payload: b}
+	if short != nil {
+		m.Short = short(name)
+	}
+	h.post.send(m, batch)
 	return true
 }
 

@@ -40,6 +40,7 @@ type wanted struct {
 	expires       time.Time
 	came          clock.Stamp
 	life          time.Duration // a box without a clock knows its end by this
+	waits         bool          // a level stood when bytes and order were both here
 }
 
 func (w *wanted) over(now clock.Stamp, floor time.Time) bool {
@@ -99,6 +100,12 @@ func (h *House) OfferDocument(ctx context.Context, b []byte) (api.Text, error) {
 		return api.TextOf(phrase.M("station.document_waits", "digest", digest)), nil
 	}
 	m, err := h.apply(ctx, b, w)
+	if phrase.Of(err).Code == "station.document_level" {
+		if err := h.county.do(ctx, func() { w.waits = true }); err != nil {
+			return api.Text{}, err
+		}
+		return api.TextOf(phrase.M("station.document_deferred", "digest", digest)), nil
+	}
 	if err != nil {
 		return api.Text{}, err
 	}
@@ -112,10 +119,11 @@ func (c *county) want(cmd *command.Command, j *job, now clock.Stamp) (func() (ph
 	if cmd.Issued.Before(d.newest) {
 		return nil, phrase.E("station.document_older", "newest", d.newest.Format(time.RFC3339))
 	}
-	w := &wanted{digest, causeOfCommand(cmd), cmd.Expires, now, cmd.Expires.Sub(cmd.Issued)}
+	w := &wanted{digest: digest, cause: causeOfCommand(cmd), expires: cmd.Expires, came: now, life: cmd.Expires.Sub(cmd.Issued)}
 	if b := d.bytes[digest]; b != nil {
-		if err := c.h.mayConfigure(); err != nil {
-			return nil, err
+		if c.h.mayConfigure() != nil {
+			w.waits, d.wanted, d.newest = true, w, cmd.Issued
+			return saying(phrase.M("station.document_deferred", "digest", digest)), nil
 		}
 		j.then = func(ctx context.Context) (phrase.Message, error) {
 			m, err := c.h.apply(ctx, b, w)

@@ -38,13 +38,21 @@ func (h *House) reload(ctx context.Context) {
 		h.refused(ps)
 		return
 	}
+	if !h.calm() && h.nameless() {
+		h.waiting.Store(true)
+		h.setFault("site file", phrase.M("station.reload_level"))
+		return
+	}
+	h.waiting.Store(false)
 	h.clearFault("site file")
 	if needsRestart(h.bp, bp) {
 		h.setFault("site file", phrase.M("station.reload_restart"))
 		return
 	}
+	var kept []string
 	err := h.do(func() {
 		now := h.clock.Now()
+		kept = h.alarms.Keep(remeasured(h.bp, bp))
 		h.take(h.engine.Held())
 		memory, _ := h.engine.State(now)
 		e, err := rule.New(bp.Rules, bp.Sources, now)
@@ -80,8 +88,41 @@ func (h *House) reload(ctx context.Context) {
 	if err := keepLastGood(h.o.Data, bp.Doc); err != nil {
 		h.log.Warn("the site file was not put away as the last good one", "err", err)
 	}
+	for _, hz := range kept {
+		h.record("alarm.kept", phrase.M("station.level_kept", "hazard", phrase.Text{ZH: h.seen().hazard(hz).ZH, EN: h.seen().hazard(hz).EN}), map[string]any{"hazard": hz})
+	}
 	h.log.Info("reloaded", "lines_started", started, "lines_stopped", stopped)
 	h.record("system.reloaded", phrase.M("station.reloaded"), map[string]any{"lines_started": started, "lines_stopped": stopped})
+}
+
+// remeasured gives the hazards of old that are measured otherwise now: another threshold, another
+// gauge, or a gauge that is read otherwise. What cannot be compared counts as changed.
+func remeasured(old, now *Blueprint) (all []string) {
+	read := reflect.DeepEqual(unnamed(old.Points), unnamed(now.Points)) && reflect.DeepEqual(units(old.Lines), units(now.Lines)) && reflect.DeepEqual(old.Sources, now.Sources) && reflect.DeepEqual(old.Doubts, now.Doubts)
+	for _, r := range old.Rules {
+		i := slices.IndexFunc(now.Rules, func(n rule.Spec) bool { return n.Hazard == r.Hazard })
+		if !read || i < 0 || !reflect.DeepEqual(now.Rules[i], r) {
+			all = append(all, r.Hazard)
+		}
+	}
+	return all
+}
+
+// unnamed are points without what they are called.
+func unnamed(all []PointInfo) []PointInfo {
+	out := slices.Clone(all)
+	for i := range out {
+		out[i].Name, out[i].Quantity, out[i].Every, out[i].Limit = phrase.Text{}, phrase.Text{}, 0, 0
+	}
+	return out
+}
+
+// units are the devices of lines, and how they are read.
+func units(all []LinePlan) (out []UnitPlan) {
+	for _, l := range all {
+		out = append(out, l.Units...)
+	}
+	return out
 }
 
 // needsRestart tells whether what the running desk, outputs and announcer were

@@ -171,6 +171,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.Go("clock", "sources", guard.Restart, h.times.run)
 	h.guard.Go("keep", "revisions", guard.Restart, h.keepRevisions)
 	h.guard.Go("keep", "overrides", guard.Restart, h.keepOverrides)
+	h.startCalm()
 	h.guard.Go("keep", "clock floor", guard.Restart, h.keepFloor)
 	h.guard.Go("guard", "watchdog", guard.Restart, h.feed)
 	serveCtx, endServe := context.WithCancel(path)

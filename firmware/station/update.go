@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/configs"
+	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
@@ -36,6 +37,8 @@ type updates struct {
 	err   error
 	// trial judges itself on a board; on a bench a person does.
 	trial *probation
+	// spared is since when a trial that may be to end waits for a level's end.
+	spared clock.Stamp
 }
 
 // initSocket is where the board's init answers: it names it in the environment.
@@ -100,8 +103,12 @@ func (h *House) startUpdates() {
 				return nil
 			case <-t.C:
 			}
+			spare := u.by.State().Phase == update.Trial && h.spares(&u.spared)
 			if u.trial != nil {
-				h.judgeRelease(u.trial, u.by, time.Now())
+				h.judgeRelease(u.trial, u.by, time.Now(), spare)
+			}
+			if spare {
+				continue
 			}
 			took, why, err := u.by.Tick()
 			if err != nil {
@@ -278,6 +285,9 @@ func (h *House) ConfirmRelease(who api.Who) error {
 func (h *House) RollBackRelease(reason string, who api.Who) error {
 	i, err := h.installer()
 	if err != nil {
+		return err
+	}
+	if err := h.barred(); err != nil {
 		return err
 	}
 	why := phrase.M("update.by_hand", "who", who.Name, "reason", reason)

@@ -119,21 +119,28 @@ func (t *probation) verdict(ready bool, missing []string, left time.Duration, no
 }
 
 // judgeRelease confirms a trial that has proved itself, and takes back one that has not,
-// with the names of what is missing. It is called every second.
-func (h *House) judgeRelease(t *probation, i update.Installer, now time.Time) {
+// with the names of what is missing; spare puts that off. It is called every second.
+func (h *House) judgeRelease(t *probation, i update.Installer, now time.Time, spare bool) {
 	s := i.State()
 	if s.Phase != update.Trial {
 		return
 	}
 	confirm, why := t.verdict(h.ready.Load(), h.missing(t.asked), s.Left, now)
+	h.conclude(i, s.Running, confirm, why, spare)
+}
+
+// conclude acts on a verdict.
+func (h *House) conclude(i update.Installer, running *update.Release, confirm bool, why phrase.Message, spare bool) {
 	var err error
 	switch {
+	case !why.IsZero() && spare:
+		// Not in the middle of a level: see spares.
 	case !why.IsZero():
 		h.record("update.back", phrase.M("update.told_back", "why", why), nil)
 		err = i.Back(why)
 	case confirm:
 		if err = i.Confirm(); err == nil {
-			h.record("update.confirmed", phrase.M("update.healthy", "version", s.Running.Version), map[string]any{"number": s.Running.Number})
+			h.record("update.confirmed", phrase.M("update.healthy", "version", versionOf(running)), nil)
 		}
 	}
 	if err != nil {

@@ -13,6 +13,10 @@
 // says (who may silence it and take it in hand); when it ends by its own time it has
 // subsided and waits for a named person; the sender's signed cancel releases it.
 //
+// A change of the configuration lowers no level: while one stands whose measuring is
+// changed, it is kept until what measures now rises above it, or measures none and a named
+// person gives the all-clear.
+//
 // Blindness is told beside the level and never changes it.
 //
 // After a power cut Restore brings the alarms back under the same ids. The

@@ -67,6 +67,8 @@ type Alarm struct {
 	Changed clock.Stamp      `json:"changed"`
 	By      *Who             `json:"by,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
+	// Kept is a level that stands although what measures it was changed meanwhile; see Keep.
+	Kept point.Level `json:"kept,omitempty"`
 }
 
 // Stands tells whether the alarm still holds a level above calm.
@@ -110,6 +112,8 @@ type Machine struct {
 	ruled map[string]bool
 	// inForce are the hazards of warnings that stand by their own time.
 	inForce map[string]bool
+	// said is what the rules say now, by hazard.
+	said map[string]point.Level
 }
 
 // keepEnded bounds the alarms that are kept for showing after their end.
@@ -117,7 +121,7 @@ const keepEnded = 64
 
 // New makes a machine without alarms.
 func New() *Machine {
-	return &Machine{open: map[string]*Alarm{}, blind: map[string]bool{}, newID: randomID}
+	return &Machine{open: map[string]*Alarm{}, blind: map[string]bool{}, said: map[string]point.Level{}, newID: randomID}
 }
 
 func randomID() string {
@@ -130,6 +134,14 @@ func randomID() string {
 func (m *Machine) Apply(v rule.Verdict) []Event {
 	var ev []Event
 	a := m.open[v.Hazard]
+	m.said[v.Hazard] = v.Level
+	if a != nil && a.Kept > point.Calm {
+		if v.Level > a.Kept {
+			a.Kept = point.Calm // reached by what measures now: it falls by that, too
+		} else if v.Level < a.Kept {
+			v.Level, v.Because = a.Kept, append(slices.Clone(v.Because), phrase.M("alarm.kept"))
+		}
+	}
 	if v.Blind != m.blind[v.Hazard] {
 		m.blind[v.Hazard] = v.Blind
 		k, shown := EventBlind, Alarm{Hazard: v.Hazard, Blind: v.Blind}
@@ -230,6 +242,19 @@ func (m *Machine) Ruled(hazards []string) {
 	}
 }
 
+// Keep has the levels of hazards stand although what measures them has changed: no change of
+// a configuration lowers a level. It ends when what measures now reaches a higher one by
+// itself, or when it measures none and a named person gives the all-clear.
+func (m *Machine) Keep(hazards []string) (kept []string) {
+	for _, h := range hazards {
+		if a := m.open[h]; a != nil && a.Stands() && m.measured(h) {
+			a.Kept = max(a.Kept, a.Level)
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
 // Orphans gives the hazards that have an alarm and no rule.
 func (m *Machine) Orphans() []string {
 	var out []string
@@ -267,7 +292,9 @@ func (m *Machine) Release(id string, who Who, reason string, at clock.Stamp) (Ev
 	if err != nil {
 		return Event{}, err
 	}
-	if a.Stands() && m.measured(a.Hazard) {
+	now, told := m.said[a.Hazard]
+	calm := a.Kept > point.Calm && told && now == point.Calm
+	if a.Stands() && m.measured(a.Hazard) && !calm {
 		return Event{}, phrase.E("alarm.still_stands", "id", id)
 	}
 	if a.Stands() && m.inForce[a.Hazard] {
@@ -287,7 +314,7 @@ func (m *Machine) Lift(hazard string, who Who, reason string, at clock.Stamp) (E
 }
 
 func (m *Machine) end(a *Alarm, k Kind, s State, who Who, reason string, at clock.Stamp) Event {
-	a.State, a.Level, a.Reason = s, point.Calm, reason
+	a.State, a.Level, a.Reason, a.Kept = s, point.Calm, reason, point.Calm
 	if a.By = &who; who == (Who{}) {
 		a.By = nil
 	}

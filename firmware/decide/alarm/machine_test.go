@@ -173,3 +173,44 @@ func TestNoSequenceOfVerdictsClearsWithoutAPerson(t *testing.T) {
 		}
 	})
 }
+
+func TestAChangedConfigurationLowersNoLevel(t *testing.T) {
+	m := New()
+	id := m.Apply(verdict(2, 1))[0].Alarm.ID
+	m.Ruled([]string{"flood"})
+	if kept := m.Keep([]string{"flood", "other"}); fmt.Sprint(kept) != "[flood]" {
+		t.Fatal(kept)
+	}
+	// The new thresholds are not reached: nothing eases, whatever they say, also after a restart.
+	b, err := m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ev := m.Apply(verdict(1, 2)); len(ev) != 0 || m.Worst() != 2 {
+		t.Fatalf("%v %v", kinds(ev), m.Worst())
+	}
+	if _, err := m.Release(id, wang, "", at(3)); err == nil {
+		t.Fatal("released while the new thresholds hold a level")
+	}
+	m = New()
+	m.Ruled([]string{"flood"})
+	if _, err := m.Restore(b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Release(id, wang, "", at(4)); err == nil {
+		t.Fatal("released before anything was measured")
+	}
+	if ev := m.Apply(verdict(0, 5)); len(ev) != 0 || m.Worst() != 2 {
+		t.Fatalf("after a restart: %v %v", kinds(ev), m.Worst())
+	}
+	if e, err := m.Release(id, wang, "", at(6)); err != nil || e.Alarm.Kept != 0 {
+		t.Fatal("a named person cannot give the all-clear:", err)
+	}
+	// What rises by the new thresholds falls by them.
+	m.Apply(verdict(1, 7))
+	m.Keep([]string{"flood"})
+	m.Apply(verdict(2, 8))
+	if ev := m.Apply(verdict(1, 9)); len(ev) != 1 || ev[0].Kind != EventEased {
+		t.Fatal(kinds(ev))
+	}
+}
