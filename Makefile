@@ -9,7 +9,7 @@ STAMP   ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X tocsin/firmware/station.Version=$(VERSION) -X tocsin/firmware/station.BuildUnix=$(STAMP) -X main.Version=$(VERSION)
 # noasm leaves out klauspost's assembly, 1.2 MiB of it: a narrow message has a handful of Reed-Solomon shards of some
 # 70 bytes, and the program may take 36 MiB.
-BUILD   := CGO_ENABLED=0 $(GO) build -tags noasm -trimpath -ldflags '$(LDFLAGS)'
+BUILD   := CGO_ENABLED=0 $(GO) build -tags noasm -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 OUT     := out
 
 # What the tests' peers need, as Debian packages.
@@ -98,23 +98,28 @@ test-browser: go ui browser
 	@tests=$$(.ci/tagged browser drivers firmware hwtest cmd) && set -x && $(GO) test -count=1 -tags browser -timeout 20m -parallel $(WAITING) $$tests
 
 # Board images are built on Debian 12; packages of the board's own architecture are downloaded and opened, never run.
-IMAGING  := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools zstd
+IMAGING  := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools xz-utils binutils-aarch64-linux-gnu binutils-arm-linux-gnueabihf
 EMULATOR := qemu-system-arm u-boot-qemu
 # Which boards; virt is the emulated one, which runs what a Raspberry Pi runs.
-TARGETS  ?= virt pi
+TARGETS  ?= virt pi pi5 arm64 armv7
+# The packed card (.img.xz) takes more than a minute for each: CARD= leaves it out.
+CARD     ?= --card
 # A release's number only rises; a bench's is the time of its commit. Keys are made where there are none: not for boards that are given to anybody.
 NUMBER   ?= $(STAMP)
 KEYS     ?= $(OUT)/keys
 
-# The programs of boards with 64 bits; what of them is new is go's to know.
+# The programs of the boards asked for; what of them is new is go's to know.
 board-programs: go ui
-	for p in edged edged-desk edged-video; do GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p || exit 1; done
+	for p in edged edged-desk edged-video; do \
+	  $(if $(filter-out armv7,$(TARGETS)),GOOS=linux GOARCH=arm64 $(BUILD) -o $(OUT)/cross/$$p-linux-arm64 ./cmd/$$p &&) \
+	  $(if $(filter armv7,$(TARGETS)),GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o $(OUT)/cross/$$p-linux-armv7 ./cmd/$$p &&) true || exit 1; done
 
-image: board-programs ## make the board images into out/image: make image, or make image TARGETS=virt
+image: board-programs ## make the board images into out/image: make image, or make image TARGETS=pi
 	@.ci/packages $(IMAGING)
-	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) || exit 1; done
+	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) || exit 1; done
 
 image-test: TARGETS := virt
+image-test: CARD :=
 image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
 	@.ci/packages $(EMULATOR)
 	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images

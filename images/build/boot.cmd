@@ -2,13 +2,11 @@
 #
 # Two copies of an environment of one sector (CRC-32 and key=value, doc/usage/environment) lie at sectors 0x800 and
 # 0x808 (hexadecimal here): good starts, or for left more starts next. The first whole copy is believed; the second
-# is written first. What else stands in it is edged's, and is only handed on.
-if test ${devtype} = mmc; then
-  setenv k 0x08000000; setenv r 0x10000000; setenv a 0x0f000000; setenv disk /dev/mmcblk${devnum}; setenv con "console=tty1 console=serial0,115200"
-else
-  setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a 0x48000000; setenv disk /dev/vda; setenv con "console=ttyAMA0,115200"
-fi
+# is written first. Where things are loaded to is the target's (target.go, in place of the line LOADS). What else stands in it is edged's, and is only handed on.
+@LOADS@
 if test -n "${fdt_addr}"; then setenv dt ${fdt_addr}; else setenv dt ${fdtcontroladdr}; fi
+# A board whose boot loader has no device tree that this kernel understands brings its own.
+if test -e ${devtype} ${devnum}:1 board.dtb; then if load ${devtype} ${devnum}:1 ${fdt_addr_r} board.dtb; then setenv dt ${fdt_addr_r}; fi; fi
 setenv ok 0; setenv good; setenv next; setenv left; setenv floor; setenv bad; setenv within; setenv why
 for lba in 800 808; do
   if test ${ok} = 0; then
@@ -34,7 +32,7 @@ for slot in ${order}; do
   if load ${devtype} ${devnum}:${p} ${k} Image; then
     if load ${devtype} ${devnum}:${p} ${r} initrd.gz; then
       setenv bootargs "${con} panic=3 oops=panic net.ifnames=0 loglevel=5 slot=${slot} disk=${disk} good=${good} next=${next} left=${left} reserve_mem=1M:4096:oops ramoops.mem_name=oops ramoops.record_size=0x20000 ramoops.console_size=0x40000"
-      booti ${k} ${r}:${filesize} ${dt}
+      ${go} ${k} ${r}:${filesize} ${dt}
     fi
   fi
   echo "tocsin: slot ${slot} does not start"

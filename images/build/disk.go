@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"tocsin/firmware/update/pack"
@@ -15,14 +14,17 @@ import (
 
 const (
 	mib       = 1 << 20
-	selector  = 16 // MiB of the first partition
+	selector  = 24 // MiB of the first partition
 	dataLeast = 64
 )
 
 // disk makes a whole card: selector, slot A with its header, an empty slot B, data.
-func disk(to string, t target, slot string, h *pack.Header, selectorFiles []string, at int64) error {
+func disk(to string, t target, slot string, h *pack.Header, selectorFiles []file, at int64) error {
 	a := int64(4 + selector)
 	data := a + 2*t.slot
+	if h.Size > (t.slot-1)*mib {
+		return fmt.Errorf("the slot has %d bytes, and its partition %d MiB, the last of which is the header's", h.Size, t.slot)
+	}
 	_ = os.Remove(to)
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -42,7 +44,7 @@ func disk(to string, t target, slot string, h *pack.Header, selectorFiles []stri
 	}
 	sel := to + ".selector"
 	defer os.Remove(sel)
-	if err := fat16(sel, selectorFiles, at); err != nil {
+	if err := fat(sel, "BOOT", selector, at, selectorFiles); err != nil {
 		return err
 	}
 	ext := to + ".data"
@@ -92,27 +94,8 @@ func put(f *os.File, path string, at int64) error {
 	}
 }
 
-// fat16 makes the selector's file system.
-func fat16(to string, files []string, at int64) error {
-	if err := os.WriteFile(to, nil, 0o644); err != nil {
-		return err
-	}
-	if err := os.Truncate(to, selector*mib); err != nil {
-		return err
-	}
-	env := []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", at), "TZ=UTC", "MTOOLS_SKIP_CHECK=1"}
-	if _, err := run(env, "mformat", "-i", to, "-N", "746f6373", "-v", "BOOT", "::"); err != nil {
-		return err
-	}
-	for _, f := range files {
-		if _, err := run(env, "mcopy", "-i", to, f, "::"+filepath.Base(f)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// emptyData makes the data partition as it is on a new card.
+// emptyData makes the data partition as it is on a new card: with blocks and room for
+// descriptors as one of its later size has them, since it grows while it is in use.
 func emptyData(to string, at int64) error {
 	_ = os.Remove(to)
 	if err := os.WriteFile(to, nil, 0o644); err != nil {
@@ -122,7 +105,7 @@ func emptyData(to string, at int64) error {
 		return err
 	}
 	const id = "746f6373-696e-4000-8000-000000000001"
-	_, err := run([]string{"E2FSPROGS_FAKE_TIME=" + fmt.Sprint(at)}, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", "-U", id, "-E", "hash_seed="+id+",lazy_itable_init=0", to)
+	_, err := run([]string{"E2FSPROGS_FAKE_TIME=" + fmt.Sprint(at)}, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-i", "32768", "-I", "256", "-J", "size=8", "-L", "data", "-U", id, "-E", "hash_seed="+id+",lazy_itable_init=0,resize=16777216", to)
 	return err
 }
 

@@ -10,10 +10,14 @@ import (
 )
 
 // libraries gives the files that programs in a Debian root need to run: each library that
-// they name, those that these name, and the loader. Paths are within the root.
-func libraries(root string, programs []string) ([]string, error) {
+// they name, those that these name, and the loader. Paths are within the root. without are
+// libraries that others take the place of.
+func libraries(root string, programs, without []string) ([]string, error) {
 	var need []string
 	seen := map[string]bool{}
+	for _, w := range without {
+		seen[w] = true
+	}
 	queue := slices.Clone(programs)
 	for len(queue) > 0 {
 		p := queue[0]

@@ -19,7 +19,7 @@ import (
 
 // options are the command line, and what is made of it.
 type options struct {
-	Target  string `required:"" help:"The board: virt, pi."`
+	Target  string `required:"" help:"The board: virt, pi, pi5, arm64, armv7."`
 	Bin     string `required:"" help:"The folder of the cross-built programs."`
 	Out     string `required:"" help:"Where the images go."`
 	Cache   string `required:"" help:"Where downloads are kept."`
@@ -29,6 +29,7 @@ type options struct {
 	Keys    string `required:"" help:"The folder of the releasers' private keys (release-*.pem); made where it is missing, for a bench."`
 	Base    string `help:"A slot's image that a delta is made from."`
 	Init    string `help:"The built init, in place of building it: of a test that needs a broken one."`
+	Card    bool   `help:"Also pack the card's image for download: .img.xz and its SHA-256."`
 	Site    string `default:"configs/sites/new.yaml" help:"The site file of a new board."`
 
 	release  update.Release
@@ -73,82 +74,193 @@ func (o *options) build() error {
 		return err
 	}
 	slot := filepath.Join(o.Out, o.Target+"-"+o.Version+".slot")
-	if err := o.slot(t, work, slot, signers); err != nil {
+	k, err := o.slot(t, work, slot, signers)
+	if err != nil {
 		return err
 	}
 	h, err := o.pack(slot, signers)
 	if err != nil {
 		return err
 	}
-	scr := filepath.Join(work, "boot.scr")
-	if _, err := run([]string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", o.Built)}, "mkimage", "-T", "script", "-C", "none", "-A", "arm64", "-n", "tocsin", "-d", "images/build/boot.cmd", scr); err != nil {
+	first, err := o.firstPartition(t, k, work)
+	if err != nil {
 		return err
 	}
-	return disk(filepath.Join(o.Out, o.Target+"-"+o.Version+".img"), t, slot, h, []string{scr}, o.Built)
+	img := filepath.Join(o.Out, o.Target+"-"+o.Version+".img")
+	if err := disk(img, t, slot, h, first, o.Built); err != nil || !o.Card {
+		return err
+	}
+	return card(img)
+}
+
+// firstPartition gives the files that choose the slot.
+func (o *options) firstPartition(t target, k *opened, work string) (files []file, err error) {
+	if t.pi != nil {
+		if files, _, err = t.pi.selector(o, t, k, work); err != nil {
+			return nil, err
+		}
+	}
+	if t.loads == "" {
+		return files, nil
+	}
+	text, err := os.ReadFile("images/build/boot.cmd")
+	if err != nil {
+		return nil, err
+	}
+	cmd, scr := filepath.Join(work, "boot.cmd"), filepath.Join(work, "boot.scr")
+	if err := os.WriteFile(cmd, []byte(strings.Replace(string(text), "@LOADS@", t.loads, 1)), 0o644); err != nil {
+		return nil, err
+	}
+	arch := "arm64"
+	if t.goarch == "arm" {
+		arch = "arm"
+	}
+	_, err = run([]string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", o.Built)}, "mkimage", "-T", "script", "-C", "none", "-A", arch, "-n", "tocsin", "-d", cmd, scr)
+	return append(files, file{"boot.scr", scr}), err
+}
+
+// card packs a card's image for download, as tools that write cards take it, and its sum.
+func card(img string) error {
+	// One thread and a window as large as the slot's parts: the same bytes on every machine.
+	if _, err := run(nil, "xz", "-9", "-T1", "-k", "-f", img); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(img + ".xz")
+	if err != nil {
+		return err
+	}
+	name := filepath.Base(img) + ".xz"
+	fmt.Printf("%s: %.1f MiB\n", name, float64(len(b))/mib)
+	return os.WriteFile(img+".xz.sha256", fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(b), name), 0o644)
 }
 
 // slot makes the image of a slot.
-func (o *options) slot(t target, work, to string, signers []trust.Signer) error {
-	kernel, err := moduleDir(t.kernel)
+func (o *options) slot(t target, work, to string, signers []trust.Signer) (*opened, error) {
+	k, err := openKernel(t, o.Cache)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	debian, err := debianRoot(t.debian, o.Cache)
+	d, err := openDebian(t.debian, packages, o.Cache)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	root := filepath.Join(work, "root")
-	if err := stageRoot(root, debian, *o); err != nil {
-		return err
+	drivers, err := k.load()
+	if err != nil {
+		return nil, err
+	}
+	l := newLedger(filepath.Join(work, "root"))
+	if err := o.stageRoot(l, t, d, drivers, k, work); err != nil {
+		return nil, err
 	}
 	for _, s := range signers {
-		if err := publish(s, filepath.Join(root, "etc/tocsin/keys")); err != nil {
-			return err
+		b, err := trust.PublicPEM(s.Public())
+		if err != nil {
+			return nil, err
+		}
+		if err := l.write("etc/tocsin/keys/release-"+string(trust.KindOf(s.Public()))+".pem", b, ours(o.Version)); err != nil {
+			return nil, err
 		}
 	}
 	dir := filepath.Join(work, "slot")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return nil, err
 	}
-	if err := copyTo(filepath.Join(kernel, "vmlinuz"), filepath.Join(dir, "Image"), 0o644); err != nil {
-		return err
-	}
-	init := o.Init
-	if init == "" {
-		init = filepath.Join(work, "init")
-		c := exec.Command("go", "build", "-trimpath", "-ldflags", fmt.Sprintf("-s -w -X main.Version=%s -X main.BuiltUnix=%d", o.Version, o.Built), "-o", init, "./images/init")
-		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+t.goarch, "GOARM="+t.goarm)
-		if out, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("init: %w: %s", err, out)
-		}
+	init, err := o.init(t, work)
+	if err != nil {
+		return nil, err
 	}
 	b, err := os.ReadFile(init)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rd, err := initrd(b, nil)
+	rd, err := initrd(b, drivers)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "initrd.gz"), rd, 0o644); err != nil {
-		return err
+		return nil, err
 	}
-	if err := squash(root, filepath.Join(dir, "root.sqfs"), o.Built); err != nil {
-		return err
+	if err := squash(l.root, filepath.Join(dir, "root.sqfs"), o.Built); err != nil {
+		return nil, err
 	}
-	files := []string{filepath.Join(dir, "Image"), filepath.Join(dir, "initrd.gz"), filepath.Join(dir, "root.sqfs")}
-	trees, err := dtbs(kernel, t.kernel.dtbs)
+	texts, err := o.papers(t, l, d, k, init, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, d := range trees {
-		c := filepath.Join(dir, filepath.Base(d))
-		if err := copyTo(d, c, 0o644); err != nil {
-			return err
+	files, err := o.slotFiles(t, dir, k, texts)
+	if err != nil {
+		return nil, err
+	}
+	size, err := sizeOf(files)
+	if err != nil {
+		return nil, err
+	}
+	return k, fat(to, "TOCSIN", size, o.Built, files)
+}
+
+// init builds the first process, or takes the one that was built.
+func (o *options) init(t target, work string) (string, error) {
+	if o.Init != "" {
+		return o.Init, nil
+	}
+	to := filepath.Join(work, "init")
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprintf("-s -w -X main.Version=%s -X main.BuiltUnix=%d", o.Version, o.Built), "-o", to, "./images/init")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+t.goarch, "GOARM="+t.goarm)
+	if out, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("init: %w: %s", err, out)
+	}
+	return to, nil
+}
+
+// papers writes the bill of materials and gives the texts of the licences.
+func (o *options) papers(t target, l *ledger, d *debian, k *opened, init, dir string) ([]file, error) {
+	linked, err := linkedModules(append(o.programs[:len(o.programs):len(o.programs)], init))
+	if err != nil {
+		return nil, err
+	}
+	ui, err := page("firmware/serve/page/ui/package-lock.json")
+	if err != nil {
+		return nil, err
+	}
+	others, roots := []component{k.who}, []*debian{d}
+	if k.debian != "" {
+		kd, err := openDebian(t.debian, []string{k.debian}, o.Cache)
+		if err != nil {
+			return nil, err
 		}
-		files = append(files, c)
+		roots = append(roots, kd)
 	}
-	return fat(to, files, o.Built)
+	if t.kernel.module == rpi.module { // the slots of all Raspberry Pis are one, and what starts them is listed in it
+		for _, p := range targets {
+			if p.pi == nil || !p.pi.uboot {
+				continue
+			}
+			_, more, err := p.pi.selector(o, p, k, dir)
+			if err != nil {
+				return nil, err
+			}
+			others = append(others, more...)
+		}
+		ud, err := openDebian(t.debian, []string{"u-boot-rpi"}, o.Cache)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, ud)
+	}
+	texts, err := licences(filepath.Join(dir, "licences"), l, others, k, roots, linked, ui)
+	if err != nil {
+		return nil, err
+	}
+	var parts []component
+	for _, m := range append(linked, ui...) {
+		parts = append(parts, m.component)
+	}
+	name := "tocsin-" + strings.Join(t.hardware, "-") + "-" + o.Version
+	b, err := bill(name, o.release.Built, l, others, parts, ours(o.Version))
+	if err != nil {
+		return nil, err
+	}
+	return texts, os.WriteFile(filepath.Join(dir, "sbom.spdx.json"), b, 0o644)
 }
 
 // pack makes the packages of a slot's image, whole and, with a base, as a delta.
@@ -218,13 +330,4 @@ func releasers(dir string) ([]trust.Signer, error) {
 		out = append(out, s)
 	}
 	return out, nil
-}
-
-// publish writes a releaser's public key into the image.
-func publish(s trust.Signer, dir string) error {
-	b, err := trust.PublicPEM(s.Public())
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "release-"+string(trust.KindOf(s.Public()))+".pem"), b, 0o644)
 }

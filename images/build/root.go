@@ -10,73 +10,24 @@ import (
 	"strings"
 )
 
-// packages are what an image takes of Debian's, and programs what it runs of them.
+// packages are what a root takes of Debian's, and programs what it runs of them.
 var (
-	packages = []string{"espeak-ng", "hostapd", "wpasupplicant", "e2fsprogs", "ca-certificates"}
+	packages = []string{"espeak-ng", "hostapd", "wpasupplicant", "e2fsprogs", "ca-certificates", "base-files", "firmware-brcm80211", "firmware-ath9k-htc"}
 	programs = []string{"usr/bin/espeak-ng", "usr/sbin/hostapd", "sbin/wpa_supplicant", "sbin/e2fsck", "sbin/mke2fs"}
-	// voices are the languages of espeak-ng that stations speak; the rest of its data is left out.
-	voices = []string{"phondata", "phonindex", "phontab", "intonations", "cmn_dict", "yue_dict", "en_dict", "lang/sit", "lang/gmw", "voices"}
+	// voices are what stations speak: Mandarin, Cantonese, English. The rest of espeak-ng's data is left out.
+	voices = []string{"phondata", "phonindex", "phontab", "intonations", "cmn_dict", "yue_dict", "en_dict", "lang/sit/cmn", "lang/sit/cmn-Latn-pinyin", "lang/sit/yue", "lang/sit/yue-Latn-jyutping", "lang/gmw/en", "lang/gmw/en-US"}
 )
 
-// debianRoot downloads and opens Debian's packages of an architecture into cache, once for
-// each list of packages.
-func debianRoot(arch, cache string) (string, error) {
-	dir := filepath.Join(cache, "debian-"+arch+"-"+strings.Join(packages, "+"))
-	if _, err := os.Stat(filepath.Join(dir, ".done")); err == nil {
-		return dir, nil
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
-	}
-	args := []string{"--quiet", "--variant=extract", "--architectures=" + arch, "--include=" + strings.Join(packages, ","), "bookworm", dir}
-	sources, err := sourcesHere()
-	if err != nil {
-		return "", err
-	}
-	for try := 1; ; try++ { // a mirror is now and then caught between two states
-		if _, err = run(nil, "mmdebstrap", append(args, sources...)...); err == nil {
-			break
-		}
-		if try == 4 {
-			return "", err
-		}
-		_ = os.RemoveAll(dir)
-	}
-	return dir, os.WriteFile(filepath.Join(dir, ".done"), nil, 0o644)
-}
-
-// sourcesHere are the machine's own lists of where packages come from.
-func sourcesHere() ([]string, error) {
-	var out []string
-	for _, g := range []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/*.sources", "/etc/apt/sources.list.d/debian.list"} {
-		m, err := filepath.Glob(g)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range m {
-			if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), "debian") && strings.Contains(string(b), "bookworm") {
-				out = append(out, f)
-			}
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("this machine has no apt sources of Debian 12: images are built on Debian 12")
-	}
-	return out, nil
-}
-
-// stageRoot lays out the read-only root in dir.
-func stageRoot(dir, debian string, o options) error {
-	for _, d := range []string{"proc", "sys", "dev", "run", "tmp", "slot", "data", "etc/ssl/certs", "etc/tocsin/keys", "usr/bin", "usr/sbin", "usr/share/tocsin", "usr/lib", "var"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+// stageRoot lays out the read-only root.
+func (o *options) stageRoot(l *ledger, t target, d *debian, drivers []drive, k *opened, work string) error {
+	us := ours(o.Version)
+	for _, p := range []string{"proc", "sys", "dev", "run", "tmp", "slot", "data", "etc/ssl/certs", "etc/tocsin/keys", "usr/bin", "usr/sbin", "usr/share/tocsin", "usr/lib/firmware", "usr/lib/drivers", "var"} {
+		if err := os.MkdirAll(filepath.Join(l.root, p), 0o755); err != nil {
 			return err
 		}
 	}
 	for to, link := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "etc/resolv.conf": "../run/resolv.conf", "var/run": "../run", "var/lib": "../data", "usr/sbin/mkfs.ext4": "mke2fs"} {
-		if err := os.Symlink(link, filepath.Join(dir, to)); err != nil {
+		if err := os.Symlink(link, filepath.Join(l.root, to)); err != nil {
 			return err
 		}
 	}
@@ -85,36 +36,62 @@ func stageRoot(dir, debian string, o options) error {
 		"etc/group":   "root:x:0:\ntocsin:x:900:\n",
 		"etc/release": o.release.Version + "\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := l.write(name, []byte(text), us); err != nil {
 			return err
 		}
 	}
 	for _, p := range o.programs {
-		if err := copyTo(p, filepath.Join(dir, "usr/bin", programName(p)), 0o755); err != nil {
+		if err := l.copy(p, filepath.Join("usr/bin", programName(p)), 0o755, us); err != nil {
 			return err
 		}
 	}
-	if err := copyTo(o.site, filepath.Join(dir, "usr/share/tocsin/site.yaml"), 0o644); err != nil {
+	if err := l.copy(o.site, "usr/share/tocsin/site.yaml", 0o644, us); err != nil {
 		return err
 	}
-	libs, err := libraries(debian, programs)
+	libs, err := libraries(d.dir, programs, []string{quietLibrary})
 	if err != nil {
 		return err
 	}
 	for _, p := range slices.Concat(programs, libs) {
-		to := merged(p)
 		mode := fs.FileMode(0o644)
 		if slices.Contains(programs, p) || strings.Contains(p, "ld-linux") {
 			mode = 0o755
 		}
-		if err := copyTo(filepath.Join(debian, p), filepath.Join(dir, to), mode); err != nil {
+		if err := l.debian(d, p, merged(p), mode); err != nil {
 			return err
 		}
 	}
-	if err := copyVoices(debian, dir); err != nil {
+	// In the folder where espeak-ng's own library looks for it.
+	speech := slices.IndexFunc(libs, func(p string) bool { return strings.HasPrefix(filepath.Base(p), "libespeak-ng.so") })
+	if speech < 0 {
+		return fmt.Errorf("espeak-ng does not name its own library")
+	}
+	still := filepath.Join(work, quietLibrary)
+	if err := quiet(t, work, still); err != nil {
 		return err
 	}
-	return certificates(debian, filepath.Join(dir, "etc/ssl/certs/ca-certificates.crt"))
+	if err := l.copy(still, filepath.Join(filepath.Dir(merged(libs[speech])), quietLibrary), 0o644, us); err != nil {
+		return err
+	}
+	if err := l.voices(d); err != nil {
+		return err
+	}
+	if err := l.drivers(drivers, k); err != nil {
+		return err
+	}
+	if err := l.firmware(d, t.wifi); err != nil {
+		return err
+	}
+	return l.certificates(d)
+}
+
+// debian puts a file of Debian's into the root. What is a link there is followed here.
+func (l *ledger) debian(d *debian, from, to string, mode fs.FileMode) error {
+	p := d.owner[from]
+	if p == nil {
+		return fmt.Errorf("%s is in no package", from)
+	}
+	return l.copy(filepath.Join(d.dir, from), to, mode, p.component())
 }
 
 // programName takes the system's part off a cross-built program's name.
@@ -133,37 +110,66 @@ func merged(p string) string {
 	return p
 }
 
-func copyVoices(debian, dir string) error {
-	found, err := filepath.Glob(filepath.Join(debian, "usr/lib/*/espeak-ng-data"))
+func (l *ledger) voices(d *debian) error {
+	found, err := filepath.Glob(filepath.Join(d.dir, "usr/lib/*/espeak-ng-data"))
 	if err != nil || len(found) != 1 {
 		return fmt.Errorf("espeak-ng's data: %d folders, %v", len(found), err)
 	}
-	rel, err := filepath.Rel(debian, found[0])
+	rel, err := filepath.Rel(d.dir, found[0])
 	if err != nil {
 		return err
 	}
 	for _, v := range voices {
-		from := filepath.Join(found[0], v)
-		err := filepath.WalkDir(from, func(p string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			r, err := filepath.Rel(found[0], p)
-			if err != nil {
-				return err
-			}
-			return copyTo(p, filepath.Join(dir, rel, r), 0o644)
-		})
-		if err != nil {
+		if err := l.debian(d, filepath.Join(rel, v), filepath.Join(rel, v), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// drivers puts those that a board loads once it has a root into it, with their order.
+func (l *ledger) drivers(all []drive, k *opened) error {
+	var list strings.Builder
+	for _, v := range all {
+		if v.first {
+			continue
+		}
+		if err := l.copy(v.path, "usr/lib/drivers/"+v.name+".ko", 0o644, k.who); err != nil {
+			return err
+		}
+		fmt.Fprintln(&list, v.name+".ko")
+	}
+	return l.write("usr/lib/drivers/list", []byte(list.String()), k.who)
+}
+
+// firmware puts what network chips load into the root, where the kernel looks for it.
+func (l *ledger) firmware(d *debian, globs []string) error {
+	files, err := matching(d.dir, globs)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		rel, err := filepath.Rel(d.dir, f)
+		if err != nil {
+			return err
+		}
+		if err := l.debian(d, rel, merged(rel), 0o644); err != nil {
+			return err
+		}
+		// Debian 12 is older than the Pi 5, whose chip is the Pi 4's.
+		if five := strings.Replace(rel, "raspberrypi,4-model-b", "raspberrypi,5-model-b", 1); five != rel && d.owner[five] == nil {
+			if err := l.debian(d, rel, merged(five), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // certificates puts the roots that Debian trusts into one file, in the order of their names.
-func certificates(debian, to string) error {
-	files, err := filepath.Glob(filepath.Join(debian, "usr/share/ca-certificates/mozilla/*.crt"))
+func (l *ledger) certificates(d *debian) error {
+	const dir = "usr/share/ca-certificates/mozilla"
+	files, err := filepath.Glob(filepath.Join(d.dir, dir, "*.crt"))
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("no certificates of authorities: %v", err)
 	}
@@ -176,7 +182,11 @@ func certificates(debian, to string) error {
 		}
 		all = append(all, b...)
 	}
-	return os.WriteFile(to, all, 0o644)
+	p := d.owner[filepath.Join(dir, filepath.Base(files[0]))]
+	if p == nil {
+		return fmt.Errorf("%s is in no package", files[0])
+	}
+	return l.write("etc/ssl/certs/ca-certificates.crt", all, p.component())
 }
 
 func copyTo(from, to string, mode fs.FileMode) error {

@@ -26,7 +26,7 @@ func run(env []string, name string, args ...string) (string, error) {
 }
 
 // moduleDir downloads a Go module and holds it to its sum.
-func moduleDir(k kernel) (string, error) {
+func moduleDir(path, version, sum string) (string, error) {
 	dir, err := os.MkdirTemp("", "tocsin-mod")
 	if err != nil {
 		return "", err
@@ -35,18 +35,18 @@ func moduleDir(k kernel) (string, error) {
 	if err := os.WriteFile(dir+"/go.mod", []byte("module none\n\ngo 1.25\n"), 0o644); err != nil {
 		return "", err
 	}
-	c := exec.Command("go", "mod", "download", "-json", k.module+"@"+k.version)
+	c := exec.Command("go", "mod", "download", "-json", path+"@"+version)
 	c.Dir = dir
 	out, err := c.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %s", k.module, err, out)
+		return "", fmt.Errorf("%s: %w: %s", path, err, out)
 	}
 	var m struct{ Dir, Sum string }
 	if err := json.Unmarshal(out, &m); err != nil {
 		return "", err
 	}
-	if m.Sum != k.sum {
-		return "", fmt.Errorf("%s@%s has the sum %s, not %s: it is not what was tried", k.module, k.version, m.Sum, k.sum)
+	if m.Sum != sum {
+		return "", fmt.Errorf("%s@%s has the sum %s, not %s: it is not what was tried", path, version, m.Sum, sum)
 	}
 	return m.Dir, nil
 }

@@ -29,6 +29,60 @@ func TestTheBootLoadersWordsAreRead(t *testing.T) {
 	}
 }
 
+func TestTheBoardsOwnDiskIsFoundByItsTable(t *testing.T) {
+	dir := t.TempDir()
+	sys, dev := filepath.Join(dir, "sys"), filepath.Join(dir, "dev")
+	add := func(name string, id uint32, part bool) {
+		b := make([]byte, 512)
+		b[510], b[511] = 0x55, 0xaa
+		b[440], b[441], b[442], b[443] = byte(id), byte(id>>8), byte(id>>16), byte(id>>24)
+		must(t, os.MkdirAll(filepath.Join(sys, name), 0o755))
+		must(t, os.MkdirAll(dev, 0o755))
+		must(t, os.WriteFile(filepath.Join(dev, name), b, 0o644))
+		if part {
+			must(t, os.WriteFile(filepath.Join(sys, name, "partition"), []byte("1\n"), 0o644))
+		}
+	}
+	add("loop0", diskID, false)
+	add("mmcblk0", 7, false) // another system's
+	add("mmcblk1p1", diskID, true)
+	if d, err := findDisk(sys, dev, 0); err == nil {
+		t.Fatalf("found %s where there is none", d)
+	}
+	add("sda", diskID, false) // a stick with an image on it
+	if d, _ := findDisk(sys, dev, 0); d != filepath.Join(dev, "sda") {
+		t.Fatalf("%q", d)
+	}
+	add("mmcblk1", diskID, false)
+	if d, _ := findDisk(sys, dev, 0); d != filepath.Join(dev, "mmcblk1") {
+		t.Fatalf("the stick took the card's place: %q", d)
+	}
+}
+
+func TestTheFirmwaresPartitionIsTheSlot(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, "bootloader"), 0o755))
+	for _, c := range []struct {
+		cell []byte
+		slot string
+	}{{[]byte{0, 0, 0, 2}, "A"}, {[]byte{0, 0, 0, 3}, "B"}, {[]byte{0, 0, 0, 1}, ""}, {[]byte{0, 0, 0, 4}, ""}, {[]byte{3}, ""}, {nil, ""}} {
+		must(t, os.WriteFile(filepath.Join(dir, "bootloader/partition"), c.cell, 0o644))
+		if s := slotOfTree(dir); s != c.slot {
+			t.Errorf("%v: %q, not %q", c.cell, s, c.slot)
+		}
+	}
+	if s := slotOfTree(filepath.Join(dir, "none")); s != "" {
+		t.Errorf("a board that says nothing is in slot %q", s)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTheRingKeepsTheLastAndIsBounded(t *testing.T) {
 	r := newRing(4000)
 	w := &lineWriter{r: r, who: "edged"}

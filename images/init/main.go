@@ -49,10 +49,15 @@ func (b *board) run(ctx context.Context) {
 	b.log.console = openConsole()
 	b.say("init %s", Version)
 	b.args = readCmdline("/proc/cmdline")
-	loadModules(b)
+	loadDrivers(b, firstDrivers)
 	go b.watchDevices(ctx)
 	b.dog = openWatchdog(b)
 	b.attempt("root", b.enterRoot)
+	// Beside the start: edged takes up what appears, and a chip that hangs in its probe holds up nobody.
+	go func() {
+		loadDrivers(b, rootDrivers)
+		b.settleDevices()
+	}()
 	b.settleDevices()
 	b.attempt("clock", b.floorClock)
 	b.attempt("loopback", loopback)

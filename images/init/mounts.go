@@ -36,8 +36,19 @@ func mountKernel(b *board) {
 // one (a kernel that was started with an initramfs alone) what is in it goes on.
 func (b *board) enterRoot() error {
 	b.slots = b.args.slots()
-	if b.slots.Disk == "" {
+	if b.args["slot"] == "" {
+		if s := slotOfTree("/proc/device-tree/chosen"); s != "" {
+			b.slots.Slot = s
+		}
+	}
+	switch b.slots.Disk {
+	case "":
 		return nil
+	case "auto":
+		d, err := findDisk("/sys/class/block", "/dev", diskWait)
+		if b.slots.Disk = d; err != nil {
+			return err
+		}
 	}
 	dev := b.slots.device(b.slots.Slot)
 	if err := waitFor(dev, 5*time.Second); err != nil {
