@@ -29,11 +29,12 @@ func libraries(root string, programs, without []string) ([]string, error) {
 		names, err := f.ImportedLibraries()
 		for _, s := range f.Progs {
 			if s.Type == elf.PT_INTERP {
+				// The loader lies where the program says, and only there does the kernel find it.
 				b := make([]byte, s.Filesz)
 				if _, e := s.ReadAt(b, 0); e == nil {
-					// The kernel looks for the loader at the very path that the program names.
-					if at := strings.TrimPrefix(string(b[:len(b)-1]), "/"); !seen[at] {
-						seen[at] = true
+					at := strings.Trim(string(b), "/\x00")
+					if name := filepath.Base(at); !seen[name] {
+						seen[name] = true
 						need = append(need, at)
 					}
 				}
