@@ -122,7 +122,7 @@ image-test: TARGETS := virt
 image-test: CARD :=
 image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
 	@.ci/packages $(EMULATOR)
-	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
+	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) TOCSIN_KEYS=$(abspath $(KEYS)) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
 
 # Packages for boards that have a Debian of their own: make deb, or make deb ARCHS=amd64. nfpm packs them, as a program.
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
