@@ -156,6 +156,7 @@ type House struct {
 		all []unsaid
 	}
 	supplied     supplied
+	economy      *economy
 	recordings   recordingShelf
 	commissioned commissioning
 

@@ -179,6 +179,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("hand.record")), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
+	case "power":
+		t, ok = inBoth(phrase.M("power.thing")), true
 	case "input":
 		in, there := bp.Doc.Site.Inputs[id]
 		if t, ok = (phrase.Text{ZH: in.Name, EN: in.Name}), there; in.Name == "" {

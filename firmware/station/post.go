@@ -170,6 +170,7 @@ type post struct {
 	held    int            // of it, since
 	refused bool
 	reports *reports
+	spares  courier.Spare
 
 	delivered atomic.Pointer[func(courier.Delivered)]
 }
@@ -229,9 +230,24 @@ func (p *post) open(o courier.Opts) error {
 	defer p.mu.Unlock()
 	c, err := courier.Open(o)
 	if err == nil {
+		c.Spare(p.spares)
 		p.courier, p.rules, p.held = c, nil, 0
 	}
 	return err
+}
+
+// spare has pictures and logs wait and the keep-alives of wide links be rarer, to save power.
+func (p *post) spare(bulk bool, probes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := courier.Spare{Bulk: bulk, Probes: probes}
+	if s == p.spares {
+		return
+	}
+	p.spares = s
+	if p.courier != nil {
+		p.courier.Spare(s)
+	}
 }
 
 // close forgets the courier. With rules, another is about to come.

@@ -30,7 +30,7 @@ func TestHowLongABatteryLastsIsKnownOrSaidToBeUnknown(t *testing.T) {
 		"no load":                        {supply{charge: f(70), capacity: 1200, usable: 80}, 0, ""},
 		"a voltage alone tells nothing":  {supply{volts: f(12.6), capacity: 1200, draw: 10, usable: 80}, 0, ""},
 		"nothing is drawn, as it seems":  {supply{charge: f(70), watts: f(0), capacity: 1200, usable: 80}, 0, ""},
-		"no more than anybody can know":  {supply{charge: f(100), watts: f(0.1), capacity: 1e6, usable: 80}, untilMost, "ready.by_charge"},
+		"no more than anybody can know":  {supply{charge: f(100), watts: f(0.1), capacity: 1e6, usable: 80}, lasting, "ready.by_charge"},
 		"the supply's own word is spent": {supply{runtime: f(0), mains: &off}, 0, ""},
 	} {
 		left, by, ok := c.s.lasts()

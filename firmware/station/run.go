@@ -155,6 +155,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "reach", "people", guard.Restart, h.roll.run)
 	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
 	h.guard.Go("station", "tally", guard.Restart, h.tally.run)
+	h.guard.Go("guard", "power", guard.Restart, h.economy.run)
 	h.guard.GoIn(deciding, "station", "beacons", guard.Restart, h.beacons.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)
@@ -296,7 +297,7 @@ func (h *House) keepFloor(ctx context.Context) error {
 func (h *House) build() error {
 	bp := h.bp
 	h.county, h.herald, h.beacons, h.post, h.roll = newCounty(h), newHerald(h), newBeacons(h), newPost(h), newRoll(h)
-	h.tally, h.talks, h.trials = newTally(h), newTalks(h), newTrials(h)
+	h.tally, h.talks, h.trials, h.economy = newTally(h), newTalks(h), newTrials(h), newEconomy(h)
 	h.post.onDelivered(h.delivered)
 	h.buildSetpoints()
 	h.desk = order.NewDesk(bp.Bounds, h.clock, func(e order.Event) { h.noteSoon(func() { h.noteOrder(e) }) })

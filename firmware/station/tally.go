@@ -26,6 +26,7 @@ type tally struct {
 	// missed counts receipts that it could not follow: what they were of is told again.
 	missed atomic.Int64
 	told   atomic.Pointer[tallied]
+	every  atomic.Int64 // of so many rows one is told, to save power
 
 	// Owned by its goroutine.
 	bp     *Blueprint
@@ -101,6 +102,9 @@ func (x *tally) arrived(d courier.Delivered) {
 	}
 }
 
+// rarer has only one row of n be told; how the box stands is told as ever.
+func (x *tally) rarer(n int) { x.every.Store(int64(n)) }
+
 // run is the tally's goroutine.
 func (x *tally) run(ctx context.Context) error {
 	t := time.NewTimer(memoryWait)
@@ -140,7 +144,7 @@ func (x *tally) look(now clock.Stamp) {
 		}
 		minute := now.Wall.Unix() / 60
 		slot := minute - minute%int64(x.dicts.Wide.Step)
-		if x.slot >= 0 && slot != x.slot {
+		if rare := max(1, x.every.Load()); x.slot >= 0 && slot != x.slot && slot/int64(x.dicts.Wide.Step)%rare == 0 {
 			x.row(slot, now)
 		}
 		x.slot = slot

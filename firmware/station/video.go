@@ -72,6 +72,8 @@ type pictures struct {
 	searched  time.Duration
 	pinned    map[string]bool // alarms of which clips were asked for
 	faults    map[string]bool
+	// blank and off are what is done without to save power: recordings, all of it.
+	blank, off bool
 }
 
 func newPictures(h *House) *pictures {
@@ -110,11 +112,9 @@ func newPictures(h *House) *pictures {
 func (p *pictures) run(ctx context.Context) error {
 	tries := p.h.guard.Tries("video", "relay")
 	for ctx.Err() == nil {
-		p.mu.Lock()
-		site := p.site
-		p.mu.Unlock()
 		once, end := context.WithCancel(ctx)
 		p.mu.Lock()
+		site := p.spared()
 		p.ends = end
 		p.mu.Unlock()
 		if site == nil {
@@ -147,6 +147,36 @@ func (p *pictures) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// spare has nothing be recorded, or the child be off, to save power; what has not changed goes on.
+func (p *pictures) spare(blank, off bool) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if blank == p.blank && off == p.off {
+		return
+	}
+	restarts := p.site != nil && (off != p.off || !off && p.site.Record != nil)
+	p.blank, p.off = blank, off
+	if restarts && p.ends != nil {
+		p.ends()
+	}
+}
+
+// spared is the site's plan without what is done without. The lock is held.
+func (p *pictures) spared() *config.Video {
+	switch {
+	case p.site == nil || p.off:
+		return nil
+	case p.blank && p.site.Record != nil:
+		s := *p.site
+		s.Record = nil
+		return &s
+	}
+	return p.site
 }
 
 // renew takes a site's file over; what has not changed goes on. A house that was built

@@ -13,6 +13,15 @@ type Power struct {
 	Runtime string `yaml:"runtime"`
 	// Load is the point of what is drawn (W), or of the current out of the battery (A).
 	Load string `yaml:"load"`
+	// Solar is the point of what the panel gives (W), or of its current into the battery (A); Failing a contact that is on while the supply itself says
+	// that it is about to go off.
+	Solar   string `yaml:"solar"`
+	Failing string `yaml:"failing"`
+	// Chemistry is a battery's row in power.yaml, Blocks how many of its blocks (12 V) are in a row.
+	Chemistry string `yaml:"chemistry"`
+	Blocks    int    `yaml:"blocks"`
+	// Reserve is for how long of full sounding energy is kept.
+	Reserve Span `yaml:"reserve"`
 	// Capacity is what the battery held when it was new, in watt-hours; Usable how much of that may be
 	// drawn, in percent.
 	Capacity float64 `yaml:"capacity_wh"`

@@ -157,6 +157,8 @@ type Output struct {
 	File   string   `yaml:"file"`
 	Volume *int     `yaml:"volume"`
 	Zones  []string `yaml:"zones"`
+	// Watts is what it draws while it sounds; without it the one of its kind in power.yaml.
+	Watts *float64 `yaml:"watts"`
 }
 
 // Input is a key or button that people use with everything else dead.

@@ -119,6 +119,14 @@ func (c *Courier) Taken(link string, acks []Ack) {
 	c.stir()
 }
 
+// Spare takes over what is done without to save power.
+func (c *Courier) Spare(s Spare) {
+	c.mu.Lock()
+	c.m.Spare(s)
+	c.mu.Unlock()
+	c.stir()
+}
+
 func (c *Courier) stir() {
 	select {
 	case c.wake <- struct{}{}:

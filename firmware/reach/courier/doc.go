@@ -12,7 +12,7 @@
 // takes it once. With the disk dead the same holds from RAM, until the power goes, and
 // Status says so.
 //
-//	0 warning    on every link at once, also on those that seem dead; so do its receipts (Urgent)
+//	0 warning    on every link at once, also on those that seem dead; so do its receipts and a box's last word (Urgent)
 //	1 command    the cheapest link that meets the deadline by its measured latency and
 //	2 receipt    delivery; with no receipt at half the deadline the next one too, at half
 //	3 alarm      of the rest another, and past it all

@@ -169,7 +169,7 @@ func (m *Machine) fillUp(now time.Duration, w *way, c *cargo) (soon time.Duratio
 			c.take(r)
 		}
 	}
-	if len(c.rows) > 0 {
+	if len(c.rows) > 0 || m.spare.Bulk {
 		return soon
 	}
 	free, wait, _ := m.wideFor(now, Bulk)

@@ -34,6 +34,7 @@ type Machine struct {
 	dirty map[string]bool
 	spent map[string]bool // links whose bucket changed
 
+	spare  Spare
 	turned []Turned
 	done   []Delivered
 	count  Counts
@@ -514,6 +515,17 @@ func (m *Machine) Turn(now time.Duration) Orders {
 	}
 	return o
 }
+
+// Spare is what is done without to save power. Nothing of it touches classes 0 to 4.
+type Spare struct {
+	// Bulk waits: it stays in the outbox, and expires there as ever.
+	Bulk bool
+	// Probes is how much rarer links that are up are asked for; 0 and 1 as ever.
+	Probes int
+}
+
+// Spare takes over what is done without.
+func (m *Machine) Spare(s Spare) { m.spare = s }
 
 // Changes is what has to be kept since the last call.
 type Changes struct {

@@ -62,7 +62,8 @@ type Message struct {
 	Class Class
 	Kind  Kind
 	Key   string
-	// Urgent is for receipts of a warning: they go on all links at once as it did.
+	// Urgent is for receipts of a warning: they go on all links at once as it did. So does an alarm that is the last
+	// word before a box goes off.
 	Urgent bool
 	// Made is when; the zero Stamp is filled in.
 	Made clock.Stamp
@@ -91,7 +92,7 @@ func (m *Message) check() error {
 		return phrase.E("courier.class", "class", int(m.Class))
 	case m.Kind == NewestWins && (m.Class < Telemetry || m.Key == ""):
 		return phrase.E("courier.newest", "id", m.ID)
-	case m.Urgent && m.Class != Receipt:
+	case m.Urgent && m.Class != Receipt && m.Class != Alarm:
 		return phrase.E("courier.urgent", "id", m.ID)
 	case len(m.Payload) == 0 || len(m.Payload) > PayloadMost || len(m.Short) > ShortMost:
 		return phrase.E("courier.long", "id", m.ID, "bytes", len(m.Payload), "most", PayloadMost)

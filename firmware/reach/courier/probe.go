@@ -161,6 +161,8 @@ func (m *Machine) probes(now time.Duration) (due []string, next time.Duration) {
 			every /= 5
 		case w.state == Suspect && w.misses > 0 && w.rule.Probe.Again > 0:
 			every = w.rule.Probe.Again
+		case w.state == Up && m.spare.Probes > 1:
+			every *= time.Duration(m.spare.Probes)
 		}
 		w.probing, w.asked = true, now
 		w.probeAt = now + every

@@ -219,9 +219,11 @@ const (
 	Charge    Role = "charge"     // percent left
 	Runtime   Role = "runtime"    // seconds left, by the supply's own word
 	Drawn     Role = "load"       // watts, or amperes, drawn
+	Solar     Role = "solar"      // watts that the panel gives, or amperes of it into the battery
+	Failing   Role = "failing"    // on while the supply says that it is about to go off
 )
 
-var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn)}
+var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn), string(Solar), string(Failing)}
 
 // Knot is one entry of a Curve.
 type Knot struct{ Raw, Value float64 }
