@@ -23,7 +23,7 @@ UI      := firmware/serve/page/ui
 UI_SRC  := $(shell find $(UI)/lib $(UI)/station $(UI)/county -type f 2>/dev/null) $(UI)/vite.config.ts $(UI)/tsconfig.json
 UI_OUT  := $(UI)/dist/county/index.html.gz
 
-.PHONY: help demo board-programs deb deb-test image image-test pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
+.PHONY: help demo hwtest board-programs deb deb-test image image-test pictures test build cross figures lint clips go node ui openapi peers browser test-quick test-race test-peers test-browser fuzz-short
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | sort
@@ -141,6 +141,10 @@ deb-test: ARCHS := amd64
 deb-test: deb ## install the package in a Debian made for it, start, hang, upgrade, remove
 	@.ci/packages mmdebstrap systemd-container curl
 	TOCSIN_DEBS=$(abspath $(OUT)/deb) TOCSIN_CACHE=$(abspath $(OUT)/cache) TOCSIN_DEB_VERSION=$(DEB_VERSION) $(GO) test -count=1 -tags image -timeout 20m -v ./images/deb
+
+hwtest: go ## take a connected board over: make hwtest BOARD=192.168.1.50 ACCOUNT=lin, LOUD=1 CUT=1 RELEASE=file
+	@[ -n "$(BOARD)" ] && [ -n "$(ACCOUNT)" ] || { echo "say which board and who: make hwtest BOARD=192.168.1.50 ACCOUNT=lin (a technician's account)"; exit 1; }
+	@CGO_ENABLED=0 $(GO) run ./cmd/accept $(BOARD) --account $(ACCOUNT) --out $(OUT)/hwtest $(if $(LOUD),--loud) $(if $(CUT),--cut) $(if $(RELEASE),--release $(RELEASE)) $(if $(FINGERPRINT),--fingerprint $(FINGERPRINT))
 
 lint: go ## gofmt, vet (also for a board of 32 bits), staticcheck
 	@bad=$$(gofmt -l cmd configs drivers firmware hwtest images); [ -z "$$bad" ] || { echo "not gofmt'ed:"; echo "$$bad"; exit 1; }

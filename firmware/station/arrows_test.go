@@ -151,6 +151,7 @@ var arrows = map[string][]string{
 	"images/build":        {"firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
 	"cmd/makeclips":       {"firmware/sound/speech"},
 	"cmd/village":         {"hwtest/"},
+	"cmd/accept":          {"hwtest/acceptance"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own, and try its ways in.
 	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze", "firmware/serve/api", "firmware/serve/api/apitest", "firmware/serve/page"},
@@ -159,6 +160,7 @@ var arrows = map[string][]string{
 	"hwtest/flight":     {},
 	"hwtest/ear":        {},
 	"hwtest/built":      {},
+	"hwtest/acceptance": {},
 	"hwtest/release":    {},
 	"hwtest/storm":      {"hwtest/"},
 	"hwtest/powercut":   {},
