@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -61,6 +62,7 @@ func run(l line) error {
 	err = station.Run(ctx, bp, station.Opts{
 		Bench:     l.bench,
 		Revisions: revisions, Data: l.data, Wrong: wrong, Socket: l.socket, Listen: l.listen, Log: log, Watchdog: period,
+		CrashOutput: func(f *os.File) error { return debug.SetCrashOutput(f, debug.CrashOptions{}) },
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {
 				log.Warn("sd_notify", "err", err)

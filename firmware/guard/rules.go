@@ -25,6 +25,29 @@ const (
 type Rules struct {
 	Version  int      `yaml:"version"`
 	Restarts Restarts `yaml:"restarts"`
+	BlackBox BlackBox `yaml:"black_box"`
+}
+
+// BlackBox is how the last minutes are kept.
+type BlackBox struct {
+	Memory int           `yaml:"memory"` // KiB
+	File   int           `yaml:"file"`   // KiB
+	Values time.Duration `yaml:"values"` // what was measured is looked at so often
+	Every  time.Duration `yaml:"every"`  // the log and the values are written so often
+	Soon   time.Duration `yaml:"soon"`   // between two events
+	After  time.Duration `yaml:"after"`  // all is written once more so long after one
+	Hourly int           `yaml:"hourly"` // events' writings in an hour
+}
+
+func (b BlackBox) prove(p *proof) {
+	p.need(b.Memory >= 64 && b.Memory <= 8192, "black_box.memory", 64, 8192)
+	p.need(b.File >= 128 && b.File <= 65536, "black_box.file", 128, 65536)
+	p.need(b.File >= b.Memory, "black_box.file", b.Memory, 65536)
+	p.need(b.Values >= time.Second && b.Values <= 10*time.Minute, "black_box.values", time.Second, 10*time.Minute)
+	p.need(b.Every >= 30*time.Second && b.Every <= time.Hour, "black_box.every", 30*time.Second, time.Hour)
+	p.need(b.Soon >= time.Second && b.Soon <= b.Every, "black_box.soon", time.Second, b.Every)
+	p.need(b.After >= time.Second && b.After <= b.Every, "black_box.after", time.Second, b.Every)
+	p.need(b.Hourly >= 1 && b.Hourly <= 720, "black_box.hourly", 1, 720)
 }
 
 // LoadRules reads and proves the table.
@@ -50,6 +73,7 @@ func ParseRules(b []byte) (*Rules, error) {
 	}
 	p := proof{}
 	r.Restarts.prove(&p)
+	r.BlackBox.prove(&p)
 	return &r, errors.Join(p...)
 }
 

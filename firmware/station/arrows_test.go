@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"firmware/point":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/guard":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/guard/power":            {"firmware/clock", "firmware/phrase"},
+	"firmware/guard/blackbox":         {"firmware/guard"},
 	"firmware/trust":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/trust/xmldsig":          {"firmware/trust", "firmware/phrase"},
 	"firmware/sense/profile":          {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},

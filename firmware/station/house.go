@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,9 @@ type Opts struct {
 	Watchdog time.Duration
 	// Bench is a folder with a bench's installer and network; "" on a real board.
 	Bench string
+	// CrashOutput has the runtime write its last words into a file (debug.SetCrashOutput); nil
+	// leaves it as it is.
+	CrashOutput func(*os.File) error
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 
@@ -159,6 +163,7 @@ type House struct {
 	economy      *economy
 	recordings   recordingShelf
 	commissioned commissioning
+	recorder     *recorder // nil for a house of a test's own
 
 	ready      atomic.Bool
 	armedAfter atomic.Int64
@@ -544,6 +549,7 @@ func (h *House) writeAlarm(e alarm.Event) {
 		rec.Who, rec.Via = e.Alarm.By.Name, e.Alarm.By.Via
 	}
 	h.write(rec, state)
+	h.recorder.happened(string(e.Kind) + " " + e.Alarm.Hazard)
 	h.herald.alarmed(e)
 	h.beacons.alarmed(e)
 }
@@ -672,6 +678,7 @@ func (h *House) setFault(thing string, why phrase.Message) {
 	if !same {
 		h.log.Warn("fault", "thing", thing, "why", why.In(phrase.EN))
 		h.write(journal.Record{Kind: "fault", Message: why, Body: thingBody(thing)}, nil)
+		h.recorder.happened("fault " + thing)
 	}
 }
 

@@ -165,6 +165,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("time.thing_source", "source", strings.TrimPrefix(thing, "clock "))), true
 	case "time": // time server NAME
 		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true
+	case "black":
+		t, ok = inBoth(phrase.M("guard.black_box")), true
 	case "room":
 		t, ok = inBoth(phrase.M("guard.part", "room", strings.TrimPrefix(thing, "room "))), true
 	case "mqtt":

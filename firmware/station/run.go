@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,6 +97,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	if err := h.guard.UseGroups(); err != nil && !errors.Is(err, guard.ErrUndelegated) {
 		h.log.Warn("children share the processor by their priority alone", "err", err)
 	}
+	h.recorder = newRecorder(h, bp.Guard.BlackBox)
 	h.startClock()
 	if h.o.Revisions == nil {
 		h.o.Revisions = OpenRevisions(h.guard, bp.Doc.File, o.Data)
@@ -143,6 +145,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "decide", "rules", guard.Restart, func(ctx context.Context) error { return h.decide(ctx, proof) })
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
+	h.startRecorder()
 	h.startIdentity()
 	h.startCommissioning()
 	h.startRecordings()
@@ -556,6 +559,9 @@ func (h *House) feed(ctx context.Context) error {
 	}
 	return h.dog.Run(ctx, every, func() { h.o.Notify("WATCHDOG=1") }, func(hung []string, looks int) {
 		h.log.Error("the alarm path hangs: the watchdog is not fed", "parts", hung)
+		if looks == 1 {
+			h.recorder.happened("hangs: " + strings.Join(hung, ", "))
+		}
 		if looks == hungLooks {
 			h.o.Notify("WATCHDOG=trigger") // sd_notify(3): as if its time were over
 		}

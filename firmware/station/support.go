@@ -146,6 +146,7 @@ func (h *House) Bundle(ctx context.Context) (api.Paper, error) {
 		fmt.Fprintf(&log, "%s %s %s\n", l.At.UTC().Format(time.RFC3339Nano), l.Level, l.Text)
 	}
 	parts = append(parts, bundle.Part{Name: "log.txt", Text: log.String(), Tail: true})
+	parts = append(parts, bundle.Part{Name: "blackbox.txt", Text: h.recorder.text(), Tail: true})
 	doc := h.seen().bp.Doc
 	if b, err := readAtMost(doc.File, bundle.MostPart); err == nil {
 		parts = append(parts, bundle.Part{Name: "site.yaml", Text: config.Hide(string(b))})

@@ -108,6 +108,8 @@ func (b *board) answer(q request) (a answer) {
 		a.Status = b.state()
 	case "log":
 		a.Text = b.log.text()
+	case "kept":
+		a.Text = kept("/sys/fs/pstore")
 	case "restart":
 		go func() {
 			time.Sleep(300 * time.Millisecond) // the answer goes out first

@@ -24,6 +24,30 @@ func lastWords(dir string) string {
 	return best
 }
 
+// kept gives what the kernel kept over a reset: each of its texts, the end of it, with its name.
+func kept(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*ramoops*"))
+	var b strings.Builder
+	for _, f := range files {
+		t, err := os.ReadFile(f)
+		if err != nil || len(t) > 4<<20 {
+			continue
+		}
+		b.WriteString(filepath.Base(f) + ":\n")
+		b.WriteString(strings.ToValidUTF8(string(t[max(0, len(t)-keptOfEach):]), "?") + "\n")
+		if b.Len() > keptMost {
+			break
+		}
+	}
+	return b.String()
+}
+
+// What is given of each, and of all: an answer on the socket has its bounds.
+const (
+	keptOfEach = 64 << 10
+	keptMost   = 128 << 10
+)
+
 var fatal = regexp.MustCompile(`Kernel panic|Internal error|Unable to handle|Out of memory|watchdog|panic: |fatal error: |edged ended|not proved that it is alive`)
 
 func wordsIn(text string) string {

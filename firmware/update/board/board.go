@@ -115,6 +115,17 @@ func (i Init) Status() (Status, error) {
 	return *a.Status, nil
 }
 
+// Kept gives what the board still knows of the time before this program began: after a reset
+// what the kernel kept over it, else what init heard in this boot.
+func (i Init) Kept(reset bool) (string, error) {
+	do := "log"
+	if reset {
+		do = "kept"
+	}
+	a, err := i.ask(request{Do: do})
+	return a.Text, err
+}
+
 // Restart starts the board anew, in a moment.
 func (i Init) Restart(why string) error {
 	_, err := i.ask(request{Do: "restart", Why: why})
