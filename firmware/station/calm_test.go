@@ -67,6 +67,7 @@ func TestATrialThatFailsWaitsForALevelsEndButNotForEver(t *testing.T) {
 	h.build()
 	i, why := &holding{}, phrase.M("update.unhealthy", "what", "gas.ch4")
 	var since clock.Stamp
+	h.show()
 	h.shown.worst = 2
 	if !h.spares(&since) {
 		t.Fatal("not spared while a level stands")

@@ -82,6 +82,10 @@ func shortItem(p courier.Part) (wire.Item, bool) {
 	case courier.Alarm, courier.Warning: // of the box's own, red or orange
 		return wire.Item{Type: wire.ItemAlarm, Bytes: p.Bytes}, true
 	case courier.Receipt:
+		// The outcome of an update bears its message's own name, which no receipt does.
+		if u, err := wire.ReadUpdate(p.Bytes); err == nil && u.Name.String() == p.ID {
+			return wire.Item{Type: wire.ItemUpdate, Bytes: p.Bytes}, true
+		}
 		return wire.Item{Type: wire.ItemReceipts, Bytes: p.Bytes}, true
 	case courier.Telemetry:
 		return wire.Item{Type: wire.ItemTelemetry, Bytes: p.Bytes}, true

@@ -342,7 +342,7 @@ func (x *tally) standing(now clock.Stamp) account.State {
 func (h *House) standing(now clock.Stamp, points, told int) account.State {
 	st := h.Status()
 	s := account.State{Version: Version, Started: st.Started.Unix(), At: now.Wall.Unix(), Trust: st.Trust, Ready: st.Armed, Level: st.Level, Journal: st.JournalOK,
-		Points: points, Told: told, Overrides: h.overridesTold(), Faults: []account.Fault{}, Links: []account.Link{}}
+		Points: points, Told: told, Overrides: h.overridesTold(), Update: h.updateStanding(), Faults: []account.Fault{}, Links: []account.Link{}}
 	for _, t := range st.NotArmed {
 		if len(s.NotReady) < account.FaultsMost {
 			s.NotReady = append(s.NotReady, account.TextOf(t.ZH, t.EN))

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"tocsin/configs"
@@ -17,6 +18,7 @@ import (
 	"tocsin/firmware/guard"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/update"
 	"tocsin/firmware/update/board"
@@ -39,6 +41,8 @@ type updates struct {
 	trial *probation
 	// spared is since when a trial that may be to end waits for a level's end.
 	spared clock.Stamp
+	told   atomic.Pointer[updateTold]
+	slot   string // where this boot lies: A, B or ""
 }
 
 // initSocket is where the board's init answers: it names it in the environment.
@@ -68,16 +72,13 @@ func (h *House) openInstaller() (update.Installer, error) {
 		h.log.Warn("nobody knows what answered before the update", "err", err)
 	}
 	h.updates.trial = &probation{asked: f}
-	if s := i.State(); !s.Reason.IsZero() {
-		h.record("update.back", phrase.M("update.told_back", "why", s.Reason), nil)
-	}
 	return i, nil
 }
 
 // startUpdates opens the board's installer; a bench has one in a folder.
 func (h *House) startUpdates() {
 	u := &h.updates
-	u.ready = make(chan struct{})
+	u.ready, u.slot = make(chan struct{}), os.Getenv("TOCSIN_SLOT")
 	if h.o.Bench == "" && initSocket() == "" {
 		close(u.ready)
 		return
@@ -91,6 +92,14 @@ func (h *House) startUpdates() {
 				h.setFault("update", phrase.M("update.closed", "err", err))
 			}
 			close(u.ready)
+			if u.by != nil {
+				select {
+				case <-h.journal.Loaded():
+				case <-time.After(memoryWaits): // a disk that hangs: it is told once more
+				case <-ctx.Done():
+				}
+				h.recallOutcome(i.State())
+			}
 		}
 		if u.by == nil {
 			return nil
@@ -110,12 +119,13 @@ func (h *House) startUpdates() {
 			if spare {
 				continue
 			}
+			running := u.by.State().Running
 			took, why, err := u.by.Tick()
 			if err != nil {
 				h.setFault("update", phrase.M("update.closed", "err", err))
 			}
 			if took {
-				h.record("update.back", phrase.M("update.told_back", "why", why), nil)
+				h.outcome(wire.UpdateBack, running, phrase.M("update.told_back", "why", why))
 			}
 		}
 	})
@@ -230,10 +240,10 @@ func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api
 	}
 	rel, err := i.Stage(ctx, r)
 	if err != nil {
-		h.record("update.refused", phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)), map[string]any{"who": who.Name, "via": who.Via})
+		h.outcome(wire.UpdateRefused, nil, phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)))
 		return api.Release{}, err
 	}
-	h.record("update.staged", phrase.M("update.told_staged", "version", rel.Version, "who", who.Name), map[string]any{"number": rel.Number, "who": who.Name, "via": who.Via})
+	h.outcome(wire.UpdateStaged, &rel, phrase.M("update.told_staged", "version", rel.Version, "who", who.Name))
 	return *releaseOf(&rel), nil
 }
 
@@ -261,7 +271,7 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 	if err := i.Activate(within); err != nil {
 		return err
 	}
-	h.record("update.trial", phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", within), map[string]any{"who": who.Name, "via": who.Via})
+	h.outcome(wire.UpdateTrial, next, phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", within))
 	return nil
 }
 
@@ -277,7 +287,8 @@ func (h *House) ConfirmRelease(who api.Who) error {
 	if err := i.Confirm(); err != nil {
 		return err
 	}
-	h.record("update.confirmed", phrase.M("update.told_confirmed", "version", i.State().Running.Version, "who", who.Name), map[string]any{"who": who.Name, "via": who.Via})
+	running := i.State().Running
+	h.outcome(wire.UpdateConfirmed, running, phrase.M("update.told_confirmed", "version", versionOf(running), "who", who.Name))
 	return nil
 }
 
@@ -291,9 +302,10 @@ func (h *House) RollBackRelease(reason string, who api.Who) error {
 		return err
 	}
 	why := phrase.M("update.by_hand", "who", who.Name, "reason", reason)
+	running := i.State().Running
 	if err := i.Back(why); err != nil {
 		return err
 	}
-	h.record("update.back", phrase.M("update.told_back", "why", why), map[string]any{"who": who.Name, "via": who.Via})
+	h.outcome(wire.UpdateBack, running, phrase.M("update.told_back", "why", why))
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/update"
 )
 
@@ -136,11 +137,11 @@ func (h *House) conclude(i update.Installer, running *update.Release, confirm bo
 	case !why.IsZero() && spare:
 		// Not in the middle of a level: see spares.
 	case !why.IsZero():
-		h.record("update.back", phrase.M("update.told_back", "why", why), nil)
+		h.outcome(wire.UpdateBack, running, phrase.M("update.told_back", "why", why))
 		err = i.Back(why)
 	case confirm:
 		if err = i.Confirm(); err == nil {
-			h.record("update.confirmed", phrase.M("update.healthy", "version", versionOf(running)), nil)
+			h.outcome(wire.UpdateConfirmed, running, phrase.M("update.healthy", "version", versionOf(running)))
 		}
 	}
 	if err != nil {

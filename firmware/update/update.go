@@ -54,7 +54,9 @@ type State struct {
 	// Left is how long a trial waits for its confirmation.
 	Left time.Duration
 	// Reason is why the last update was refused or rolled back; the zero Message for none.
+	// Failed is the release that it was, where that is still known.
 	Reason phrase.Message
+	Failed *Release
 }
 
 // Installer installs releases. Its methods may take long and are safe from any

@@ -47,6 +47,9 @@ type Station struct {
 	// Open counts its alarms that stand, Sounding is the warning that sounds there by its newest receipt.
 	Open     int    `json:"open"`
 	Sounding string `json:"sounding,omitempty"`
+	// Software is which it runs, and what became of the last update; SoftwareBad: that one was refused or taken back.
+	Software    phrase.Text `json:"software"`
+	SoftwareBad bool        `json:"software_bad"`
 	// Odd is what is wrong between it and the hub.
 	Odd []phrase.Text `json:"odd"`
 }
@@ -247,6 +250,7 @@ func (c *Console) stationOf(st post.Station, k logbook.Station, now time.Time) S
 			v.State = phrase.Text{ZH: blind.ZH + " · " + v.State.ZH, EN: blind.EN + " · " + v.State.EN}
 		}
 	}
+	v.Software, v.SoftwareBad = softwareOf(k)
 	odd := func(m phrase.Message) { v.Odd = append(v.Odd, both(m)) }
 	for _, x := range k.Left {
 		odd(phrase.M("hubd.left_out", "link", x.Link, "why", x.Why))

@@ -266,7 +266,7 @@ func itemClass(i *wire.Item, or wire.Class) wire.Class {
 	switch i.Type {
 	case wire.ItemAlarm:
 		return wire.Alarm
-	case wire.ItemReceipts:
+	case wire.ItemReceipts, wire.ItemUpdate:
 		return wire.Receipt
 	case wire.ItemTelemetry:
 		return wire.Telemetry
@@ -308,6 +308,11 @@ func short(f *hubfile.File, s letter.Station, link, id string, counter uint64, c
 	if item.Type == wire.ItemAlarm {
 		if a, err := wire.ReadAlarm(item.Bytes); err == nil {
 			id, e.ID.Boot, e.ID.Sequence = logbook.ShortID(a.Name), uint64(a.Name.Outbox), uint64(a.Name.Seq)
+		}
+	}
+	if item.Type == wire.ItemUpdate {
+		if u, err := wire.ReadUpdate(item.Bytes); err == nil {
+			id, e.ID.Boot, e.ID.Sequence = logbook.ShortID(u.Name), uint64(u.Name.Outbox), uint64(u.Name.Seq)
 		}
 	}
 	if name, ok := logbook.Short(id); ok {

@@ -123,6 +123,7 @@ type station struct {
 	values   []Value
 	valuesAt time.Time
 	left     []LeftOut
+	outcome  Outcome                  // of the last update
 	told     map[wire.About]time.Time // the warnings of which it spoke, and when last
 }
 
@@ -232,8 +233,42 @@ func (b *Book) act(s letter.Station, of hubfile.Station, st *station, l *letter.
 		o.state.Links = o.state.Links[:min(len(o.state.Links), linksMost)]
 		o.state.Blind = o.state.Blind[:min(len(o.state.Blind), faultsMost)]
 		st.state, st.stateOf, st.stateAt = o.state, o.name, at
+		if u := o.state.Update; u != nil && u.Outcome != "" {
+			st.ended(Outcome{Code: wire.ParseOutcome(u.Outcome), Version: clip(u.OutcomeOf), Number: u.OutcomeNumber, Text: phrase.Text{ZH: clip(u.ZH), EN: clip(u.EN)}, At: unix(u.At)})
+		}
+	case o.update != nil:
+		u := o.update
+		st.ended(Outcome{Code: u.Outcome, Version: u.Version, Number: uint64(u.Number), Text: phrase.Text{ZH: u.Text, EN: u.Text}, At: unix(int64(u.At)), Short: true})
 	}
 	return nil
+}
+
+// Outcome is what became of the last release at a station. Short: only its short form came.
+type Outcome struct {
+	Code    wire.UpdateOutcome
+	Version string
+	Number  uint64
+	Text    phrase.Text
+	At      time.Time // zero where the station had no clock
+	Short   bool
+}
+
+// ended takes in an outcome, unless a later one is known; of one, the long form counts.
+func (st *station) ended(o Outcome) {
+	if o.Code == wire.UpdateNone || o.At.Before(st.outcome.At) {
+		return
+	}
+	if o.Short && !st.outcome.Short && o.At.Equal(st.outcome.At) && o.Code == st.outcome.Code {
+		return
+	}
+	st.outcome = o
+}
+
+func unix(s int64) time.Time {
+	if s <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
 }
 
 // causeOf is the short name of an alarm's id.
@@ -432,6 +467,9 @@ type Station struct {
 	Left     []LeftOut // links by which it is not served
 	Values   []Value
 	ValuesAt time.Time
+	// Update is how its software stands, nil where it says nothing of that; Outcome what became of the last release.
+	Update  *wire.UpdateContent
+	Outcome Outcome
 }
 
 // State is what the page shows.
@@ -446,8 +484,13 @@ func (b *Book) State() State {
 	defer b.mu.Unlock()
 	out := State{Stations: map[letter.Station]Station{}}
 	for id, st := range b.stations {
-		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Left: slices.Clone(st.left), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt}
+		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Left: slices.Clone(st.left), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt, Outcome: st.outcome}
 		if st.state != nil {
+			if u := st.state.Update; u != nil {
+				c := *u
+				c.Slot, c.Phase, c.Next = clip(c.Slot), clip(c.Phase), clip(c.Next)
+				v.Update = &c
+			}
 			v.Ready, v.Version, v.Faults, v.Links, v.Blind = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links, st.state.Blind
 		}
 		out.Stations[id] = v

@@ -49,6 +49,7 @@ type opened struct {
 	block    []byte
 	dict     *wire.DictionaryContent
 	state    *wire.StateContent
+	update   *wire.UpdateItem
 }
 
 // open opens a letter with its station's keys. An error says why it is not acted on.
@@ -100,6 +101,12 @@ func (o *opened) read(e *wire.Opened, of hubfile.Station, tables *alert.Tables) 
 			return phrase.E("hubd.strange_content")
 		}
 		o.alarm = &a
+	case uint8(wire.ItemUpdate):
+		u, err := wire.ReadUpdate(e.Content)
+		if err != nil || u.Name != o.name {
+			return phrase.E("hubd.strange_content")
+		}
+		o.update = &u
 	case wire.TypeReceipts:
 		o.receipts = append(o.receipts, e.Content)
 	case wire.TypeTelemetry:

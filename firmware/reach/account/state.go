@@ -52,8 +52,23 @@ type State struct {
 	Outbox *Outbox `json:"outbox,omitempty"`
 	// Overrides are the county's settings that somebody at the station has changed for a while.
 	Overrides []Override `json:"overrides,omitempty"`
-	// Said is why this was told now: an override began or ended.
+	// Update is how the software stands, where it is updated from here.
+	Update *Update `json:"update,omitempty"`
+	// Said is why this was told now: an override began or ended, an update came to an end.
 	Said *Text `json:"said,omitempty"`
+}
+
+// Update is wire.UpdateContent.
+type Update struct {
+	Number        uint64 `json:"number,omitempty"`
+	Slot          string `json:"slot,omitempty"`
+	Phase         string `json:"phase,omitempty"`
+	Next          string `json:"next,omitempty"`
+	Outcome       string `json:"outcome,omitempty"`
+	OutcomeOf     string `json:"outcome_of,omitempty"`
+	OutcomeNumber uint64 `json:"outcome_number,omitempty"`
+	At            int64  `json:"at,omitempty"`
+	Text
 }
 
 // Override is a county-managed setting, by its place in the station's document.

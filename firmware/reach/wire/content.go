@@ -31,6 +31,25 @@ type StateContent struct {
 	Blind  []string       `json:"blind,omitempty"`
 	Faults []FaultContent `json:"faults"`
 	Links  []LinkContent  `json:"links"`
+	Update *UpdateContent `json:"update,omitempty"`
+}
+
+// UpdateContent is how a box's software stands.
+type UpdateContent struct {
+	// Number is the running release's, Slot where it lies: A, B or "".
+	Number uint64 `json:"number,omitempty"`
+	Slot   string `json:"slot,omitempty"`
+	// Phase is idle, staged or trial; Next is what is staged.
+	Phase string `json:"phase,omitempty"`
+	Next  string `json:"next,omitempty"`
+	// Outcome is what became of the last release, by its code, and At when, in seconds since
+	// 1970. The words say it.
+	Outcome       string `json:"outcome,omitempty"`
+	OutcomeOf     string `json:"outcome_of,omitempty"`
+	OutcomeNumber uint64 `json:"outcome_number,omitempty"`
+	At            int64  `json:"at,omitempty"`
+	ZH            string `json:"zh,omitempty"`
+	EN            string `json:"en,omitempty"`
 }
 
 // FaultContent is one thing that is wrong, in words for people.

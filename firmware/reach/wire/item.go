@@ -17,6 +17,7 @@ const (
 	ItemText                          // UTF-8 for people
 	ItemTime                          // the sender's clock
 	ItemEpoch                         // the epoch that is in use from now on
+	ItemUpdate                        // UpdateItem
 )
 
 // ItemsMost bounds how many items a message holds.

@@ -129,6 +129,9 @@ func (i *Installer) State() update.State {
 		f := i.o.Factory
 		s.Running = &f
 	}
+	if i.other != nil && !i.trial() && i.choice.Next == "" && i.other.Number == i.choice.Bad {
+		s.Failed = release(i.other)
+	}
 	switch {
 	case i.trial():
 		s.Phase, s.Before, s.Left = update.Trial, release(i.other), max(0, i.until-i.o.Now().Mono)

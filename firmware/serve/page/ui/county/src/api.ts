@@ -5,7 +5,7 @@ export type Session = { account: string; name: string; role: Role; duties: strin
 export type Seen = { link: string; at: string };
 export type Station = {
   id: string; name: Text; number?: number; seen: Seen[]; late: boolean; state: Text; tone: "calm" | "unsure" | "fault"; state_at?: string;
-  open: number; sounding?: string; odd: Text[];
+  open: number; sounding?: string; software: Text; software_bad: boolean; odd: Text[];
 };
 export type Way = { link: string; at: string; short: boolean };
 export type Told = { event: string; at?: string; name: string; signed: Text; bad: boolean; ways: Way[] };
