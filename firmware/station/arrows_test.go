@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"firmware/guard":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/guard/power":            {"firmware/clock", "firmware/phrase"},
 	"firmware/guard/blackbox":         {"firmware/guard"},
+	"firmware/guard/wear":             {"firmware/phrase"},
 	"firmware/trust":                  {"firmware/clock", "firmware/phrase"},
 	"firmware/trust/xmldsig":          {"firmware/trust", "firmware/phrase"},
 	"firmware/sense/profile":          {"drivers", "firmware/point", "firmware/clock", "firmware/phrase"},

@@ -13,6 +13,7 @@ import (
 	"tocsin/firmware/decide/plan"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/guard/wear"
 	"tocsin/firmware/keep/config"
 	"tocsin/firmware/keep/config/managed"
 	"tocsin/firmware/phrase"
@@ -52,6 +53,8 @@ type Blueprint struct {
 	Langs      []speech.Lang
 	Bounds     order.Bounds
 	Power      *PowerPlan
+	Wear       *wear.Rules   // what ages the board
+	Cabinet    *PointInfo    // the temperature inside of the box; nil where nothing measures it
 	ByHand     ByHand        // what people say by hand
 	Managed    managed.Rules // how long what is the county's may be changed here
 	Time       *source.Rules // how sources of time are weighed

@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -66,6 +67,8 @@ type Opts struct {
 	// Abort, for the bench's build only, is called by the room that dies.
 	Abort func()
 
+	// sys is what the kernel says of the board; nil: /sys.
+	sys   fs.FS
 	built func(*House) // of a test, which asks the house itself
 	// ending is how long outputs and journal may each take to end, 2 s where it is 0; a
 	// test on a busy machine gives more.
@@ -161,6 +164,7 @@ type House struct {
 	}
 	supplied     supplied
 	economy      *economy
+	wear         worn
 	recordings   recordingShelf
 	commissioned commissioning
 	recorder     *recorder // nil for a house of a test's own

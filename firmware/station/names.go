@@ -181,6 +181,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("hand.record")), true
 	case "history":
 		t, ok = inBoth(phrase.M("history.thing")), true
+	case "board":
+		t, ok = boardText(id), true
 	case "power":
 		t, ok = inBoth(phrase.M("power.thing")), true
 	case "input":

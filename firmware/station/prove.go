@@ -186,6 +186,7 @@ func (p *prover) all() {
 	p.crossed()
 	p.proveAnnouncer()
 	p.provePower()
+	p.proveWear()
 	p.proveGuard()
 	p.proveHistory()
 	p.provePage()

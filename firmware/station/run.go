@@ -159,6 +159,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "reach", "telephone", guard.Restart, h.roll.telephone)
 	h.guard.Go("station", "tally", guard.Restart, h.tally.run)
 	h.guard.Go("guard", "power", guard.Restart, h.economy.run)
+	h.guard.Go("guard", "wear", guard.Restart, h.watchWear)
 	h.guard.GoIn(deciding, "station", "beacons", guard.Restart, h.beacons.run)
 	h.linesBegan = time.Now()
 	h.startLines(path, bp.Lines)

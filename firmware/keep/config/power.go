@@ -29,3 +29,9 @@ type Power struct {
 	// Draw is what the site draws, in watts, where no point measures it.
 	Draw float64 `yaml:"load_w"`
 }
+
+// Board says where the board's surroundings are measured. A key that is not written is found by a point's role.
+type Board struct {
+	// Cabinet is the point of the temperature inside of the box.
+	Cabinet string `yaml:"cabinet"`
+}

@@ -20,8 +20,9 @@ type Site struct {
 	History History `yaml:"history"`
 	// Proxies serve lines to other Modbus TCP clients.
 	Proxies []Proxy `yaml:"proxies"`
-	// Power is where the supply is measured.
+	// Power is where the supply is measured, Board where what surrounds the board is.
 	Power Power `yaml:"power"`
+	Board Board `yaml:"board"`
 	// Alerts are warnings and commands from outside.
 	Alerts Alerts `yaml:"alerts"`
 	// County is who hears from this box.

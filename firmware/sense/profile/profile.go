@@ -207,7 +207,7 @@ type Point struct {
 	line, col int
 }
 
-// Role is what a point is to the supply of the site: not what is measured (a logger has a battery of its own),
+// Role is what a point is to the supply of the site, or to its box: not what is measured (a logger has a battery of its own),
 // but whose it is.
 type Role string
 
@@ -220,10 +220,11 @@ const (
 	Runtime   Role = "runtime"    // seconds left, by the supply's own word
 	Drawn     Role = "load"       // watts, or amperes, drawn
 	Solar     Role = "solar"      // watts that the panel gives, or amperes of it into the battery
+	Cabinet   Role = "cabinet"    // °C inside of the box
 	Failing   Role = "failing"    // on while the supply says that it is about to go off
 )
 
-var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn), string(Solar), string(Failing)}
+var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn), string(Solar), string(Failing), string(Cabinet)}
 
 // Knot is one entry of a Curve.
 type Knot struct{ Raw, Value float64 }
