@@ -23,12 +23,13 @@ type economy struct {
 	view atomic.Pointer[power.View]
 
 	// Owned by its goroutine.
-	keeper *power.Keeper
-	bp     *Blueprint
-	keptAt time.Duration
-	blind  time.Duration // since when a measure is not good
-	dim    bool
-	faults map[string]bool
+	keeper   *power.Keeper
+	recalled bool // what an earlier run kept was taken back; before, nothing replaces it
+	bp       *Blueprint
+	keptAt   time.Duration
+	blind    time.Duration // since when a measure is not good
+	dim      bool
+	faults   map[string]bool
 	// untold are messages to the county that found no room yet.
 	untold []func() bool
 }
@@ -63,6 +64,7 @@ func (x *economy) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			x.put(x.h.clock.Now())
 			return ctx.Err()
 		case <-t.C:
 			x.look(x.h.clock.Now())
@@ -88,10 +90,26 @@ func (x *economy) renew(bp *Blueprint, now clock.Stamp) {
 		return
 	}
 	x.keeper, x.keptAt = power.New(bp.Power.Rules, site), now.Mono
+}
+
+// recall takes back what an earlier run kept, as soon as a disk that may hang has given it.
+func (x *economy) recall(now clock.Stamp) {
+	if x.recalled || !x.h.loaded() {
+		return
+	}
+	x.recalled = true
 	if b, ok := x.h.journal.Get(keyPower); ok {
 		if err := x.keeper.Restore(b, now); err != nil {
 			x.h.unreadable(keyPower, err)
 		}
+	}
+}
+
+// put keeps what a later run must know.
+func (x *economy) put(now clock.Stamp) {
+	if x.keeper != nil && x.recalled {
+		x.keptAt = now.Mono
+		x.h.journal.Put(keyPower, x.keeper.Kept(now))
 	}
 }
 
@@ -106,6 +124,7 @@ func (x *economy) look(now clock.Stamp) {
 	if x.keeper == nil {
 		return
 	}
+	x.recall(now)
 	s := x.h.measured(x.bp.Power, now)
 	s.Sounding = x.h.soundingWatts(x.bp.Power)
 	v, events := x.keeper.Look(s)
@@ -118,8 +137,7 @@ func (x *economy) look(now clock.Stamp) {
 	x.called(v, now)
 	// What was told is kept with the message that told it, not before.
 	if !told && (len(events) > 0 || now.Mono-x.keptAt >= powerKeep) {
-		x.keptAt = now.Mono
-		x.h.journal.Put(keyPower, x.keeper.Kept(now))
+		x.put(now)
 	}
 }
 

@@ -41,13 +41,16 @@ func (x *economy) tell(e power.Event, v power.View, now clock.Stamp) {
 		}
 	}
 	item.Text = why.In(phrase.ZH)
-	kept := x.keeper.Kept(now)
+	var state map[string][]byte
+	if x.recalled {
+		state = map[string][]byte{keyPower: x.keeper.Kept(now)}
+	}
 	h := x.h
 	send := func() bool {
 		return h.herald.soon(func() {
 			t := telling{class: courier.Alarm, urgent: urgent, kind: uint8(wire.ItemAlarm)}
 			// What is kept says that it was told, in one with the message: once an episode, whatever ends this run.
-			batch := journal.Batch{State: map[string][]byte{keyPower: kept}, Records: []journal.Record{{Kind: "power." + string(e.Kind), Cause: e.Episode, At: now, Message: why}}}
+			batch := journal.Batch{State: state, Records: []journal.Record{{Kind: "power." + string(e.Kind), Cause: e.Episode, At: now, Message: why}}}
 			name, named := h.herald.countyName()
 			var content []byte
 			if named {

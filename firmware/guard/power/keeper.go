@@ -101,6 +101,9 @@ func (k *Keeper) Restore(b []byte, now clock.Stamp) error {
 	if len(x.Episode.ID) > 64 || x.Level != x.Level {
 		return fmt.Errorf("what is kept of the supply is no such thing")
 	}
+	if k.episode.ID != "" {
+		return nil // this run came to want before a slow disk told of an earlier one
+	}
 	k.episode = x.Episode
 	if k.episode.Alive.Boot != now.Boot {
 		k.episode.Back = false
