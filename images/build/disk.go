@@ -105,7 +105,7 @@ func emptyData(to string, at int64) error {
 		return err
 	}
 	const id = "746f6373-696e-4000-8000-000000000001"
-	_, err := run([]string{"E2FSPROGS_FAKE_TIME=" + fmt.Sprint(at)}, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-i", "32768", "-I", "256", "-J", "size=8", "-L", "data", "-U", id, "-E", "hash_seed="+id+",lazy_itable_init=0,resize=16777216", to)
+	_, err := run([]string{"E2FSPROGS_FAKE_TIME=" + fmt.Sprint(at)}, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-i", "32768", "-I", "256", "-J", "size=8", "-L", "data", "-U", id, "-E", "hash_seed="+id+",lazy_itable_init=0,resize=134217728", to)
 	return err
 }
 

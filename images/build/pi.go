@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"tocsin/images/loader"
 )
 
 // raspberry is what the cards of Raspberry Pis have on their first partition.
@@ -64,6 +66,10 @@ const (
 	piFirmwareSum     = "h1:WRmvIwhtcWJfHnrfpfXWPh3Xq6Lztn0y5l3li+NjaYw="
 )
 
+// piEnvironment is the size of U-Boot's own environment on a Raspberry Pi, the file
+// uboot.env of the first partition (its rpi_arm64_defconfig, CONFIG_ENV_SIZE).
+const piEnvironment = 0x4000
+
 // file is a file of a FAT partition: its path there, and where it comes from.
 type file struct{ to, from string }
 
@@ -101,6 +107,17 @@ func (p raspberry) selector(o *options, t target, k *opened, work string) (files
 	}
 	parts = append(parts, d.owner[uboot].component())
 	files = append(files, file{"u-boot.bin", filepath.Join(d.dir, uboot)})
+	program, err := os.ReadFile(filepath.Join(d.dir, uboot))
+	if err != nil {
+		return nil, nil, err
+	}
+	env, err := loader.Unattended(program, piEnvironment)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := text("uboot.env", string(env)); err != nil {
+		return nil, nil, err
+	}
 	trees, err := matching(k.base, t.kernel.trees)
 	if err != nil {
 		return nil, nil, err

@@ -99,7 +99,7 @@ func (b *board) makeData(dev string) error {
 		saved = salvage(dataDir, memory)
 		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
 	}
-	if out, err := b.tool(makeWait, "mkfs.ext4", "-q", "-F", "-L", "data", "-E", "lazy_itable_init=1,lazy_journal_init=1", dev); err != nil {
+	if out, err := b.tool(makeWait, "mkfs.ext4", "-q", "-F", "-L", "data", "-b", "4096", "-i", "32768", "-J", "size=8", "-E", "lazy_itable_init=1,lazy_journal_init=1,resize=134217728", dev); err != nil {
 		return fmt.Errorf("making it anew: %v: %s", err, tail(out))
 	}
 	if err := mountDisk(dev, 0); err != nil {

@@ -2,9 +2,10 @@
 // nothing more. It is in the initramfs of a slot, and does, in this order:
 //
 //	kernel's file systems, drivers     mounts.go, modules.go, devices.go
-//	the slot, read-only, as the root   root.go
+//	the slot, read-only, as the root   mounts.go, disk.go
 //	the data partition                 data.go: mended, or set aside and made anew, or done
 //	                                   without: edged starts within seconds all the same
+//	its growth to the card's end       grow.go, once all else runs
 //	cycles of power, the button        cycles.go
 //	edged                              supervise.go, notify.go, groups.go
 //	watchdog                           watchdog.go: fed while edged proves that it is alive

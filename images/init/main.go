@@ -69,6 +69,7 @@ func (b *board) run(ctx context.Context) {
 	go b.box.run(ctx)
 	go b.dog.run(ctx, b.box)
 	go b.net.run(ctx)
+	go b.growData(ctx)
 	go b.serveControl(ctx)
 	go b.watchButton(ctx)
 	b.reap(ctx)
