@@ -29,9 +29,10 @@ type Signer interface {
 
 // PrivateKey is a Signer that can be kept. Its String and JSON never show the key.
 type PrivateKey struct {
-	key crypto.Signer
-	alg Algorithm
-	uid string
+	key    crypto.Signer
+	alg    Algorithm
+	uid    string
+	steady bool
 }
 
 // String names the key without showing it.
@@ -155,7 +156,11 @@ func (p *PrivateKey) Sign(message []byte) ([]byte, error) {
 		if uid == "" {
 			uid = SM2UserID
 		}
-		r, s, err := sm2.SignWithSM2(rand.Reader, &k.PrivateKey, []byte(uid), message)
+		numbers := rand.Reader
+		if p.steady {
+			numbers = newSteadyNumbers(k, []byte(uid), message)
+		}
+		r, s, err := sm2.SignWithSM2(numbers, &k.PrivateKey, []byte(uid), message)
 		if err != nil {
 			return nil, err
 		}

@@ -327,7 +327,7 @@ func releasers(dir string) ([]trust.Signer, error) {
 		if !strings.EqualFold(string(trust.KindOf(s.Public())), string(k)) {
 			return nil, fmt.Errorf("%s is no %s key", path, k)
 		}
-		out = append(out, s)
+		out = append(out, s.Steady()) // the same release is the same bytes
 	}
 	return out, nil
 }
