@@ -99,7 +99,7 @@ test-browser: go ui browser
 
 # Board images are built on Debian 12; packages of the board's own architecture are downloaded and opened, never run.
 IMAGING  := mmdebstrap mtools squashfs-tools fdisk e2fsprogs u-boot-tools xz-utils binutils-aarch64-linux-gnu binutils-arm-linux-gnueabihf
-EMULATOR := qemu-system-arm u-boot-qemu
+EMULATOR := qemu-system-arm qemu-user-static u-boot-qemu
 # Which boards; virt is the emulated one, which runs what a Raspberry Pi runs.
 TARGETS  ?= virt pi pi5 arm64 armv7
 # The packed card (.img.xz) takes more than a minute for each: CARD= leaves it out.
@@ -107,6 +107,7 @@ CARD     ?= --card
 # A release's number only rises; a bench's is the time of its commit. Keys are made where there are none: not for boards that are given to anybody.
 NUMBER   ?= $(STAMP)
 KEYS     ?= $(OUT)/keys
+CACHE    ?= $(OUT)/cache
 
 # The programs of the boards asked for; what of them is new is go's to know.
 board-programs: go ui
@@ -116,13 +117,13 @@ board-programs: go ui
 
 image: board-programs ## make the board images into out/image: make image, or make image TARGETS=pi
 	@.ci/packages $(IMAGING)
-	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(OUT)/cache --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) || exit 1; done
+	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(CACHE) --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) || exit 1; done
 
 image-test: TARGETS := virt
 image-test: CARD :=
 image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
 	@.ci/packages $(EMULATOR)
-	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) TOCSIN_KEYS=$(abspath $(KEYS)) $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
+	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) TOCSIN_KEYS=$(abspath $(KEYS)) TOCSIN_BUILD='$(MAKE) image TARGETS=virt CARD= VERSION=$(VERSION) STAMP=$(STAMP) NUMBER=$(NUMBER) KEYS=$(abspath $(KEYS)) CACHE=$(abspath $(CACHE))' $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
 
 # Packages for boards that have a Debian of their own: make deb, or make deb ARCHS=amd64. nfpm packs them, as a program.
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0

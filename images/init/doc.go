@@ -10,6 +10,7 @@
 //	edged                              supervise.go, notify.go, groups.go
 //	watchdog                           watchdog.go: fed while edged proves that it is alive
 //	network, access point              network.go, accesspoint.go
+//	the label, on a display            label.go, while nobody owns the box
 //	who asks                           control.go, on /run/init.sock
 //
 // It gives edged what systemd would: the notify socket, a watchdog, control groups of its

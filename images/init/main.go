@@ -70,6 +70,7 @@ func (b *board) run(ctx context.Context) {
 	go b.dog.run(ctx, b.box)
 	go b.net.run(ctx)
 	go b.growData(ctx)
+	go b.showLabel(ctx)
 	go b.serveControl(ctx)
 	go b.watchButton(ctx)
 	b.reap(ctx)

@@ -220,6 +220,12 @@ func (s *supervisor) alive(now time.Time) bool {
 	return now.Sub(s.fed) < boxDog
 }
 
+func (s *supervisor) isReady() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
+}
+
 // told takes a notification of edged's (sd_notify(3)).
 func (s *supervisor) told(pid int, msg string) {
 	s.mu.Lock()

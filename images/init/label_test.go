@@ -1,0 +1,37 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAPersonsNameAndKeyAreTakenOfTheCard(t *testing.T) {
+	made := apSecret{SSID: "tocsin-1a2b", Key: "madebychance"}
+	for name, c := range map[string]struct {
+		text string
+		want apSecret
+	}{
+		"both, as Windows writes":       {"\ufeffname: 黄渡\r\nkey: correct horse\r\n", apSecret{"黄渡", "correct horse"}},
+		"the key alone":                 {"key:12345678", apSecret{"tocsin-1a2b", "12345678"}},
+		"a key that is too short":       {"name: a\nkey: 1234567\n", apSecret{"a", "madebychance"}},
+		"no key is no open network":     {"key:\n", made},
+		"a name that is too long":       {"name: " + strings.Repeat("x", 33), made},
+		"what would end hostapd's line": {"key: 12345678\x00wpa=0", made},
+		"something else":                {"\x00\xff nonsense", made},
+	} {
+		if got := preset([]byte(c.text), made); got != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestKeysThatAreMadeAreNoTwoAlike(t *testing.T) {
+	seen := map[string]bool{}
+	for range 200 {
+		k := chance("23456789abcdefghjkmnpqrstuvwxyz", 12)
+		if len(k) != 12 || seen[k] {
+			t.Fatal(k)
+		}
+		seen[k] = true
+	}
+}
