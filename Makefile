@@ -117,7 +117,7 @@ board-programs: go ui
 
 image: board-programs ## make the board images into out/image: make image, or make image TARGETS=pi
 	@.ci/packages $(IMAGING)
-	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(CACHE) --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) || exit 1; done
+	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(CACHE) --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) $(if $(BASE),--base $(BASE)) || exit 1; done
 
 image-test: TARGETS := virt
 image-test: CARD :=

@@ -20,18 +20,18 @@ import (
 // A new box has no paper label yet, and no keyboard. While nobody owns it, what stands on
 // the label is shown on the display that is plugged into it (and there alone: not on a
 // serial line, which may be the instruments', nor in any log), and its access point is up.
-// Who has neither display nor cable writes the access point's key onto the card before.
+// Who has no display writes the access point's key and the set-up code onto the card before.
 
 const (
 	display    = "/dev/tty1"
-	presetFile = "wifi.txt" // on the card's first partition
+	presetFile = "setup.txt" // on the card's first partition
 	mostPreset = 4096
 	labelEvery = 5 * time.Minute // what the kernel prints scrolls it away
 )
 
-// showLabel makes the access point's key, and shows the label while nobody owns the box.
+// showLabel shows the label while nobody owns the box.
 func (b *board) showLabel(ctx context.Context) {
-	ap, err := b.accessKey()
+	ap, err := readAccess()
 	if err != nil {
 		b.say("access point: %v", err)
 	}
@@ -85,34 +85,52 @@ func show(path, text string) {
 	_, _ = io.WriteString(f, text)
 }
 
-// accessKey reads the access point's name and key, or makes them: of what stands on the
-// card, else by chance.
-func (b *board) accessKey() (s apSecret, err error) {
-	if t, err := os.ReadFile(apFile()); err == nil && json.Unmarshal(t, &s) == nil && s.Key != "" {
-		return s, nil
+func readAccess() (s apSecret, err error) {
+	t, err := os.ReadFile(apFile())
+	if err == nil {
+		err = json.Unmarshal(t, &s)
 	}
-	s = apSecret{SSID: "tocsin-" + chance("0123456789abcdef", 4), Key: chance("23456789abcdefghjkmnpqrstuvwxyz", 12)}
+	return s, err
+}
+
+// firstKeys makes the access point's name and key at a box's first start: of what stands
+// on the card, else by chance. A set-up code that stands there is laid where edged looks
+// for the one that it made; one that is none it does not take (serve/access, token.go).
+func (b *board) firstKeys() error {
+	if s, err := readAccess(); err == nil && s.Key != "" {
+		return nil
+	}
+	s := apSecret{SSID: "tocsin-" + chance("0123456789abcdef", 4), Key: chance("23456789abcdefghjkmnpqrstuvwxyz", 12)}
+	code := ""
 	if t, err := b.cardFile(presetFile); err == nil {
-		s = preset(t, s)
+		s, code = preset(t, s)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		b.say("access point: the card's %s: %v", presetFile, err)
-	}
-	if err := (setting{DHCP: true, WiFi: &wifi{s.SSID, s.Key}}).check("wlan0"); err != nil {
-		return s, err
+		b.say("the card's %s: %v", presetFile, err)
 	}
 	t, err := json.Marshal(s)
 	if err != nil {
-		return s, err
+		return err
 	}
-	if err := os.WriteFile(apFile(), t, 0o600); err != nil {
-		return s, err
+	if code != "" {
+		if err := b.keepFor("setup-secret", []byte(code+"\n")); err != nil {
+			return err
+		}
 	}
-	return s, os.Chown(apFile(), boxUser, boxUser)
+	return b.keepFor(filepath.Base(apFile()), t)
 }
 
-// preset takes lines "name: …" and "key: …" of a file that a person wrote; what is wrong
-// in it is left as it was made.
-func preset(t []byte, s apSecret) apSecret {
+// keepFor writes a file of edged's that only edged reads.
+func (b *board) keepFor(name string, t []byte) error {
+	path := filepath.Join(filepath.Dir(apFile()), name)
+	if err := os.WriteFile(path, t, 0o600); err != nil {
+		return err
+	}
+	return os.Chown(path, boxUser, boxUser)
+}
+
+// preset takes lines "name: …", "key: …" and "code: …" of a file that a person wrote; what
+// is wrong in it is left as it was made.
+func preset(t []byte, s apSecret) (_ apSecret, code string) {
 	for l := range strings.Lines(string(bytes.TrimPrefix(t, []byte("\ufeff")))) {
 		k, v, _ := strings.Cut(strings.TrimSpace(l), ":")
 		v = strings.TrimSpace(v)
@@ -122,12 +140,16 @@ func preset(t []byte, s apSecret) apSecret {
 			try.SSID = v
 		case "key":
 			try.Key = v
+		case "code":
+			if c := strings.ReplaceAll(strings.ToUpper(v), "-", ""); len(c) == 10 {
+				code = c
+			}
 		}
 		if try.Key != "" && (setting{DHCP: true, WiFi: &wifi{try.SSID, try.Key}}).check("wlan0") == nil {
 			s = try
 		}
 	}
-	return s
+	return s, code
 }
 
 // cardFile reads a small file of the card's first partition, which is mounted read-only

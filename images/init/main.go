@@ -62,6 +62,7 @@ func (b *board) run(ctx context.Context) {
 	b.attempt("clock", b.floorClock)
 	b.attempt("loopback", loopback)
 	b.openData()
+	b.attempt("keys", b.firstKeys)
 	b.attempt("cycles", b.countCycle)
 	b.attempt("groups", makeGroups)
 	b.net = newNetwork(b, networkFile())
