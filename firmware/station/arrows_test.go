@@ -150,7 +150,7 @@ var arrows = map[string][]string{
 	"images/bench":        {"images/loader", "hwtest/line", "hwtest/gauge", "firmware/update", "firmware/update/pack", "firmware/trust", "firmware/phrase"},
 	"images/bench/broken": {},
 	"images/loader":       {},
-	"images/build":        {"firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
+	"images/build":        {"images/loader", "firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
 	"cmd/makeclips":       {"firmware/sound/speech"},
 	"cmd/village":         {"hwtest/"},
 	"cmd/accept":          {"hwtest/acceptance"},
