@@ -45,7 +45,7 @@ func run(l line) error {
 		fmt.Fprintln(out, p.In(l.said()))
 	}
 	if bp == nil {
-		return exitCode(2)
+		return exitCode(exitSite)
 	}
 	var wrong []config.Problem
 	if fallen {
@@ -76,6 +76,11 @@ func run(l line) error {
 	}
 	return err
 }
+
+// exitSite is the code for a site's file that cannot be run, and no good one before it:
+// EX_CONFIG of sysexits.h. By 2 any panic ends, too, and whoever watches this process must
+// not take a crash for a file that is wrong.
+const exitSite = 78
 
 // revisionsWait is how long a slow disk may hold up the start for the revisions' sake.
 const revisionsWait = 2 * time.Second

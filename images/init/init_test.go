@@ -429,6 +429,68 @@ func TestASiteThatIsNoneIsTheImagesAndOneThatIsRefusedIsKeptAside(t *testing.T) 
 	if read(site) != "version: 1\n" || read(site+".refused") != "own" {
 		t.Fatal("what was refused is not kept, or the box has no site")
 	}
+	// What comes later never takes its place.
+	write(site, "later")
+	if err := b.setSiteAside(image, site); err != nil {
+		t.Fatal(err)
+	}
+	if read(site+".refused") != "own" || read(site+".refused-2") != "later" {
+		t.Fatal("what was refused first is gone")
+	}
+	for range refusedMost - 2 {
+		if err := b.setSiteAside(image, site); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(site, "one more")
+	if err := b.setSiteAside(image, site); err == nil || read(site) != "one more" || read(site+".refused") != "own" {
+		t.Fatal("they become more without end, or one was lost:", err)
+	}
+}
+
+// ended gives how a process ends.
+func ended(t *testing.T, how string) error {
+	t.Helper()
+	err := exec.Command("sh", "-c", how).Run()
+	if err == nil {
+		t.Fatal(how, "ended well")
+	}
+	return err
+}
+
+func TestOnlyARefusalSetsASiteAsideAndNoCrash(t *testing.T) {
+	refusal := ended(t, fmt.Sprint("exit ", exitSite))
+	at := func(m int) time.Time { return time.Unix(1e9, 0).Add(time.Duration(m) * time.Minute) }
+	var r refusals
+	for n, s := range []struct {
+		end  error
+		at   int
+		want bool
+	}{
+		{refusal, 0, false},
+		{refusal, 1, true},
+		{refusal, 2, false}, // counted anew
+		{ended(t, "exit 2"), 2, false},
+		{ended(t, "exit 2"), 2, false}, // a panic of Go's
+		{refusal, 3, false},
+		{ended(t, "kill -ABRT $$"), 3, false},
+		{refusal, 4, false},
+		{refusal, 60, false}, // long after
+		{refusal, 61, true},
+		{nil, 62, false},
+	} {
+		if got := r.twice(s.end, at(s.at)); got != s.want {
+			t.Errorf("%d, %v: %v", n, s.end, got)
+		}
+	}
+}
+
+func TestATrialIsTheBootLoadersWord(t *testing.T) {
+	for line, want := range map[string]bool{"slot=B good=A next=B left=2": true, "slot=A good=A next=": false, "slot=A good=A": false, "slot=A good=A next=B": false, "": false} {
+		if b := (&board{args: parseCmdline(line)}); b.onTrial() != want {
+			t.Errorf("%q: %v", line, !want)
+		}
+	}
 }
 
 func TestAGroupIsRemovedFromItsDepths(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +18,33 @@ const (
 	imageSite = "/usr/share/tocsin/site.yaml"
 )
 
-// exitSite is edged's code for a site's file that it cannot run, and no good one before it.
-const exitSite = 2
+// exitSite is edged's code for a site's file that it cannot run, and no good one before it:
+// EX_CONFIG of sysexits.h. Nothing ends so by accident; by 2 any panic of Go's does.
+const exitSite = 78
+
+// Bounds of what is done about a file that edged refuses.
+const (
+	refusedWithin = 5 * time.Minute // two refusals further apart are no proof of anything
+	refusedMost   = 20              // files that are kept aside
+)
+
+// refusals counts how edged refuses its site's file.
+type refusals struct{ last time.Time }
+
+// twice takes an end of edged's, and tells whether it is the second refusal in a row within
+// a short time.
+func (r *refusals) twice(end error, now time.Time) bool {
+	before := r.last
+	r.last = time.Time{}
+	if exitOf(end) != exitSite {
+		return false
+	}
+	if !before.IsZero() && now.Sub(before) < refusedWithin {
+		return true
+	}
+	r.last = now
+	return false
+}
 
 // seedSite gives a new board the image's file. A cut of the power leaves either none or the
 // whole; an empty one, as other programs leave it, counts as none.
@@ -46,9 +72,18 @@ func seedSite(from, to string) error {
 
 // setSiteAside puts a file that edged refused twice beside its place, and gives the box the
 // image's: it then tells what is wrong on its page, where the last revisions are too.
-// Without a page it could only be mended on the pole.
+// Without a page it could only be mended on the pole. What was set aside before stays.
 func (b *board) setSiteAside(from, to string) error {
 	aside := to + ".refused"
+	for n := 2; n <= refusedMost; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		aside = fmt.Sprintf("%s.refused-%d", to, n)
+	}
+	if _, err := os.Lstat(aside); err == nil {
+		return fmt.Errorf("%d files are set aside already: look at them, and remove those that nobody needs", refusedMost)
+	}
 	b.say("site: edged cannot run it: it is set aside as %s, the box starts as a new one", aside)
 	if err := os.Rename(to, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("setting it aside: %w", err)

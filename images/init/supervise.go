@@ -71,7 +71,7 @@ func (s *supervisor) run(ctx context.Context) {
 	} else {
 		go notify.run(ctx, s)
 	}
-	refused := 0 // how often in a row, its site's file
+	var refused refusals // of its site's file
 	for ctx.Err() == nil {
 		within := s.budget.spend(time.Now())
 		err := s.once()
@@ -83,9 +83,11 @@ func (s *supervisor) run(ctx context.Context) {
 			return
 		}
 		s.b.say("edged ended: %v", err)
-		if exitOf(err) != exitSite {
-			refused = 0
-		} else if refused++; refused == 2 {
+		if refused.twice(err, time.Now()) {
+			if s.b.onTrial() { // the file is good: it is the release that cannot run it
+				s.b.restart("edged cannot run the site's file, on trial")
+				return
+			}
 			s.b.attempt("site", func() error { return s.b.setSiteAside(imageSite, siteFile) })
 		}
 		if within {
@@ -95,7 +97,7 @@ func (s *supervisor) run(ctx context.Context) {
 		// Again and again: a trial is given up by starting the board anew, which is one try
 		// less. So is one that has long run, since that may be what it needs; one that has
 		// just done so starts edged more slowly, for ever.
-		if s.b.args["next"] != "" && s.b.args["next"] == s.b.args["slot"] {
+		if s.b.onTrial() {
 			s.b.restart("edged does not stay up, on trial")
 			return
 		}
