@@ -171,3 +171,25 @@ func copySlot(t *testing.T, b *bench.Board) {
 		write(t, b, (20+160+n)<<20, buf)
 	}
 }
+
+// Each way of breaking what a board keeps once, and one burst of short power; the hundred of
+// each are a figure's (image.data_partition).
+func TestWhateverBecomesOfWhatItKeepsABoardStandsWatch(t *testing.T) {
+	if why := bench.Needs(); why != "" {
+		t.Fatal(why)
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	ways := []string{"bytes", "inodes", "all zero", "full", bench.Burst}
+	if os.Getenv("LONG") != "" {
+		ways = append(bench.Spoils, bench.Burst)
+	}
+	for _, how := range ways {
+		t.Run(how, func(t *testing.T) {
+			took, err := bench.Spoiled(t.TempDir(), os.Getenv("TOCSIN_IMAGE"), how, r, most)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("armed after %.1f s", took.Seconds())
+		})
+	}
+}

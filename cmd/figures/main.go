@@ -129,6 +129,10 @@ var measures = []measure{
 	{goals: []goal{{"page.axe_violations", atMost, 0}, {"page.targets_under_44px", atMost, 0}, {"page.scroll_320", atMost, 0},
 		{"page.foreign_requests", atMost, 0}, {"page.missing_strings", atMost, 0}, {"page.first_load_kb_gz", atMost, 120}, {"page.first_data_s", atMost, 3}},
 		most: 6 * time.Minute, mostLong: 15 * time.Minute, run: consoleSeen},
+	{goals: []goal{{"image.boot_to_armed_s", atMost, 8}, {"image.hil_cross_to_tone_s", atMost, 1.5}, {"image.alarm_rss_mib", atMost, 120}},
+		most: 10 * time.Minute, mostLong: 30 * time.Minute, run: poles},
+	{goals: []goal{{"image.data_partition", atMost, 0}},
+		most: 30 * time.Minute, mostLong: 4 * time.Hour, run: spoiled},
 	// Alone, since boxes beside it would share its pages.
 	{goals: []goal{{"edged.rss_mib", atMost, 40}},
 		most: time.Minute, mostLong: 3 * time.Minute, run: memory},

@@ -147,7 +147,7 @@ var arrows = map[string][]string{
 	"images":              {"images/bench"},
 	"images/deb":          {},
 	"images/init":         {},
-	"images/bench":        {"images/loader", "hwtest/line", "hwtest/gauge", "firmware/update", "firmware/update/pack", "firmware/trust", "firmware/phrase"},
+	"images/bench":        {"images/loader", "hwtest/ear", "hwtest/line", "hwtest/gauge", "firmware/update", "firmware/update/pack", "firmware/trust", "firmware/phrase"},
 	"images/bench/broken": {},
 	"images/loader":       {},
 	"images/build":        {"images/loader", "firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
@@ -156,7 +156,7 @@ var arrows = map[string][]string{
 	"cmd/accept":          {"hwtest/acceptance"},
 	// The figures sign as a county's desk does, and run the queue's flood, the book's
 	// walks and the reader of alerts, which are the firmware's own, and try its ways in.
-	"cmd/figures":       {"hwtest/", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze", "firmware/serve/api", "firmware/serve/api/apitest", "firmware/serve/page"},
+	"cmd/figures":       {"hwtest/", "images/bench", "configs", "firmware/trust", "firmware/trust/xmldsig", "firmware/decide/alert", "firmware/decide/alert/book/walk", "firmware/decide/alert/compact", "firmware/decide/intake", "firmware/decide/intake/flood", "firmware/reach/wire", "firmware/reach/narrow/forge", "firmware/reach/letter", "firmware/reach/courier", "firmware/reach/courier/world", "firmware/clock", "firmware/video/recorder/drill", "firmware/video/squeeze", "firmware/serve/api", "firmware/serve/api/apitest", "firmware/serve/page"},
 	"hwtest/line":       {},
 	"hwtest/gauge":      {"hwtest/"},
 	"hwtest/flight":     {},

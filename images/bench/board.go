@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -30,6 +29,9 @@ type Board struct {
 	Dir string
 	// Lines are RS-485 lines by USB: addresses of TCP listeners that play the instruments.
 	Lines []string
+	// Wire is an RS-485 line at the board's own serial port (16550A): the address of a TCP
+	// listener that plays the instruments; "" for none.
+	Wire string
 	// Sound records what its USB sound card plays into Dir/sound.wav.
 	Sound bool
 	// Stick is the image of a USB stick, "" for none.
@@ -48,6 +50,7 @@ type Board struct {
 	port    int
 	power   int // how often it was switched on
 	console *os.File
+	client  *http.Client
 	lost    int64 // by the last cut, of a wary board
 	wrong   error // with what that cut left
 }
@@ -125,7 +128,7 @@ func (b *Board) On() error {
 	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
 		"-bios", uboot, "-drive", "if=pflash,unit=1,format=raw,file=" + flash,
 		"-device", "virtio-blk-device,drive=d", "-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
-		"-device", "i6300esb", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}
+		"-device", "i6300esb", "-device", "virtio-balloon-pci,id=balloon", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}
 	card, err := b.card()
 	if err != nil {
 		return err
@@ -140,6 +143,13 @@ func (b *Board) On() error {
 			return err
 		}
 		args = append(args, "-chardev", fmt.Sprintf("socket,id=rs%d,host=%s,port=%s,reconnect=1", n, host, port), "-device", fmt.Sprintf("usb-serial,chardev=rs%d,bus=xhci.0", n))
+	}
+	if b.Wire != "" {
+		host, port, err := net.SplitHostPort(b.Wire)
+		if err != nil {
+			return err
+		}
+		args = append(args, "-chardev", fmt.Sprintf("socket,id=wire,host=%s,port=%s,reconnect=1", host, port), "-device", "pci-serial,chardev=wire")
 	}
 	if b.Sound {
 		args = append(args, "-audiodev", fmt.Sprintf("wav,id=a,path=%s", filepath.Join(b.Dir, "sound.wav")), "-device", "usb-audio,audiodev=a,bus=xhci.0")
@@ -171,6 +181,11 @@ func (b *Board) Cut() {
 	}
 	_ = c.Process.Kill()
 	<-done
+	b.mu.Lock()
+	if b.client != nil {
+		b.client.CloseIdleConnections()
+	}
+	b.mu.Unlock()
 	b.console.Close()
 	b.forget()
 }
@@ -227,7 +242,13 @@ func Client(most time.Duration) *http.Client {
 
 // Get asks for a path of its page until it answers.
 func (b *Board) Get(path string, most time.Duration) ([]byte, error) {
-	c := Client(5 * time.Second)
+	// One connection for all: a handshake costs an emulated board most of a second.
+	b.mu.Lock()
+	if b.client == nil {
+		b.client = Client(10 * time.Second)
+	}
+	c := b.client
+	b.mu.Unlock()
 	var last error
 	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		r, err := c.Get(b.Address() + path)
@@ -249,42 +270,88 @@ func (b *Board) Get(path string, most time.Duration) ([]byte, error) {
 // of a second.
 func (b *Board) Button() error { return b.monitor("system_powerdown") }
 
-// monitor gives the emulator a command (QEMU Machine Protocol).
-func (b *Board) monitor(command string) error {
+// Taken tells, as the board's own kernel counts it, how much of its memory is taken:
+// MemTotal less MemAvailable, in MiB. The kernel tells it to the emulator's balloon.
+func (b *Board) Taken() (mib float64, err error) {
+	const at = "/machine/peripheral/balloon"
+	if _, err := b.ask("qom-set", map[string]any{"path": at, "property": "guest-stats-polling-interval", "value": 1}); err != nil {
+		return 0, err
+	}
+	var s struct {
+		Stats struct {
+			Total     int64 `json:"stat-total-memory"`
+			Available int64 `json:"stat-available-memory"`
+		} `json:"stats"`
+		Updated int64 `json:"last-update"`
+	}
+	begun := time.Now().Unix()
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		t, err := b.ask("qom-get", map[string]any{"path": at, "property": "guest-stats"})
+		if err != nil {
+			return 0, err
+		}
+		if err := json.Unmarshal(t, &s); err != nil {
+			return 0, err
+		}
+		if s.Updated > begun && s.Stats.Total > 0 && s.Stats.Available > 0 {
+			return float64(s.Stats.Total-s.Stats.Available) / (1 << 20), nil
+		}
+	}
+	return 0, errors.New("the board's kernel does not tell of its memory")
+}
+
+// Stop holds the whole board still, as a bus or a processor that hangs does, and Go lets
+// it run again.
+func (b *Board) Stop() error { _, err := b.ask("stop", nil); return err }
+func (b *Board) Go() error   { _, err := b.ask("cont", nil); return err }
+
+func (b *Board) monitor(command string) error { _, err := b.ask(command, nil); return err }
+
+// ask gives the emulator a command (QEMU Machine Protocol), and gives what it answers.
+func (b *Board) ask(command string, args map[string]any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	c, err := (&net.Dialer{}).DialContext(ctx, "unix", b.qmp())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	r := bufio.NewReader(c)
 	if _, err := r.ReadString('\n'); err != nil { // its greeting
-		return err
+		return nil, err
 	}
-	for _, cmd := range []string{"qmp_capabilities", command} {
-		t, err := json.Marshal(map[string]string{"execute": cmd})
+	var last json.RawMessage
+	for _, q := range []map[string]any{{"execute": "qmp_capabilities"}, {"execute": command, "arguments": args}} {
+		if args == nil {
+			delete(q, "arguments")
+		}
+		t, err := json.Marshal(q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := c.Write(append(t, '\n')); err != nil {
-			return err
+			return nil, err
 		}
-		for {
+		for last = nil; last == nil; {
 			line, err := r.ReadBytes('\n')
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if bytes.Contains(line, []byte(`"error"`)) {
-				return fmt.Errorf("%s: %s", cmd, line)
+			var a struct {
+				Return json.RawMessage `json:"return"`
+				Error  json.RawMessage `json:"error"`
 			}
-			if bytes.Contains(line, []byte(`"return"`)) {
-				break
+			if err := json.Unmarshal(line, &a); err != nil {
+				return nil, err
 			}
+			if a.Error != nil {
+				return nil, fmt.Errorf("%s: %s", command, a.Error)
+			}
+			last = a.Return // an event has neither
 		}
 	}
-	return nil
+	return last, nil
 }
 
 // CopyDisk copies an image with its holes.

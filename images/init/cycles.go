@@ -77,10 +77,24 @@ func hold(d time.Duration) string {
 	return ""
 }
 
-// watchButton reads the board's button, where the device tree gives one.
+// watchButton reads the board's buttons, those that come later too.
 func (b *board) watchButton(ctx context.Context) {
-	files, _ := filepath.Glob("/dev/input/event*")
-	for _, path := range files {
-		go b.readButton(ctx, path)
+	read := map[string]bool{}
+	t := time.NewTicker(2 * time.Second)
+	defer t.Stop()
+	for {
+		files, _ := filepath.Glob("/dev/input/event*")
+		for _, path := range files {
+			if !read[path] {
+				read[path] = true
+				b.say("button: listening to %s", path)
+				go b.readButton(ctx, path)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
 }
