@@ -26,6 +26,22 @@ type Rules struct {
 	Version  int      `yaml:"version"`
 	Restarts Restarts `yaml:"restarts"`
 	BlackBox BlackBox `yaml:"black_box"`
+	Senses   Senses   `yaml:"senses"`
+}
+
+// Senses are when what the box feels of itself counts.
+type Senses struct {
+	Door  Debounce `yaml:"door"`
+	Water Debounce `yaml:"water"`
+	Tilt  Debounce `yaml:"tilt"`
+	Loop  Debounce `yaml:"loop"`
+}
+
+func (s Senses) prove(p *proof) {
+	for place, d := range map[string]Debounce{"door": s.Door, "water": s.Water, "tilt": s.Tilt, "loop": s.Loop} {
+		p.need(d.After >= 500*time.Millisecond && d.After <= 10*time.Minute, "senses."+place+".after", 500*time.Millisecond, 10*time.Minute)
+		p.need(d.Clears >= time.Second && d.Clears <= time.Hour, "senses."+place+".clears", time.Second, time.Hour)
+	}
 }
 
 // BlackBox is how the last minutes are kept.
@@ -74,6 +90,7 @@ func ParseRules(b []byte) (*Rules, error) {
 	p := proof{}
 	r.Restarts.prove(&p)
 	r.BlackBox.prove(&p)
+	r.Senses.prove(&p)
 	return &r, errors.Join(p...)
 }
 

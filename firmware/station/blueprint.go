@@ -59,6 +59,7 @@ type Blueprint struct {
 	Managed    managed.Rules // how long what is the county's may be changed here
 	Time       *source.Rules // how sources of time are weighed
 	Guard      *guard.Rules  // how the box looks after itself
+	Senses     []SensePlan   // what points say of the box itself
 	// Tally is what the county is told of readings; nil where none hears from this box.
 	Tally *account.Rules
 
@@ -109,7 +110,7 @@ type PointInfo struct {
 	Datum point.Datum
 	Line  string
 	Used  bool         // by a rule
-	Role  profile.Role // to the supply
+	Role  profile.Role // to the supply, or to the box itself
 }
 
 // OutputPlan is one output.

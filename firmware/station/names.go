@@ -143,6 +143,7 @@ func (bp *Blueprint) word(key, v string) (phrase.Text, bool) {
 // thingText names what a fault is about.
 func (bp *Blueprint) thingText(thing string) phrase.Text {
 	what, id, _ := strings.Cut(thing, " ")
+	id2 := id
 	id, _, _ = strings.Cut(id, " ")
 	var t phrase.Text
 	ok := false
@@ -167,6 +168,9 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true
 	case "black":
 		t, ok = inBoth(phrase.M("guard.black_box")), true
+	case "box":
+		_, of, _ := strings.Cut(id2, " ")
+		t, ok = bp.pointText(of)
 	case "room":
 		t, ok = inBoth(phrase.M("guard.part", "room", strings.TrimPrefix(thing, "room "))), true
 	case "mqtt":

@@ -33,7 +33,7 @@ func (p *prover) provePower() {
 	x := PowerPlan{Points: map[profile.Role]*PointInfo{}, Config: c, Watts: map[string]float64{}}
 	for i := range p.bp.Points {
 		pt := &p.bp.Points[i]
-		if pt.Role != "" && x.Points[pt.Role] == nil {
+		if pt.Role != "" && !slices.Contains(boxRoles, pt.Role) && x.Points[pt.Role] == nil {
 			x.Points[pt.Role] = pt
 		}
 	}

@@ -188,6 +188,7 @@ func (p *prover) all() {
 	p.provePower()
 	p.proveWear()
 	p.proveGuard()
+	p.proveBox()
 	p.proveHistory()
 	p.provePage()
 	p.proveProxies()

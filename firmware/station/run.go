@@ -146,6 +146,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
 	h.startRecorder()
+	h.guard.Go("guard", "senses", guard.Restart, (&senses{h: h}).run)
 	h.startIdentity()
 	h.startCommissioning()
 	h.startRecordings()

@@ -20,6 +20,8 @@ type Site struct {
 	History History `yaml:"history"`
 	// Proxies serve lines to other Modbus TCP clients.
 	Proxies []Proxy `yaml:"proxies"`
+	// Box is by what the box itself is watched.
+	Box Box `yaml:"box"`
 	// Power is where the supply is measured, Board where what surrounds the board is.
 	Power Power `yaml:"power"`
 	Board Board `yaml:"board"`

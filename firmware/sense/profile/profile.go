@@ -222,9 +222,17 @@ const (
 	Solar     Role = "solar"      // watts that the panel gives, or amperes of it into the battery
 	Cabinet   Role = "cabinet"    // °C inside of the box
 	Failing   Role = "failing"    // on while the supply says that it is about to go off
+
+	// And to the box itself.
+	Door     Role = "door"      // not 0 while its door is open
+	DoorShut Role = "door_shut" // not 0 while it is shut
+	Water    Role = "water"     // not 0 while water stands in it
+	Tilt     Role = "tilt"      // not 0 while its pole leans, or an angle
+	Loop     Role = "loop_open" // not 0 while a loudspeaker's loop is open
 )
 
-var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn), string(Solar), string(Failing), string(Cabinet)}
+var roles = []string{string(Battery), string(Mains), string(MainsLost), string(Charge), string(Runtime), string(Drawn), string(Solar), string(Failing), string(Cabinet),
+	string(Door), string(DoorShut), string(Water), string(Tilt), string(Loop)}
 
 // Knot is one entry of a Curve.
 type Knot struct{ Raw, Value float64 }
