@@ -53,6 +53,8 @@ func (s supply) lasts() (left time.Duration, by phrase.Message, ok bool) {
 		full, by = s.view.Level, phrase.M("ready.by_voltage")
 	case s.mains != nil && *s.mains:
 		full, by = 1, phrase.M("ready.by_capacity_full")
+	case s.mains != nil && s.sawMains && s.view.Energy: // counted on since, over mains that comes and goes
+		full, by = s.view.Level, phrase.M("ready.by_capacity")
 	case s.mains != nil && s.sawMains:
 		full, by, gone = 1, phrase.M("ready.by_capacity"), s.lostFor
 	case s.view.Basis == power.Reckoned:
@@ -166,9 +168,7 @@ func (h *House) power(s shown) api.Power {
 		m := h.measured(plan, x.now)
 		x.volts, x.charge, x.runtime, x.mains = m.Volts, m.Charge, m.Runtime, m.Mains
 		x.watts, x.sawMains, x.lostFor = h.supplied.see(x.now.Mono, m.Drawn, m.Mains)
-		if v := h.economy.view.Load(); v != nil {
-			x.view = *v
-		}
+		x.view, _ = h.economy.stands()
 	}
 	return x.told(plan)
 }

@@ -141,6 +141,18 @@ func (x *economy) look(now clock.Stamp) {
 	}
 }
 
+// stands tells how the supply stood at the last look; false where nothing measures it.
+func (x *economy) stands() (power.View, bool) {
+	if x == nil {
+		return power.View{}, false
+	}
+	v := x.view.Load()
+	if v == nil {
+		return power.View{}, false
+	}
+	return *v, true
+}
+
 // soundingWatts is what the outputs draw that sound now.
 func (h *House) soundingWatts(plan *PowerPlan) (w float64) {
 	var on []string

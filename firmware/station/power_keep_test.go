@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"tocsin/configs"
+	"tocsin/firmware/guard/power"
 	"tocsin/firmware/keep/config"
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/video/terms"
@@ -36,7 +38,7 @@ func benchBattery(t *testing.T) string {
 // quickPower is the shipped rules with dwells that a test can wait for.
 func quickPower(t *testing.T) string {
 	t.Helper()
-	return shipped(t, "power.yaml", `(?m)^dwell: .*$`, "dwell: {lost: 1s, back: 1s, worse: 1s, better: 2s, dead: 1s, rest: 1s, full: 1m, step: 1s, restore: 1s}")
+	return shipped(t, "power.yaml", `(?m)^dwell: .*$`, "dwell: {lost: 1s, back: 1s, worse: 1s, better: 2s, dead: 1s, rest: 1s, full: 1m, charge: 12h, step: 1s, restore: 1s}")
 }
 
 // standIn puts a child that does nothing where the video program lies beside this test's own, and tells how many run.
@@ -212,5 +214,17 @@ func TestWhatASiteSaysOfItsSupplyIsProved(t *testing.T) {
 	s := bp.Power.site([]float64{24, 112})
 	if s.Chemistry == nil || s.Blocks != 2 || !s.Sun || s.At == nil || s.Sounding <= 0 || s.Reserve() != s.Sounding/2 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestNothingIsUpdatedOnABatteryThatIsLow(t *testing.T) {
+	t.Parallel()
+	b := openDesk(t, t.TempDir())
+	b.economy = newEconomy(b.House)
+	for _, s := range []power.State{power.Low, power.Critical, power.BrownOut} {
+		b.economy.view.Store(&power.View{State: s})
+		if err := b.barred(); err == nil || phrase.Of(err).Code != "update.power" || !strings.Contains(err.Error(), "power is too weak") {
+			t.Errorf("%v: %v", s, err)
+		}
 	}
 }

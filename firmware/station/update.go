@@ -16,6 +16,7 @@ import (
 	"tocsin/configs"
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard"
+	"tocsin/firmware/guard/power"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 	"tocsin/firmware/reach/wire"
@@ -171,6 +172,9 @@ func (h *House) installer() (update.Installer, error) {
 func (h *House) barred() error {
 	if h.seen().worst > point.Calm {
 		return phrase.E("update.level")
+	}
+	if v, ok := h.economy.stands(); ok && v.State >= power.Low {
+		return phrase.E("update.power", "state", supplyText(v.State))
 	}
 	if len(h.announcer.Sounding()) > 0 {
 		return phrase.E("update.sounding")

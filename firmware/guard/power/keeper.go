@@ -141,6 +141,9 @@ func (k *Keeper) Look(s Sample) (View, []Event) {
 	first := !k.begun
 	k.begun = true
 
+	if c := k.site.Chemistry; c != nil && s.Volts != nil && !c.plausible(*s.Volts/float64(max(1, k.site.Blocks))) {
+		s.Volts = nil // of another battery, or of none
+	}
 	if s.Sounding > 0 {
 		k.loud = now
 	}
@@ -266,9 +269,11 @@ func (k *Keeper) seeLevel(now time.Duration, s Sample, dt time.Duration) {
 	}
 	k.filling = false
 	if here && !k.site.Has[Charge] && !(k.site.Has[Voltage] && k.site.Chemistry != nil) && k.site.Capacity > 0 {
-		if k.mains { // back for long enough
-			k.level, k.basis = 1, ByFull
+		// Taken for full where nothing was known; else it fills as slowly as such chargers do.
+		if k.basis == ByNothing {
+			k.level = 1
 		}
+		k.level, k.basis = min(1, k.level+dt.Seconds()/k.rules.Dwell.Charge.Seconds()), ByFull
 		return
 	}
 	if k.basis == ByNothing {

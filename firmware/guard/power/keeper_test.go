@@ -330,6 +330,47 @@ func TestMainsThatFlapsIsNotBack(t *testing.T) {
 	}
 }
 
+func TestABatteryThatNothingMeasuresIsNotFullBecauseMainsCameBack(t *testing.T) {
+	w := newWorld(t, MainsHere, Drawn)
+	on, off := true, false
+	w.mains = &on
+	w.pass(time.Minute)
+	if w.view.Level != 1 || w.view.Basis != ByFull {
+		t.Fatalf("%+v", w.view)
+	}
+	w.step = 10 * time.Second
+	for range 12 { // mains comes for a quarter of an hour each five hours
+		w.mains = &off
+		w.pass(5 * time.Hour)
+		w.mains = &on
+		w.pass(15 * time.Minute)
+	}
+	if real := w.held / w.site.Capacity; w.view.Level > real+0.2 {
+		t.Errorf("%.2f are believed, %.2f are there", w.view.Level, real)
+	}
+	w.pass(24 * time.Hour)
+	if w.view.Level != 1 {
+		t.Errorf("after a day of mains: %.2f", w.view.Level)
+	}
+}
+
+func TestAVoltageThatNoSuchBatteryCanHaveIsBlind(t *testing.T) {
+	for volts, want := range map[float64]bool{25.4: false, 6.2: false, 0: false, 12.4: true, 14.4: true, 11: true} {
+		w := newWorld(t, Voltage)
+		v := volts
+		view, es := w.k.Look(Sample{Now: w.now, Volts: &v})
+		view, more := w.k.Look(Sample{Now: w.now.Add(time.Minute), Volts: &v})
+		if good := len(view.Blind) == 0 && view.Basis == ByVoltage; good != want {
+			t.Errorf("%.1f V: %+v", volts, view)
+		}
+		for _, e := range append(es, more...) {
+			if e.Kind == Gasp {
+				t.Errorf("%.1f V: a last word", volts)
+			}
+		}
+	}
+}
+
 func TestBlindIsAFaultAndNoReasonToDieOrToBeCalm(t *testing.T) {
 	w := newWorld(t, Voltage, Charge, Drawn)
 	w.site.Sun = false

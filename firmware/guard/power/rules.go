@@ -52,6 +52,7 @@ type Dwell struct {
 	Dead   time.Duration `yaml:"dead"`
 	Rest   time.Duration `yaml:"rest"`
 	Full   time.Duration `yaml:"full"`
+	Charge time.Duration `yaml:"charge"`
 	// Step is the pause between two that are shed, Restore between two that are restored.
 	Step    time.Duration `yaml:"step"`
 	Restore time.Duration `yaml:"restore"`
@@ -195,6 +196,7 @@ func (r *Rules) prove() (faults []error) {
 	span("dwell.dead", r.Dwell.Dead, time.Second, time.Minute)
 	span("dwell.rest", r.Dwell.Rest, time.Second, time.Hour)
 	span("dwell.full", r.Dwell.Full, time.Minute, 12*time.Hour)
+	span("dwell.charge", r.Dwell.Charge, time.Hour, 72*time.Hour)
 	span("dwell.step", r.Dwell.Step, time.Second, 10*time.Minute)
 	span("dwell.restore", r.Dwell.Restore, time.Second, time.Hour)
 	span("runtime.low", r.Runtime.Low, r.Runtime.Critical, 24*time.Hour)
@@ -274,6 +276,12 @@ func (c *Chemistry) Charge(volts float64) float64 {
 		}
 	}
 	return t[len(t)-1][1] / 100
+}
+
+// plausible tells whether a voltage can be that of a block of this kind on which a box still runs: one of another
+// number of blocks is not.
+func (c *Chemistry) plausible(volts float64) bool {
+	return volts >= 0.7*c.Collapse && volts <= 1.25*c.Full
 }
 
 // margin is what is added to a reserve, in Wh.
