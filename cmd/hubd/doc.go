@@ -15,6 +15,7 @@
 //	hubd set-up                             the secret by which the console's first account is made
 //	hubd key [--psk]                        credentials for a station
 //	hubd token                              a token and its digest
+//	hubd release add FILE.tocsin -c hub.yaml   software for stations; release offer NUMBER --to STATION
 //	hubd alert send FILE.xml --to AREA      to every station of a division code
 //	  --issuer-key FILE                     and in 78 bytes by narrow links
 package main

@@ -186,7 +186,7 @@ func TestAStationSpeaksForItselfAlone(t *testing.T) {
 	denied := make(chan string, 32)
 	nc := rawConn(t, w, o, denied)
 	for _, subject := range []string{
-		lower.Up(letter.Alarm), lower.Taken("x"), upper.Kept("x"), upper.Also("x"), upper.Down(letter.Warning),
+		lower.Up(letter.Alarm), lower.ReleaseAsk(), lower.ReleasePart(), lower.Taken("x"), upper.Kept("x"), upper.Also("x"), upper.Down(letter.Warning),
 		"$JS.API.CONSUMER.MSG.NEXT.DOWN." + string(lower), "$JS.API.STREAM.PURGE.UP", "$JS.API.STREAM.DELETE.DOWN", "$JS.API.STREAM.MSG.GET.UP",
 		"$JS.API.DIRECT.GET.RCPT." + lower.Kept("x"), "$JS.API.CONSUMER.CREATE.DOWN", "$JS.API.INFO",
 	} {

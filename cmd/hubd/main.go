@@ -23,6 +23,7 @@ type cli struct {
 	Check   CheckCmd   `cmd:"" help:"检查中心文件 · Check the hub's file"`
 	Alert   AlertCmd   `cmd:"" help:"下发签名预警 · Hand signed alerts down"`
 	Talk    TalkCmd    `cmd:"" help:"用站点的扬声器喊话 · Speak by a station's loudspeakers"`
+	Release ReleaseCmd `cmd:"" help:"给各站的升级包 · Software for stations"`
 	SetUp   SetUpCmd   `cmd:"" name:"set-up" help:"控制台第一个账号的开通码 · The secret by which the console's first account is made"`
 	State   StateCmd   `cmd:"" help:"输出中心所知：各站、警报、下发与回执，按链路（JSON） · Print what the hub knows, by link, as JSON"`
 	Key     KeyCmd     `cmd:"" help:"生成站点密钥 · Make a station's key"`

@@ -189,6 +189,9 @@ func open(ctx context.Context, f *hubfile.File, zone *time.Location, log *slog.L
 			h.book.Leave(l.Station, w.Name(), l.Why)
 		}
 	}
+	if err := h.serveReleases(f); err != nil {
+		return nil, err
+	}
 	h.post.OnCopy(h.book.Also)
 	h.guard.Go("engine", "watch", guard.Once, func(ctx context.Context) error {
 		err := h.engine.Watch(ctx)

@@ -383,6 +383,7 @@ func (s *linkRun) openNATS(name string, l config.Link) (courier.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.h.updates.shops.Store(name, link)
 	w := &natsWay{name: name, link: link, ledger: s.ledger, acks: make(chan []courier.Ack, 64)}
 	s.guard.Go("reach", "link "+name, guard.Restart, link.Run)
 	s.guard.Go("reach", "link "+name+" receipts", guard.Restart, w.receive)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,12 @@ type updates struct {
 	// spared is since when a trial that may be to end waits for a level's end.
 	spared clock.Stamp
 	told   atomic.Pointer[updateTold]
-	slot   string // where this boot lies: A, B or ""
+	// shops are links by which software is fetched, by their names.
+	shops    sync.Map
+	fetching atomic.Pointer[fetching]
+	// refused is the number of an offered release that was none for this box.
+	refused atomic.Uint64
+	slot    string // where this boot lies: A, B or ""
 }
 
 // initSocket is where the board's init answers: it names it in the environment.
@@ -100,6 +106,7 @@ func (h *House) startUpdates() {
 				case <-ctx.Done():
 				}
 				h.recallOutcome(i.State())
+				h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, u.by) })
 			}
 		}
 		if u.by == nil {
@@ -242,6 +249,7 @@ func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api
 	if err != nil {
 		return api.Release{}, err
 	}
+	h.yieldFetch()
 	rel, err := i.Stage(ctx, r)
 	if err != nil {
 		h.outcome(wire.UpdateRefused, nil, phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)))

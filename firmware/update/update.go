@@ -57,6 +57,9 @@ type State struct {
 	// Failed is the release that it was, where that is still known.
 	Reason phrase.Message
 	Failed *Release
+	// Hardware is this board's name in releases, Base the SHA-256 of the image that runs, in
+	// hexadecimal; "" where nobody knows.
+	Hardware, Base string
 }
 
 // Installer installs releases. Its methods may take long and are safe from any

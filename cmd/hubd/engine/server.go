@@ -115,6 +115,8 @@ func rights(s letter.Station) *server.Permissions {
 			s.Receipts("down"),
 			s.Told(),
 			s.TalkUp(),
+			s.ReleaseAsk(),
+			s.ReleasePart(),
 			"$JS.API.CONSUMER.INFO." + consumer,
 			"$JS.API.CONSUMER.MSG.NEXT." + consumer,
 			"$JS.ACK." + consumer + ".>",

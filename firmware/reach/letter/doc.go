@@ -31,6 +31,11 @@
 //	talk.<pp>.<cccccc>.<station>.down            a talker's order and frames
 //	talk.<pp>.<cccccc>.<station>.up              the box's answer and reports
 //
+// Software is asked for and fetched part by part, by the station (release.go):
+//
+//	rel.<pp>.<cccccc>.<station>.ask              what runs here; answered by what the hub offers
+//	rel.<pp>.<cccccc>.<station>.part             one part of a package; answered by its bytes
+//
 // Who may publish and read there is the hub's own by ask, the station's own by told: the
 // account of each says so. A push names the hub's address for WHIP and a bearer's token for
 // that station and stream, good once and for five minutes (TokenFor).

@@ -395,6 +395,35 @@ func (n *NATS) Ask(ctx context.Context, id string) (Receipt, bool, error) {
 	return r, true, nil
 }
 
+// Software asks the hub whether there is software for the station.
+func (n *NATS) Software(ctx context.Context, a letter.ReleaseAsk) (letter.ReleaseOffer, error) {
+	m, err := n.request(ctx, n.o.Station.ReleaseAsk(), a)
+	if err != nil {
+		return letter.ReleaseOffer{}, err
+	}
+	return letter.ParseReleaseOffer(m)
+}
+
+// Part fetches a part of a package: no bytes where the hub has not got it.
+func (n *NATS) Part(ctx context.Context, p letter.ReleasePart) ([]byte, error) {
+	b, err := n.request(ctx, n.o.Station.ReleasePart(), p)
+	if err == nil && len(b) > p.Long {
+		err = phrase.E("letter.release")
+	}
+	return b, err
+}
+
+func (n *NATS) request(ctx context.Context, subject string, of interface{ Bytes() []byte }) ([]byte, error) {
+	if !n.Up() {
+		return nil, down(nil)
+	}
+	m, err := (*n.up.Load()).Conn().RequestWithContext(ctx, subject, of.Bytes())
+	if err != nil {
+		return nil, phrase.Wrap(err, "uplink.silent")
+	}
+	return m.Data, nil
+}
+
 // Receipts are the hub's, end to end, as they come. One that is not fetched in
 // time is dropped and counted: Ask has it still.
 func (n *NATS) Receipts() <-chan Receipt { return n.receipts }

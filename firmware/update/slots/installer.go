@@ -124,7 +124,10 @@ func release(h *pack.Header) *update.Release {
 func (i *Installer) State() update.State {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	s := update.State{Phase: update.Idle, Running: release(i.running), Reason: i.reason()}
+	s := update.State{Phase: update.Idle, Running: release(i.running), Reason: i.reason(), Hardware: i.o.Hardware}
+	if i.running != nil {
+		s.Base = i.running.SHA256.String()
+	}
 	if s.Running == nil {
 		f := i.o.Factory
 		s.Running = &f
