@@ -49,7 +49,7 @@ func run(l line) error {
 	}
 	var wrong []config.Problem
 	if fallen {
-		log.Error("the site file cannot be used: the last good one is run instead", "file", l.config)
+		log.Error("the site file cannot be used, or is lost: the last good one is run instead, if there is one", "file", l.config)
 		wrong = problems
 	}
 	reload := make(chan os.Signal, 1)

@@ -38,6 +38,10 @@ func (h *House) reload(ctx context.Context) {
 		h.refused(ps)
 		return
 	}
+	if blank(bp.Doc) && (!blank(h.bp.Doc) || h.lostSite()) { // nobody means to leave a village without a watch
+		h.refused([]config.Problem{lost(h.bp.Doc.File)})
+		return
+	}
 	if !h.calm() && h.nameless() {
 		h.waiting.Store(true)
 		h.setFault("site file", phrase.M("station.reload_level"))

@@ -532,6 +532,12 @@ func (h *House) arm(ctx context.Context) error {
 	if err := h.do(func() {}); err != nil {
 		return err
 	}
+	if h.lostSite() {
+		// It serves its page, and says what is wrong; it stands no watch, and confirms no release.
+		h.log.Error("not armed: the site is lost")
+		h.o.Notify("STATUS=not armed: the site is lost\nREADY=1")
+		return nil
+	}
 	h.ready.Store(true)
 	h.armedAfter.Store(int64(time.Since(h.started)))
 	h.log.Info("armed", "after", time.Since(h.started).Round(time.Millisecond), "first_round", time.Duration(h.firstRound.Load()).Round(time.Millisecond))

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,22 +53,25 @@ func (h *House) stand() footing {
 	return f
 }
 
-// missing names what of a footing does not answer now. What the site no longer has is not
-// missed.
-func (h *House) missing(f footing) (names []string) {
-	now := h.stand()
-	have := map[point.ID]bool{}
-	for _, p := range h.seen().bp.Points {
-		have[p.ID] = true
+// missing names what of a footing does not answer now. What the site no longer has is
+// missed, too: a site that went blank answers for everything that is left of it.
+func (h *House) missing(f footing) []string {
+	names := f.without(h.stand())
+	if len(h.o.Wrong) > 0 { // the box does not run with its own file
+		names = append(names, filepath.Base(h.seen().bp.Doc.File))
 	}
+	return names
+}
+
+// without names what of a footing another one has not.
+func (f footing) without(now footing) (names []string) {
 	for _, id := range f.Points {
-		if have[id] && !slices.Contains(now.Points, id) {
+		if !slices.Contains(now.Points, id) {
 			names = append(names, string(id))
 		}
 	}
-	links := h.seen().bp.Doc.Site.Links
 	for _, l := range f.Links {
-		if slices.Contains(slices.Collect(maps.Keys(links)), l) && !slices.Contains(now.Links, l) {
+		if !slices.Contains(now.Links, l) {
 			names = append(names, l)
 		}
 	}

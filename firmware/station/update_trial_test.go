@@ -68,3 +68,16 @@ func TestAFootingThatIsKeptReadsAsItWas(t *testing.T) {
 		t.Fatal(got, err)
 	}
 }
+
+func TestATrialMissesWhatTheSiteLost(t *testing.T) {
+	before := footing{Points: []point.ID{"rain.total", "river.level"}, Links: []string{"fibre", "radio"}}
+	if got := before.without(footing{Points: []point.ID{"new.gauge", "rain.total", "river.level"}, Links: []string{"fibre", "radio"}}); got != nil {
+		t.Error("missed, though all is there:", got)
+	}
+	if got := fmt.Sprint(before.without(footing{Points: []point.ID{"river.level"}, Links: []string{"radio"}})); got != "[rain.total fibre]" {
+		t.Error(got)
+	}
+	if got := before.without(footing{}); len(got) != 4 {
+		t.Error("a blank site misses nothing:", got)
+	}
+}

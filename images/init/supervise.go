@@ -242,7 +242,11 @@ func (s *supervisor) told(pid int, msg string) {
 			if !s.ready {
 				s.ready = true
 				up, _ := uptime()
-				s.b.log.line("init", fmt.Sprintf("armed %.2f s after the kernel's start", up.Seconds()))
+				word := "armed"
+				if strings.HasPrefix(s.status, "not armed") {
+					word = "started, " + s.status + ","
+				}
+				s.b.log.line("init", fmt.Sprintf("%s %.2f s after the kernel's start", word, up.Seconds()))
 			}
 			s.fed = time.Now()
 			s.proof = s.fed
