@@ -24,6 +24,9 @@ func (x *economy) tell(e power.Event, v power.View, now clock.Stamp) {
 	urgent := false
 	var why phrase.Message
 	out := spanText(e.Out.Round(time.Minute))
+	if e.Out >= 2*time.Hour {
+		out = spanText(e.Out.Round(time.Hour))
+	}
 	switch e.Kind {
 	case power.Want:
 		item.Event, why = wire.AlarmRaised, phrase.M("power.told_want")
