@@ -37,3 +37,21 @@ func TestAGoodReleaseIsTriedAndStays(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestTheMatrixOfUpdates breaks releases, boards and the power on the way of an update:
+// IMAGE_LONG=1 for all of it, which takes most of an hour.
+func TestTheMatrixOfUpdates(t *testing.T) {
+	r := rig(t)
+	defer r.Close()
+	for _, c := range bench.Matrix(1) {
+		if c.Long && os.Getenv("IMAGE_LONG") == "" {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			r.Log = func(f string, a ...any) { t.Logf(f, a...) }
+			if err := c.Run(r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

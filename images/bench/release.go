@@ -37,6 +37,9 @@ type Variant struct {
 	Hardware []string
 	// Init names what is wrong with its init: see the program broken; "" for nothing.
 	Init string
+	// Root is "none" where its root is not there, "hang" where its edged does nothing; ""
+	// for the card's own.
+	Root string
 	// Forged: its signatures are somebody else's.
 	Forged bool
 	// Whole: it travels whole, not as a delta to what the card has.
@@ -81,7 +84,7 @@ func OpenReleases(card, keys, dir string) (*Releases, error) {
 // Make makes a variant's package and gives its path; one that was made already is given
 // again.
 func (r *Releases) Make(v Variant) (string, error) {
-	to := filepath.Join(r.dir, fmt.Sprintf("%s-%d-%s-%t-%t-%d.tocsin", v.Version, v.Above, v.Init, v.Forged, v.Whole, len(v.Hardware)))
+	to := filepath.Join(r.dir, fmt.Sprintf("%s-%d-%s%s-%t-%t-%d.tocsin", v.Version, v.Above, v.Init, v.Root, v.Forged, v.Whole, len(v.Hardware)))
 	if _, err := os.Stat(to); err == nil {
 		return to, nil
 	}
@@ -123,7 +126,7 @@ func (r *Releases) Make(v Variant) (string, error) {
 // slot gives a variant's image: the card's own with a word of its version, and with a
 // broken init where it is to have one.
 func (r *Releases) slot(v Variant) ([]byte, error) {
-	key := v.Version + "/" + v.Init
+	key := v.Version + "/" + v.Init + "/" + v.Root
 	if b := r.slots[key]; b != nil {
 		return b, nil
 	}
@@ -159,6 +162,11 @@ func (r *Releases) slot(v Variant) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if v.Root != "" {
+		if err := r.breakRoot(img, v.Root); err != nil {
+			return nil, err
+		}
+	}
 	b, err := os.ReadFile(img)
 	if err != nil {
 		return nil, err
@@ -170,15 +178,46 @@ func (r *Releases) slot(v Variant) ([]byte, error) {
 	return b, nil
 }
 
+// breakRoot takes a slot's root away, or puts one in its place whose edged does nothing.
+func (r *Releases) breakRoot(img, how string) error {
+	if how == "none" {
+		return mtool("mdel", "-i", img, "::root.sqfs")
+	}
+	dir := filepath.Join(r.dir, "root")
+	defer os.RemoveAll(dir)
+	for _, d := range []string{"proc", "sys", "dev", "run", "tmp", "slot", "data", "usr/bin"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := r.program(how, filepath.Join(dir, "usr/bin/edged")); err != nil {
+		return err
+	}
+	fs := filepath.Join(r.dir, "root.sqfs")
+	_ = os.Remove(fs)
+	if err := mtool("mksquashfs", dir, fs, "-quiet", "-no-progress", "-all-root", "-noD", "-noI", "-noF"); err != nil {
+		return err
+	}
+	return mtool("mcopy", "-o", "-i", img, fs, "::root.sqfs")
+}
+
+// program builds the program that is broken.
+func (r *Releases) program(how, to string) error {
+	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.How="+how, "-o", to, "tocsin/images/bench/broken")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("the broken program: %w: %s", err, out)
+	}
+	return nil
+}
+
 // broken gives an archive for the end of an initramfs, whose init takes the place of the
 // one before it (Documentation/driver-api/early-userspace/buffer-format.rst: archives
 // follow each other, and the last file of a name stays).
 func (r *Releases) broken(how string) ([]byte, error) {
 	bin := filepath.Join(r.dir, "init-"+how)
-	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.How="+how, "-o", bin, "tocsin/images/bench/broken")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
-	if out, err := c.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("broken init: %w: %s", err, out)
+	if err := r.program(how, bin); err != nil {
+		return nil, err
 	}
 	init, err := os.ReadFile(bin)
 	if err != nil {

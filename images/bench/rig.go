@@ -20,8 +20,10 @@ type Rig struct {
 	// Log says what is going on; nil for nobody listens.
 	Log func(format string, a ...any)
 
-	card  string
-	boxes int
+	card   string
+	boxes  int
+	shared *Box // of cases that leave it as it was
+	tech   *Technician
 }
 
 // site is a box with one gauge, which is what must answer again after an update.
@@ -32,7 +34,7 @@ site:
   at: [24.7812, 112.3790]
   languages: [cmn]
 lines:
-  west: {port: /dev/ttyUSB0, baud: 9600, format: 8N1}
+  west: {port: /dev/ttyUSB0, baud: 9600, format: 8N1, timeout: 2s}
 devices:
   river: {name: {zh: 水位计, en: river radar}, profile: generic-radar-level-rs485, line: west, unit: 2}
 page: {listen: ":80"}

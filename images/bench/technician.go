@@ -174,20 +174,31 @@ func (t *Technician) Activate(within time.Duration) error {
 	return t.ask(http.MethodPost, "/update/activate", bytes.NewReader(body), "application/json", nil)
 }
 
-// Events gives the kinds of what the journal has of updates, oldest first, with the reasons.
-func (t *Technician) Events() ([]string, error) {
-	var all []struct {
-		Kind string `json:"kind"`
-		Text Told   `json:"text"`
-	}
+// Record is one of the journal's.
+type Record struct {
+	Kind string `json:"kind"`
+	Text Told   `json:"text"`
+}
+
+// Records gives the journal's newest of updates, oldest first.
+func (t *Technician) Records() (out []Record, err error) {
+	var all []Record
 	if err := t.Ask("/journal/recent?limit=200", &all, 20*time.Second); err != nil {
 		return nil, err
 	}
-	var out []string
 	for _, e := range all {
 		if strings.HasPrefix(e.Kind, "update.") {
-			out = append(out, e.Kind+" "+e.Text.EN)
+			out = append(out, e)
 		}
 	}
 	return out, nil
+}
+
+// Events gives Records as text.
+func (t *Technician) Events() (out []string, err error) {
+	all, err := t.Records()
+	for _, e := range all {
+		out = append(out, e.Kind+" "+e.Text.EN)
+	}
+	return out, err
 }

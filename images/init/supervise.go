@@ -72,11 +72,12 @@ func (s *supervisor) run(ctx context.Context) {
 		go notify.run(ctx, s)
 	}
 	var refused refusals // of its site's file
+	unready := 0         // how often in a row it did not even stand watch
 	for ctx.Err() == nil {
 		within := s.budget.spend(time.Now())
 		err := s.once()
 		s.mu.Lock()
-		ending := s.ending
+		ending, ready := s.ending, s.ready
 		s.lastEnd = fmt.Sprint(err)
 		s.mu.Unlock()
 		if ending {
@@ -89,6 +90,13 @@ func (s *supervisor) run(ctx context.Context) {
 				return
 			}
 			s.b.attempt("site", func() error { return s.b.setSiteAside(imageSite, siteFile) })
+		}
+		if unready++; ready {
+			unready = 0
+		}
+		if s.b.onTrial() && unready >= trialStarts {
+			s.b.restart("edged never stood watch, on trial")
+			return
 		}
 		if within {
 			time.Sleep(restartSoon)
@@ -108,6 +116,10 @@ func (s *supervisor) run(ctx context.Context) {
 		time.Sleep(restartSlow)
 	}
 }
+
+// trialStarts is how often a release on trial may start without standing watch: each may
+// take startGrace, in which nobody is warned.
+const trialStarts = 2
 
 // command is how edged is started. The site's file is the board's own once it has one.
 func command() []string {

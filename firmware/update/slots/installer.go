@@ -62,7 +62,7 @@ func Open(o Opts) (*Installer, error) {
 	i := &Installer{o: o}
 	c, err := o.Selector.Read()
 	if err != nil {
-		c = Choice{Good: o.Running}
+		c = Choice{Good: o.Running, Why: phrase.M("update.choice_lost")}
 		if h := i.believed(o.Running); h != nil {
 			c.Floor = h.Number
 		}
@@ -156,6 +156,16 @@ func (i *Installer) floor() uint64 {
 		n = max(n, i.running.Number)
 	}
 	return n
+}
+
+// WentBack is the number of the release that was tried last and did not stay, 0 for none.
+func (i *Installer) WentBack() uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.trial() || i.choice.Next != "" {
+		return 0
+	}
+	return i.choice.Bad
 }
 
 // reason is why the last trial did not stay.

@@ -576,6 +576,9 @@ func TestTheSelectorStandsTheLossOfEitherCopy(t *testing.T) {
 	if stands(t, i, update.Idle, 1); slot != "A" {
 		t.Fatal("slot", slot)
 	}
+	if why := i.State().Reason; why.Code != "update.choice_lost" {
+		t.Fatalf("nobody is told: %+v", why)
+	}
 	if c, err := b.selector().Read(); err != nil || c.Good != "A" || c.Floor != 1 {
 		t.Fatalf("it was not written anew: %+v %v", c, err)
 	}
