@@ -83,6 +83,7 @@ var arrows = map[string][]string{
 	"firmware/update":                 {"firmware/phrase"},
 	"firmware/update/directory":       {"firmware/update", "firmware/clock", "firmware/phrase"},
 	"firmware/update/slots":           {"firmware/update", "firmware/update/pack", "firmware/clock", "firmware/phrase"},
+	"firmware/update/stick":           {},
 	"firmware/update/board":           {"firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/clock", "firmware/phrase", "firmware/trust"},
 	"firmware/update/pack":            {"firmware/update", "firmware/phrase", "firmware/trust"},
 	"firmware/reach/mqtt":             {"firmware/phrase"},

@@ -151,6 +151,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.startCommissioning()
 	h.startRecordings()
 	h.startUpdates()
+	h.startSticks()
 	h.applyNetwork(bp)
 	h.guard.Go("reach", "names", guard.Restart, func(ctx context.Context) error { return h.post.names.run(ctx, h.journal) })
 	h.guard.Go("station", "herald", guard.Restart, h.herald.run)

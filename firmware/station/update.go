@@ -41,6 +41,8 @@ type updates struct {
 	err   error
 	// trial judges itself on a board; on a bench a person does.
 	trial *probation
+	// stick: releases are taken off USB sticks.
+	stick bool
 	// spared is since when a trial that may be to end waits for a level's end.
 	spared clock.Stamp
 	told   atomic.Pointer[updateTold]
@@ -78,7 +80,7 @@ func (h *House) openInstaller() (update.Installer, error) {
 	if err != nil {
 		h.log.Warn("nobody knows what answered before the update", "err", err)
 	}
-	h.updates.trial = &probation{asked: f}
+	h.updates.trial, h.updates.stick = &probation{asked: f}, c.Stick.Enabled
 	return i, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,10 +38,22 @@ func (b *board) settleDevices() {
 	})
 }
 
+var stickName = regexp.MustCompile(`^sd[a-z]+[0-9]*$`)
+
+// onUSB tells whether a disk, or the disk of a partition, hangs on USB.
+func onUSB(name string) bool {
+	real, err := filepath.EvalSymlinks("/sys/class/block/" + name)
+	return err == nil && strings.Contains(real, "/usb")
+}
+
 func (b *board) give(name string) {
 	path := "/dev/" + name
 	other := b.slots.Disk != "" && (path == b.slots.device("A") || path == b.slots.device("B"))
 	switch {
+	case stickName.MatchString(name) && (b.slots.Disk == "" || !strings.HasPrefix(path, b.slots.Disk)) && onUSB(name):
+		// Never mounted: edged reads what a stick brings off the bare device, and writes nothing.
+		_ = os.Chown(path, 0, boxUser)
+		_ = os.Chmod(path, 0o640)
 	case boxOwns(name):
 		_ = os.Chown(path, 0, boxUser)
 		_ = os.Chmod(path, 0o660)

@@ -169,6 +169,12 @@ type Config struct {
 	Keys string `yaml:"keys"`
 	// Boards gives each board's name in manifests, by what its device tree says it is.
 	Boards map[string]string `yaml:"boards"`
+	// Stick says what becomes of releases that a USB stick brings.
+	Stick struct {
+		// Enabled: a genuine, newer release for this board is taken in and tried, while no
+		// level stands. Without it sticks are not looked at.
+		Enabled bool `yaml:"enabled"`
+	} `yaml:"stick"`
 }
 
 // ParseConfig reads it.
