@@ -131,6 +131,12 @@ var measures = []measure{
 		most: 6 * time.Minute, mostLong: 15 * time.Minute, run: consoleSeen},
 	{goals: []goal{{"image.boot_to_armed_s", atMost, 8}, {"image.hil_cross_to_tone_s", atMost, 1.5}, {"image.alarm_rss_mib", atMost, 120}},
 		most: 10 * time.Minute, mostLong: 30 * time.Minute, run: poles},
+	{goals: []goal{{"image.size_mib", atMost, 40}, {"image.delta_mib", atMost, 2.5}},
+		most: 15 * time.Minute, mostLong: 15 * time.Minute, run: imageSizes},
+	{goals: []goal{{"image.update_matrix", atMost, 0}},
+		most: 30 * time.Minute, mostLong: 150 * time.Minute, run: updateMatrix},
+	{goals: []goal{{"image.usb_update", atMost, 0}},
+		most: 15 * time.Minute, mostLong: 15 * time.Minute, run: usbUpdate},
 	{goals: []goal{{"image.data_partition", atMost, 0}},
 		most: 30 * time.Minute, mostLong: 4 * time.Hour, run: spoiled},
 	// Alone, since boxes beside it would share its pages.
