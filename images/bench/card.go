@@ -78,8 +78,16 @@ func (b *Board) debugfs(cmds string, write bool) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"-f", "-", fmt.Sprintf("%s?offset=%d", b.Disk, at)}
+	fs := fmt.Sprintf("%s?offset=%d", b.Disk, at)
+	args := []string{"-f", "-", fs}
 	if write {
+		// What a cut left in its journal is put in its place first, or it would be put over this.
+		if out, err := exec.Command("e2fsck", "-p", fs).CombinedOutput(); err != nil {
+			var x *exec.ExitError
+			if !errors.As(err, &x) || x.ExitCode() != 1 {
+				return fmt.Errorf("e2fsck: %w: %s", err, out)
+			}
+		}
 		args = append([]string{"-w"}, args...)
 	}
 	c := exec.Command("debugfs", args...)

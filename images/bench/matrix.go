@@ -459,6 +459,9 @@ func (b *Board) Fill() error {
 	if err != nil {
 		return err
 	}
+	if err := b.debugfs("", true); err != nil {
+		return err
+	}
 	out, err := exec.Command("dumpe2fs", "-h", fmt.Sprintf("%s?offset=%d", b.Disk, at)).Output()
 	if err != nil {
 		return err
