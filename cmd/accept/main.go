@@ -4,7 +4,8 @@
 //	make hwtest BOARD=192.168.1.50 ACCOUNT=lin
 //
 // The password is asked for, or taken from TOCSIN_PASSWORD. What sounds, takes the power
-// away or replaces software is done only with --loud, --cut and --release.
+// away or replaces software is done only with --loud, --cut and --release. It exits with 1 where
+// a step failed, with 3 where too much was left out for a verdict.
 package main
 
 import (
@@ -41,29 +42,31 @@ func main() {
 	kong.Parse(&o, kong.Name("accept"), kong.Description("对一块接好的板子做验收，打印交付单 · Takes a connected board over and prints the sheet"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	good, err := o.run(ctx)
+	verdict, err := o.run(ctx)
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "accept:", err)
 		os.Exit(2)
-	case !good:
+	case verdict == acceptance.Refused:
 		os.Exit(1)
+	case verdict == acceptance.Incomplete:
+		os.Exit(3)
 	}
 }
 
-func (o *options) run(ctx context.Context) (bool, error) {
+func (o *options) run(ctx context.Context) (acceptance.Verdict, error) {
 	in := bufio.NewReader(os.Stdin)
 	password, err := secret(in)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
-		return false, err
+		return "", err
 	}
 	name := filepath.Join(o.Out, strings.Map(fileRune, o.Board)+"-"+time.Now().Format("20060102-150405"))
 	pdf, err := os.Create(name + ".pdf")
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer pdf.Close()
 	opts := acceptance.Opts{Address: o.Board, Fingerprint: o.Fingerprint, Account: o.Account, Password: password, Watch: o.Watch, Loud: o.Loud, Report: pdf, Armed: 2 * time.Minute,
@@ -74,32 +77,42 @@ func (o *options) run(ctx context.Context) (bool, error) {
 	if o.Release != "" {
 		f, err := os.Open(o.Release)
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		defer f.Close()
 		opts.Release = f
 	}
 	all, err := acceptance.Run(ctx, opts)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	lines, err := os.Create(name + ".jsonl")
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	if err := errors.Join(acceptance.Lines(lines, all), lines.Close()); err != nil {
-		return false, err
+		return "", err
 	}
+	paper := name + ".pdf"
 	if i, err := pdf.Stat(); err == nil && i.Size() == 0 {
-		_ = os.Remove(name + ".pdf")
+		_ = os.Remove(paper)
+		paper = ""
 	}
-	good := acceptance.Good(all)
-	verdict := "验收通过 · accepted"
-	if !good {
-		verdict = "验收没有通过 · not accepted"
+	verdict, steps := acceptance.Judge(all)
+	which := strings.Join(steps, ", ")
+	switch verdict {
+	case acceptance.Accepted:
+		fmt.Println("\n验收通过 · accepted")
+	case acceptance.Incomplete:
+		fmt.Printf("\n检查项都通过，但没做 %s，还不算验收：请加 LOUD=1 CUT=1 再做一遍 · what was tried passed, but %s were left out: not accepted yet; run again with LOUD=1 CUT=1\n", which, which)
+	default:
+		fmt.Printf("\n验收没有通过：%s。改好后重跑同一命令 · not accepted: %s. Mend and run the same command again\n", which, which)
 	}
-	fmt.Printf("\n%s  %s.jsonl\n", verdict, name)
-	return good, nil
+	if paper != "" {
+		fmt.Printf("交付单 · sheet: %s\n", paper)
+	}
+	fmt.Printf("记录 · record: %s.jsonl\n", name)
+	return verdict, nil
 }
 
 func secret(in *bufio.Reader) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -173,6 +174,13 @@ func (h *House) addresses() (out []string) {
 		scheme = "http"
 	}
 	at := func(host string) {
+		if port == 80 { // with TLS it answers on 443 besides (serve/api): an address needs no port
+			if strings.Contains(host, ":") {
+				host = "[" + host + "]"
+			}
+			out = append(out, scheme+"://"+host)
+			return
+		}
 		out = append(out, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(port))))
 	}
 	for _, n := range h.seen().bp.Doc.Site.Page.Hosts {

@@ -35,7 +35,7 @@ func open(address, fingerprint string) (*box, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%q is no address of a board, such as 192.168.1.50", address)
+		return nil, fmt.Errorf("%q 不是盒子的地址，例如 192.168.1.50 · no address of a board", address)
 	}
 	b := &box{base: u.Scheme + "://" + u.Host}
 	want := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(fingerprint))
@@ -50,7 +50,7 @@ func open(address, fingerprint string) (*box, error) {
 			sum := sha256.Sum256(s.PeerCertificates[0].Raw)
 			got := hex.EncodeToString(sum[:])
 			if want != "" && got != want || b.print != "" && got != b.print {
-				return fmt.Errorf("its certificate has the fingerprint %s: another box answers, or somebody between", got)
+				return fmt.Errorf("证书指纹是 %s：应答的是别的盒子，或中间有人 · another box answers, or somebody between", got)
 			}
 			b.print = got
 			return nil
@@ -126,10 +126,10 @@ func (b *box) signIn(ctx context.Context, account, password string) error {
 		return err
 	}
 	if s.Account == "" {
-		return errors.New("the account or its password is not right · 账号或密码不对")
+		return errors.New("账号或密码不对 · the account or its password is not right")
 	}
 	if s.Role != "technician" && s.Role != "owner" {
-		return fmt.Errorf("the role is %s: a technician's account is needed · 需要技术员账号", s.Role)
+		return fmt.Errorf("需要技术员账号，这是 %s · a technician's account is needed", s.Role)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func until(ctx context.Context, most time.Duration, ok func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", most, err)
+			return fmt.Errorf("%s 内没有等到 · not within that: %w", most, err)
 		case <-time.After(300 * time.Millisecond):
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -63,7 +64,7 @@ type Result struct {
 
 // String is a line of the sheet.
 func (r Result) String() string {
-	mark := map[State]string{Passed: "✓", Failed: "✗", Left: "–"}[r.State]
+	mark := map[State]string{Passed: "✓ 通过", Failed: "✗ 没过", Left: "– 没做"}[r.State]
 	v := ""
 	if r.Value != nil {
 		v = fmt.Sprintf("  %.1f %s", *r.Value, r.Unit)
@@ -116,14 +117,32 @@ func Run(ctx context.Context, o Opts) ([]Result, error) {
 	return all, nil
 }
 
-// Good tells whether nothing failed.
-func Good(all []Result) bool {
+// Verdict is how a taking-over ended as a whole.
+type Verdict string
+
+// The verdicts. What was left out in passing (it has no links, no release was given) leaves
+// nothing open; a board that was not heard or not cut from its power is not taken over.
+const (
+	Accepted   Verdict = "accepted"
+	Incomplete Verdict = "incomplete"
+	Refused    Verdict = "refused"
+)
+
+// Judge gives the verdict, and the steps that stand in its way.
+func Judge(all []Result) (v Verdict, steps []string) {
+	v = Accepted
 	for _, r := range all {
-		if r.State == Failed {
-			return false
+		switch {
+		case r.State == Failed:
+			if v != Refused {
+				v, steps = Refused, nil
+			}
+			steps = append(steps, r.Step)
+		case v != Refused && r.State == Left && slices.Contains(needed, r.Step):
+			v, steps = Incomplete, append(steps, r.Step)
 		}
 	}
-	return len(all) == len(steps)
+	return v, steps
 }
 
 // Lines writes results as JSON, one a line.

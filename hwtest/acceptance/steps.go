@@ -35,6 +35,9 @@ var steps = []step{
 	{"sheet", "交付单", "the sheet of its commissioning", false, (*run).sheet},
 }
 
+// needed must have been done for a board to be taken over.
+var needed = []string{"loud", "cut"}
+
 func (r *run) reach(ctx context.Context, x *Result) error {
 	began := time.Now()
 	if err := r.box.ask(ctx, 15*time.Second, "/sign-in", "", nil, nil); err != nil {
@@ -59,13 +62,13 @@ func (r *run) armed(ctx context.Context, x *Result) error {
 	x.note("%s %s", s.Site, s.Name)
 	var bad []string
 	if !s.Armed {
-		bad = append(bad, "it does not stand watch · 没有值守")
+		bad = append(bad, "没有值守 · it does not stand watch")
 	}
 	for _, t := range s.NotArmed {
 		bad = append(bad, t.String())
 	}
 	if s.Level != "" {
-		bad = append(bad, s.LevelText.String()+": not while a level stands · 有警报级别时不做验收")
+		bad = append(bad, "有警报级别时不做验收 · not while a level stands: "+s.LevelText.String())
 	}
 	return failed(bad)
 }
@@ -79,9 +82,9 @@ func (r *run) clock(ctx context.Context, x *Result) error {
 	x.measured(off.Seconds(), "s off this machine's")
 	switch {
 	case s.Trust == "free":
-		return errors.New("nothing has set its clock since it started · 上电后没有对过时")
+		return errors.New("上电后没有对过时：请接 GNSS、NTP 或时钟芯片 · nothing has set its clock since it started: connect GNSS, NTP or a clock chip")
 	case off > 2*time.Second:
-		return fmt.Errorf("its clock and this machine's differ by %s · 与本机相差 %s", off.Round(time.Millisecond), off.Round(time.Millisecond))
+		return fmt.Errorf("与本机相差 %s · its clock and this machine's differ by %s", off.Round(time.Millisecond), off.Round(time.Millisecond))
 	}
 	return nil
 }
@@ -137,7 +140,7 @@ func (r *run) points(ctx context.Context, x *Result) error {
 		}
 	}
 	if seen == 0 {
-		return x.leave("it has none · 没有测点")
+		return x.leave("没有测点 · it has none")
 	}
 	x.measured(float64(seen), "points")
 	return failed(slices.Sorted(maps.Values(bad)))
@@ -160,7 +163,7 @@ func (r *run) outputs(ctx context.Context, x *Result) error {
 		}
 	}
 	if len(y.Outputs) == 0 {
-		return errors.New("it has no outputs: it can only be looked at · 没有输出，只能看，不会响")
+		return errors.New("没有输出，只能看，不会响 · it has no outputs: it can only be looked at")
 	}
 	return failed(bad)
 }
@@ -183,7 +186,7 @@ func (r *run) links(ctx context.Context, x *Result) error {
 		return err
 	}
 	if len(y.Links) == 0 {
-		return x.leave("it has none · 没有链路")
+		return x.leave("没有链路 · it has none")
 	}
 	var bad []string
 	for _, l := range y.Links {
@@ -208,10 +211,10 @@ func (r *run) software(ctx context.Context, x *Result) error {
 		x.note("%s", *u.Why)
 	}
 	if u.Phase != "" && u.Phase != "idle" {
-		return fmt.Errorf("an update is %s: end it first · 升级没有做完", u.Phase)
+		return fmt.Errorf("升级没有做完，先做完它 · an update is %s: end it first", u.Phase)
 	}
 	if u.Reason != nil {
-		return errors.New(u.Reason.String())
+		x.note("上一次升级退回了 · the last update was taken back: %s", *u.Reason)
 	}
 	return nil
 }
@@ -221,7 +224,7 @@ const loudFor = 4 * time.Second
 
 func (r *run) loud(ctx context.Context, x *Result) error {
 	if !r.Loud {
-		return x.leave("not asked for (LOUD=1) · 没有要求试响")
+		return x.leave("没有要求试响（LOUD=1） · not asked for")
 	}
 	var y readiness
 	if err := r.box.get(ctx, "/readiness", &y); err != nil {
@@ -232,7 +235,7 @@ func (r *run) loud(ctx context.Context, x *Result) error {
 		all = append(all, o.Output)
 	}
 	if len(all) == 0 {
-		return x.leave("it has no outputs · 没有输出")
+		return x.leave("没有输出 · it has no outputs")
 	}
 	var t soundTest
 	if err := r.box.post(ctx, "/announcer/tests", map[string]any{"outputs": all, "seconds": int(loudFor.Seconds()) + 2, "clear": true, "told": true}, &t); err != nil {
@@ -255,7 +258,7 @@ func (r *run) loud(ctx context.Context, x *Result) error {
 	var bad []string
 	for _, o := range all {
 		if !slices.Contains(t.Sounded, o) {
-			bad = append(bad, o+" did not sound · 没有响")
+			bad = append(bad, o+" 没有响 · did not sound")
 		}
 	}
 	if t.Why != nil && len(bad) > 0 {
@@ -280,10 +283,10 @@ func (r *run) again(ctx context.Context, before status) (s status, err error) {
 			return err
 		}
 		if s.Started.Equal(before.Started) {
-			return errors.New("it is still the one before · 还没有重启")
+			return errors.New("还没有重启 · it is still the one before")
 		}
 		if !s.Armed {
-			return errors.New("it does not stand watch yet · 还没有值守")
+			return errors.New("还没有值守 · it does not stand watch yet")
 		}
 		return nil
 	})
@@ -313,14 +316,14 @@ func (r *run) newest(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	if len(last) == 0 {
-		return 0, errors.New("its journal is empty · 日志是空的")
+		return 0, errors.New("日志是空的 · its journal is empty")
 	}
 	return last[len(last)-1].Seq, nil
 }
 
 func (r *run) cut(ctx context.Context, x *Result) error {
 	if r.Power == nil {
-		return x.leave("not asked for (CUT=1) · 没有要求断电")
+		return x.leave("没有要求断电（CUT=1） · not asked for")
 	}
 	var before status
 	var was, is identity
@@ -347,20 +350,20 @@ func (r *run) cut(ctx context.Context, x *Result) error {
 	}
 	x.measured(time.Since(began).Seconds(), "s from power to standing watch")
 	if after.Boot == before.Boot {
-		return errors.New("its power was not away: it is the same start of the board · 没有断过电")
+		return errors.New("没有断过电 · its power was not away: it is the same start of the board")
 	}
 	if err := r.box.get(ctx, "/identity", &is); err != nil {
 		return err
 	}
 	if is != was {
-		return fmt.Errorf("it is another box now: %s, before %s · 身份变了", is.Key, was.Key)
+		return fmt.Errorf("身份变了：现在 %s，原来 %s · it is another box now", is.Key, was.Key)
 	}
 	now, err := r.newest(ctx)
 	if err != nil {
 		return err
 	}
 	if now < newest {
-		return fmt.Errorf("its journal ends at %d and had %d before · 断电丢了记录", now, newest)
+		return fmt.Errorf("断电丢了记录：日志到 %d，原来到 %d · its journal ends before where it was", now, newest)
 	}
 	return nil
 }
@@ -372,7 +375,7 @@ const (
 
 func (r *run) release(ctx context.Context, x *Result) error {
 	if r.Release == nil {
-		return x.leave("none was given (RELEASE=file) · 没有给升级包")
+		return x.leave("没有给升级包（RELEASE=文件） · none was given")
 	}
 	var staged release
 	if err := r.box.ask(ctx, stageMost, "/api/v1/update/file", "application/octet-stream", r.Release, &staged); err != nil {
@@ -388,7 +391,7 @@ func (r *run) release(ctx context.Context, x *Result) error {
 			return err
 		}
 		if u.Phase != "idle" || u.Running.Version != staged.Version && u.Reason == nil {
-			return fmt.Errorf("it runs %s, %s · 正在 %s", u.Running.Version, u.Phase, u.Phase)
+			return fmt.Errorf("正在运行 %s（%s） · it runs %s, %s", u.Running.Version, u.Phase, u.Running.Version, u.Phase)
 		}
 		return nil
 	})
@@ -403,6 +406,8 @@ func (r *run) release(ctx context.Context, x *Result) error {
 	return nil
 }
 
+var stateWords = map[string]string{"open": "没做 open", "passed": "通过 passed", "failed": "没过 failed", "not-applicable": "不适用 n/a"}
+
 func (r *run) sheet(ctx context.Context, x *Result) error {
 	var s sheet
 	if err := r.box.get(ctx, "/commissioning", &s); err != nil {
@@ -412,7 +417,7 @@ func (r *run) sheet(ctx context.Context, x *Result) error {
 		if !t.Applies {
 			continue
 		}
-		line := fmt.Sprintf("[%s] %s", t.State, t.Name)
+		line := fmt.Sprintf("[%s] %s", stateWords[t.State], t.Name)
 		if t.Who != "" {
 			line += "  " + t.Who
 		}
@@ -434,14 +439,14 @@ func (r *run) sheet(ctx context.Context, x *Result) error {
 	if r.Report != nil {
 		var pdf []byte
 		if err := r.box.ask(ctx, 2*time.Minute, "/api/v1/commissioning/report?as=pdf&lang=zh", "", nil, &pdf); err != nil {
-			x.note("no PDF: %v", err)
+			x.note("没有 PDF · no PDF: %v", err)
 		} else if _, err := r.Report.Write(pdf); err != nil {
 			return err
 		}
 	}
 	x.measured(float64(s.Left), "steps left")
 	if !s.Commissioned {
-		return fmt.Errorf("%d steps are left: end them on the box's page · 还有 %d 步没有做完，请在网页上做完", s.Left, s.Left)
+		return fmt.Errorf("还有 %d 步没有做完，请在网页的向导里做完 · %d steps are left: end them on the box's page", s.Left, s.Left)
 	}
 	return nil
 }

@@ -226,7 +226,7 @@ func TestThePackageInstallsStartsHealsAndKeepsItsDataOverUpgradeAndRemoval(t *te
 			t.Error(u)
 		}
 		d.wait("the page", 30*time.Second, func() error {
-			out, err := exec.Command("nsenter", "-t", d.pid, "-n", "curl", "-sk", "-m", "5", "-L", "http://127.0.0.1/").CombinedOutput()
+			out, err := exec.Command("nsenter", "-t", d.pid, "-n", "curl", "-sk", "-m", "5", "https://127.0.0.1/").CombinedOutput() // without a port
 			if err != nil || !strings.Contains(string(out), "未安装的盒子") {
 				return fmt.Errorf("%v %.300s", err, out)
 			}

@@ -131,7 +131,7 @@ func (s *Server) inTheClear(r *http.Request) bool {
 func toTLS(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		// The host is one of the box's own: the gate has looked.
-		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, "https://"+SecureHost(r.Host)+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 		return
 	}
 	writeProblem(w, problem(http.StatusUpgradeRequired, phrase.M("serve.needs_tls")))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -140,13 +141,49 @@ func (s *Server) ServeLAN(ctx context.Context, addr string) error {
 	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
 		return phrase.Wrap(err, "serve.bad_address", "address", addr)
 	}
+	s.openPort(ctx, addr, "page", func(l net.Listener) {
+		s.mu.Lock()
+		s.lan = l.Addr().String()
+		s.mu.Unlock()
+		s.serveLAN(ctx, l, "lan")
+	})
+	// Who types an address without a port means this one as soon as TLS is meant.
+	if beside := s.besides(addr); beside != "" {
+		s.openPort(ctx, beside, "page tls", func(l net.Listener) { s.serveLAN(ctx, l, "lan https") })
+	}
+	s.sweep(ctx)
+	return nil
+}
+
+// The ports that an address without one means (RFC 9110, 4.2.1 and 4.2.2).
+const portHTTP, portHTTPS = "80", "443"
+
+// besides gives the address where a page on the usual port is looked for with TLS, "" where there is no other.
+func (s *Server) besides(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port != portHTTP || s.o.TLS == nil {
+		return ""
+	}
+	return net.JoinHostPort(host, portHTTPS)
+}
+
+// SecureHost is where the host of a request in the clear answers with TLS.
+func SecureHost(host string) string {
+	if h, ok := strings.CutSuffix(host, ":"+portHTTP); ok {
+		return h
+	}
+	return host
+}
+
+// openPort listens, now or as soon as the address is free, and calls serve.
+func (s *Server) openPort(ctx context.Context, addr, thing string, serve func(net.Listener)) {
 	l, err := net.Listen("tcp", addr)
 	if err == nil {
-		s.serveLAN(ctx, l)
-		return nil
+		serve(l)
+		return
 	}
-	s.portBusy(addr, err)
-	s.o.Guard.GoIn(ctx, owner, "lan port", guard.Restart, func(ctx context.Context) error {
+	s.o.Report(thing, phrase.M("serve.port_busy", "address", addr, "cause", err.Error()))
+	s.o.Guard.GoIn(ctx, owner, thing+" port", guard.Restart, func(ctx context.Context) error {
 		t := time.NewTicker(s.o.Limits.Retry)
 		defer t.Stop()
 		for {
@@ -156,47 +193,43 @@ func (s *Server) ServeLAN(ctx context.Context, addr string) error {
 			case <-t.C:
 			}
 			if l, err := net.Listen("tcp", addr); err == nil {
-				s.o.Report("page", phrase.Message{})
-				s.serveLAN(ctx, l)
+				s.o.Report(thing, phrase.Message{})
+				serve(l)
 				<-ctx.Done()
 				return ctx.Err()
 			}
 		}
 	})
-	return nil
 }
 
-func (s *Server) portBusy(addr string, err error) {
-	s.o.Report("page", phrase.M("serve.port_busy", "address", addr, "cause", err.Error()))
-}
-
-func (s *Server) serveLAN(ctx context.Context, l net.Listener) {
-	s.mu.Lock()
-	s.lan = l.Addr().String()
-	s.mu.Unlock()
+func (s *Server) serveLAN(ctx context.Context, l net.Listener, name string) {
 	srv := s.server(ctx, func(ctx context.Context, c net.Conn) context.Context {
 		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 		return WithGrant(withConn(ctx, c), access.Grant{Role: access.Viewer, Via: ViaPage, Addr: host})
 	})
 	all := newCapped(l, s.o.Limits.Conns, s.o.Limits.ConnsPerAddr)
 	if s.o.TLS == nil {
-		s.serve(ctx, srv, all, "lan")
+		s.serve(ctx, srv, all, name)
 	} else {
 		both := newSplitter(all, s.o.Limits.Read/2)
-		s.o.Guard.GoIn(ctx, owner, "lan split", guard.Once, func(ctx context.Context) error {
+		s.o.Guard.GoIn(ctx, owner, name+" split", guard.Once, func(ctx context.Context) error {
 			err := both.run(ctx, s.o.Guard)
 			if err != nil {
-				s.o.Report("lan", phrase.M("serve.listener_died", "name", "lan", "cause", err.Error()))
+				s.o.Report(name, phrase.M("serve.listener_died", "name", name, "cause", err.Error()))
 			}
 			return err
 		})
-		s.serve(ctx, srv, both.plain, "lan")
+		s.serve(ctx, srv, both.plain, name)
 		srv := s.server(ctx, srv.ConnContext)
 		srv.TLSConfig = s.o.TLS
 		// HTTP/1.1 alone: the bounds of connections are then those of requests.
 		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
-		s.serve(ctx, srv, tls.NewListener(both.tls, s.o.TLS), "lan tls")
+		s.serve(ctx, srv, tls.NewListener(both.tls, s.o.TLS), name+" tls")
 	}
+}
+
+// sweep ends the streams of sessions that have run out.
+func (s *Server) sweep(ctx context.Context) {
 	if s.o.Door == nil {
 		return
 	}

@@ -117,7 +117,7 @@ func (p *page) sign(w http.ResponseWriter, r *http.Request, status int, name str
 	g := api.GrantOf(r.Context())
 	x := &signing{TLS: api.MaySignIn(r), CA: p.o.Authority != nil, To: localPath(r.FormValue("to")), Account: g.Account, Full: g.Name, Role: roleWords[g.Role].In(v.Lang), Done: r.Method == http.MethodGet && r.URL.Query().Get("done") != ""}
 	if !x.TLS {
-		x.Secure = (&url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawQuery: "lang=" + string(v.Lang)}).String()
+		x.Secure = (&url.URL{Scheme: "https", Host: api.SecureHost(r.Host), Path: r.URL.Path, RawQuery: "lang=" + string(v.Lang)}).String()
 	}
 	if d := p.o.Door; d != nil {
 		x.Open, x.Owned, x.RAM = d.SetupLeft() > 0, d.HasOwner(), !d.Saved()
