@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,6 +38,15 @@ type Caps struct {
 // it touches any foreign byte.
 const capsVariable = "TOCSIN_CAPS"
 
+// ownVariables are this process' alone: by them it speaks with who supervises it, and with
+// the board's init, which starts other software and other machines for who asks.
+var ownVariables = []string{"TOCSIN_INIT", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+
+func ownVariable(kv string) bool {
+	name, _, _ := strings.Cut(kv, "=")
+	return slices.Contains(ownVariables, name)
+}
+
 // heapShare is the part of Caps.Memory that the child's heap may take before the
 // collector works harder, in percent: stacks and the runtime need the rest.
 const heapShare = 80
@@ -44,7 +54,8 @@ const heapShare = 80
 // Child runs a command of this program, or of one that belongs to it, under caps and waits for its end.
 // The command must call ApplyCaps first. It is killed with this process, when ctx
 // ends, and when it has run for longer than it may; the kernel takes it before
-// anything else when memory runs out.
+// anything else when memory runs out. It has none of this process' capabilities and
+// nothing by which it could speak with init or the service manager in its name.
 func (g *Guard) Child(ctx context.Context, owner, name string, cmd *exec.Cmd, c Caps) error {
 	if c.Memory <= 0 {
 		return fmt.Errorf("child %s/%s has no memory cap", owner, name)
@@ -55,6 +66,7 @@ func (g *Guard) Child(ctx context.Context, owner, name string, cmd *exec.Cmd, c 
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
+	cmd.Env = slices.DeleteFunc(slices.Clone(cmd.Env), ownVariable)
 	group := ""
 	if s := g.groups.Load(); s != nil {
 		var err error
@@ -75,7 +87,7 @@ func (g *Guard) Child(ctx context.Context, owner, name string, cmd *exec.Cmd, c 
 		ctx, cancel = context.WithTimeout(ctx, c.Within)
 		defer cancel()
 	}
-	if err := cmd.Start(); err != nil {
+	if err := startPowerless(cmd); err != nil {
 		return fmt.Errorf("child %s/%s: %w", owner, name, err)
 	}
 	stop := context.AfterFunc(ctx, func() { unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })

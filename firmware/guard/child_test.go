@@ -2,10 +2,13 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +42,33 @@ func TestMain(m *testing.M) {
 		unix.Getrlimit(unix.RLIMIT_NOFILE, &f)
 		adj, _ := os.ReadFile("/proc/self/oom_score_adj")
 		fmt.Println(d.Max, f.Max, strings.TrimSpace(string(adj)), os.Getenv(capsVariable))
+	case "powers":
+		b, _ := os.ReadFile("/proc/self/status")
+		for l := range strings.Lines(string(b)) {
+			if strings.HasPrefix(l, "CapAmb") || strings.HasPrefix(l, "CapEff") {
+				fmt.Print(l)
+			}
+		}
+		for _, v := range ownVariables {
+			if x, ok := os.LookupEnv(v); ok {
+				fmt.Println(v, x)
+			}
+		}
+		fmt.Println("kept", os.Getenv("GUARD_KEPT"))
+	case "powerful":
+		g := New(context.Background(), quiet(), nil)
+		for range 2 { // what is taken from the child stays with the parent
+			own, out := child("powers")
+			if err := own.Run(); err != nil {
+				fmt.Println(err)
+			}
+			fmt.Print("own\n", out)
+			c, out := child("powers")
+			if err := g.Child(context.Background(), "video", "relay", c, Caps{Memory: 256 << 20}); err != nil {
+				fmt.Println(err)
+			}
+			fmt.Print("child\n", out)
+		}
 	case "group":
 		b, _ := os.ReadFile("/proc/self/cgroup")
 		fmt.Print(string(b))
@@ -88,6 +118,64 @@ func TestAChildPutsItsCapsOnItself(t *testing.T) {
 	want := fmt.Sprintf("%d 64 1000", 512<<20)
 	if got := strings.TrimSpace(out.String()); got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestAChildHasNoPowerOfItsParentsAndNoWayToItsInit(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root gives a process capabilities")
+	}
+	bin := filepath.Join(readable(t), "box")
+	copyTo(t, bin, os.Args[0])
+	c := exec.Command(bin)
+	c.Env = append(os.Environ(), "GUARD_CHILD=powerful", "GUARD_KEPT=yes")
+	for _, v := range ownVariables {
+		c.Env = append(c.Env, v+"=x")
+	}
+	// As init starts edged.
+	c.Dir = "/"
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 900, Gid: 900}, AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE}}
+	out, err := c.Output()
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("this machine gives no capabilities:", err)
+	}
+	if err != nil {
+		t.Fatal(err, string(out))
+	}
+	const mine = "CapEff:\t0000000000000400\nCapAmb:\t0000000000000400\n"
+	const none = "CapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n"
+	own := "own\n" + mine
+	for _, v := range ownVariables {
+		own += v + " x\n"
+	}
+	once := own + "kept yes\nchild\n" + none + "kept yes\n"
+	if string(out) != once+once {
+		t.Errorf("%s\nis not\n%s", out, once+once)
+	}
+}
+
+// readable is a folder that every user may enter.
+func readable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "guard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func copyTo(t *testing.T, to, from string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
 	}
 }
 
