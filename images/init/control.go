@@ -5,10 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const controlPath = "/run/tocsin-init.sock"
@@ -67,8 +73,35 @@ func (b *board) serveControl(ctx context.Context) {
 			b.say("control: %v", err)
 			return
 		}
-		go b.answerOn(c)
+		go func() {
+			if pid := callerOf(c); !b.box.is(pid) {
+				b.say("control: process %d asks, and is not edged: not answered", pid)
+				c.Close()
+				return
+			}
+			b.answerOn(c)
+		}()
 	}
+}
+
+// callerOf is the process that opened a connection (SO_PEERCRED, unix(7)); 0 for nobody
+// knows. edged's children run as its user: the socket's rights alone do not tell them apart.
+func callerOf(c net.Conn) int {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return 0
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	return pid
 }
 
 func (b *board) answerOn(c net.Conn) {
@@ -160,6 +193,15 @@ func (b *board) environment(e []byte) ([]byte, error) {
 		if len(e) != environmentSize {
 			return nil, errors.New("an environment has 512 bytes")
 		}
+		now := make([]byte, 2*environmentSize)
+		for n, at := range environmentAt {
+			if _, err := f.ReadAt(now[n*environmentSize:][:environmentSize], at); err != nil {
+				return nil, err
+			}
+		}
+		if err := fitsEnvironment(e, now); err != nil {
+			return nil, err
+		}
 		for _, at := range []int64{environmentAt[1], environmentAt[0]} {
 			if _, err := f.WriteAt(e, at); err != nil {
 				return nil, err
@@ -186,14 +228,45 @@ func (b *board) reset(who string) error {
 	}
 	b.say("reset: asked for by %s", clean(who))
 	b.box.end()
-	to := filepath.Join(dataDir, "before-reset")
-	_ = os.RemoveAll(to)
-	if err := os.Rename(boxDir, to); err != nil {
-		return err
-	}
+	// Whatever comes of it: edged has ended, and only a start brings it back.
 	go func() {
 		time.Sleep(300 * time.Millisecond)
 		b.restart("reset")
 	}()
+	if err := setBoxAside(boxDir); err != nil {
+		b.say("reset: nothing was reset: %v", err)
+		return err
+	}
 	return nil
+}
+
+// resetsKept is how many boxes that were reset are kept beside the one that is.
+const resetsKept = 5
+
+// setBoxAside puts what the box keeps beside its place, each under a number of its own, and
+// lets go of the oldest when there are too many.
+func setBoxAside(box string) error {
+	aside := func(n int) string { return filepath.Join(filepath.Dir(box), fmt.Sprintf("before-reset-%d", n)) }
+	all, err := os.ReadDir(filepath.Dir(box))
+	if err != nil {
+		return err
+	}
+	var have []int
+	for _, e := range all {
+		if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "before-reset-")); err == nil && n > 0 && e.Name() == filepath.Base(aside(n)) {
+			have = append(have, n)
+		}
+	}
+	slices.Sort(have)
+	next := 1
+	if len(have) > 0 {
+		next = have[len(have)-1] + 1
+	}
+	if err := os.Rename(box, aside(next)); err != nil {
+		return err
+	}
+	for _, n := range have[:max(0, len(have)-resetsKept+1)] {
+		_ = os.RemoveAll(aside(n))
+	}
+	return flush(filepath.Dir(box))
 }

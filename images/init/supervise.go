@@ -275,6 +275,21 @@ func (s *supervisor) told(pid int, msg string) {
 	}
 }
 
+// is tells whether a process is the edged that runs.
+func (s *supervisor) is(pid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pid <= 0 || s.cmd == nil || s.cmd.Process.Pid != pid {
+		return false
+	}
+	select {
+	case <-s.done:
+		return false // its number may be another's by now
+	default:
+		return true
+	}
+}
+
 // end asks edged to end, and waits for it within bounds.
 func (s *supervisor) end() {
 	s.mu.Lock()

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/update/slots"
+)
+
+func TestOnlyTheEdgedThatRunsIsAnswered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	must(t, err)
+	defer l.Close()
+	c, err := net.Dial("unix", path)
+	must(t, err)
+	defer c.Close()
+	a, err := l.Accept()
+	must(t, err)
+	defer a.Close()
+	pid := callerOf(a)
+	if pid != os.Getpid() {
+		t.Fatal(pid)
+	}
+	s := &supervisor{}
+	if s.is(pid) || s.is(0) {
+		t.Fatal("answered before there is an edged")
+	}
+	s.cmd, s.done = &exec.Cmd{Process: &os.Process{Pid: pid}}, make(chan struct{})
+	if !s.is(pid) || s.is(pid+1) {
+		t.Fatal("not edged, or another")
+	}
+	close(s.done)
+	if s.is(pid) {
+		t.Fatal("one that has ended")
+	}
+}
+
+// environmentOf writes an environment.
+func environmentOf(kv ...string) []byte {
+	e := make([]byte, environmentSize)
+	copy(e[4:], strings.Join(kv, "\x00"))
+	binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
+	return e
+}
+
+func TestAnEnvironmentIsHeldToWhatABootLoaderMayBeTold(t *testing.T) {
+	broken := make([]byte, environmentSize)
+	now := append(environmentOf("good=A", "floor=7"), environmentOf("good=A", "floor=9")...)
+	for _, c := range []struct {
+		e  []byte
+		ok bool
+	}{
+		{environmentOf("good=B", "floor=7"), true},
+		{environmentOf("good=A", "next=B", "left=3", "floor=8", "bad=8", "within=600", `why={"code":"x"}`), true},
+		{environmentOf("good=A", "floor=7", "why=tries"), true},
+		{environmentOf("good=A", "floor=6"), false},
+		{environmentOf("good=A"), false},
+		{environmentOf("good=C", "floor=7"), false},
+		{environmentOf("floor=7"), false},
+		{environmentOf("good=A", "next=A; reset", "floor=7"), false},
+		{environmentOf("good=A", "left=x", "floor=7"), false},
+		{environmentOf("good=A", "floor=-1"), false},
+		{environmentOf("good=A", "floor=7", "bootcmd=reset"), false},
+		{environmentOf("good=A", "good=B", "floor=7"), false},
+		{environmentOf("good=A", "floor=7", "word"), false},
+		{broken, false},
+		{now, false},
+		{nil, false},
+	} {
+		if err := fitsEnvironment(c.e, now); (err == nil) != c.ok {
+			t.Errorf("%q: %v", c.e, err)
+		}
+	}
+	// The first that is whole is what is there; and where none is, any floor is.
+	if err := fitsEnvironment(environmentOf("good=A", "floor=8"), append(broken, environmentOf("good=A", "floor=9")...)); err == nil {
+		t.Error("the second copy does not count")
+	}
+	if err := fitsEnvironment(environmentOf("good=A"), append(broken, broken...)); err != nil {
+		t.Error(err)
+	}
+	// What edged writes passes.
+	for _, c := range []slots.Choice{{Good: "A", Floor: 7}, {Good: "A", Next: "B", Left: 3, Within: time.Hour, Floor: 7, Bad: 8}, {Good: "B", Floor: 12, Why: phrase.M("update.unconfirmed")}, {Good: "B", Floor: 12, ByTries: true}} {
+		e, err := c.Environment()
+		must(t, err)
+		if err := fitsEnvironment(e, now); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func FuzzEnvironment(f *testing.F) {
+	f.Add(environmentOf("good=A", "next=B", "left=2", "floor=7"))
+	f.Add(make([]byte, environmentSize))
+	f.Fuzz(func(t *testing.T, e []byte) {
+		if len(e) >= 4 {
+			binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
+		}
+		if fitsEnvironment(e, nil) == nil {
+			if c, err := slots.ParseEnvironment(e); err != nil || c.Good != "A" && c.Good != "B" {
+				t.Fatalf("%q passes, and edged reads %+v, %v", e, c, err)
+			}
+		}
+	})
+}
+
+func TestAResetKeepsWhatWasThereBesidesThoseOfBefore(t *testing.T) {
+	box := filepath.Join(t.TempDir(), "tocsin")
+	kept := func() (all []string) {
+		for n := range 20 {
+			if b, err := os.ReadFile(filepath.Join(filepath.Dir(box), fmt.Sprint("before-reset-", n), "n")); err == nil {
+				all = append(all, fmt.Sprint(n, "=", string(b)))
+			}
+		}
+		return all
+	}
+	for n := 1; n <= 7; n++ {
+		must(t, os.Mkdir(box, 0o755))
+		must(t, os.WriteFile(filepath.Join(box, "n"), []byte(fmt.Sprint(n)), 0o600))
+		must(t, setBoxAside(box))
+		if n == 2 && fmt.Sprint(kept()) != "[1=1 2=2]" {
+			t.Fatal(kept())
+		}
+	}
+	if fmt.Sprint(kept()) != "[3=3 4=4 5=5 6=6 7=7]" {
+		t.Fatal(kept())
+	}
+}
+
+func TestAResetThatFailsStartsTheBoardAnewAllTheSame(t *testing.T) {
+	began := make(chan struct{})
+	b := &board{log: newRing(4000), reboot: func() error { close(began); return nil }}
+	b.box = newSupervisor(b)
+	b.allowReset.Store(time.Now().Add(time.Minute).UnixNano())
+	if err := b.reset("Li"); err == nil {
+		t.Fatal("this machine has a box's data")
+	}
+	select {
+	case <-began:
+	case <-time.After(10 * time.Second):
+		t.Fatal("edged has ended, and nothing brings it back")
+	}
+}
