@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/update/slots"
 )
@@ -148,5 +150,40 @@ func TestAResetThatFailsStartsTheBoardAnewAllTheSame(t *testing.T) {
 	case <-began:
 	case <-time.After(10 * time.Second):
 		t.Fatal("edged has ended, and nothing brings it back")
+	}
+}
+
+func TestRootFollowsNoLinkOutOfTheBox(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	dir := t.TempDir()
+	box, theirs, image := filepath.Join(dir, "tocsin"), filepath.Join(dir, "root"), filepath.Join(dir, "image.yaml")
+	must(t, os.WriteFile(image, []byte("version: 1\n"), 0o600))
+	must(t, os.Mkdir(theirs, 0o755))
+	must(t, makeBox(box))
+	must(t, seedSite(image, filepath.Join(box, "site", "site.yaml")))
+	// A link in place of the file that is written first, then of a folder.
+	must(t, os.WriteFile(filepath.Join(theirs, "shadow"), []byte("secret"), 0o600))
+	must(t, os.Remove(filepath.Join(box, "site", "site.yaml")))
+	must(t, os.Symlink(filepath.Join(theirs, "shadow"), filepath.Join(box, "site", "site.yaml.new")))
+	must(t, seedSite(image, filepath.Join(box, "site", "site.yaml")))
+	if b, _ := os.ReadFile(filepath.Join(theirs, "shadow")); string(b) != "secret" {
+		t.Fatalf("written through a link: %q", b)
+	}
+	must(t, os.RemoveAll(filepath.Join(box, "site")))
+	must(t, os.Symlink(theirs, filepath.Join(box, "site")))
+	if err := makeBox(box); err == nil {
+		t.Fatal("a link is taken for a folder")
+	}
+	if err := seedSite(image, filepath.Join(box, "site", "site.yaml")); err == nil {
+		t.Fatal("a file is put where a link leads")
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(theirs, &st); err != nil || st.Uid == boxUser {
+		t.Fatal("given away:", st.Uid, err)
+	}
+	if _, err := os.Stat(filepath.Join(theirs, "site.yaml")); err == nil {
+		t.Fatal("it is there")
 	}
 }

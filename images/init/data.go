@@ -55,10 +55,7 @@ func (b *board) openData() {
 	} else {
 		b.say("data: %s %s", b.data.How, b.data.Why)
 	}
-	for _, d := range []string{boxDir, boxDir + "/site", boxDir + "/data"} {
-		b.attempt("data", func() error { return os.MkdirAll(d, 0o750) })
-		b.attempt("data", func() error { return os.Chown(d, boxUser, boxUser) })
-	}
+	b.attempt("data", func() error { return makeBox(boxDir) })
 }
 
 func (b *board) mountData() error {

@@ -54,20 +54,62 @@ func seedSite(from, to string) error {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	next := to + ".new"
-	if err := copyFile(from, next); err != nil {
+	// The folder is edged's, and a link in it edged's word: root follows none out of the box's.
+	box, err := os.OpenRoot(filepath.Dir(filepath.Dir(to)))
+	if err != nil {
 		return err
 	}
-	if err := flush(next); err != nil {
+	defer box.Close()
+	dir := filepath.Base(filepath.Dir(to))
+	name := filepath.Join(dir, filepath.Base(to))
+	next := name + ".new"
+	t, err := os.ReadFile(from)
+	if err != nil {
 		return err
 	}
-	if err := os.Chown(next, boxUser, boxUser); err != nil && os.Getpid() == 1 {
+	if err := box.RemoveAll(next); err != nil {
 		return err
 	}
-	if err := os.Rename(next, to); err != nil {
+	f, err := box.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(t)
+	if err == nil {
+		err = f.Sync()
+	}
+	if os.Getpid() == 1 && err == nil {
+		err = f.Chown(boxUser, boxUser)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := box.Rename(next, name); err != nil {
 		return err
 	}
 	return flush(filepath.Dir(to))
+}
+
+// makeBox makes the box's folder and those in it, which are edged's. What is there and is
+// no folder is left as it is: root gives nothing away that a link of edged's names.
+func makeBox(dir string) error {
+	for _, d := range []string{dir, filepath.Join(dir, "site"), filepath.Join(dir, "data")} {
+		if err := os.Mkdir(d, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if i, err := os.Lstat(d); err != nil {
+			return err
+		} else if !i.IsDir() {
+			return fmt.Errorf("%s is no folder", d)
+		}
+		if err := os.Lchown(d, boxUser, boxUser); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setSiteAside puts a file that edged refused twice beside its place, and gives the box the
