@@ -104,7 +104,8 @@ EMULATOR := qemu-system-arm qemu-user-static u-boot-qemu
 TARGETS  ?= virt pi pi5 arm64 armv7
 # The packed card (.img.xz) takes more than a minute for each: CARD= leaves it out.
 CARD     ?= --card
-# A release's number only rises; a bench's is the time of its commit. Keys are made where there are none: not for boards that are given to anybody.
+# A release's number only rises; a bench's is the time of its commit. A bench's keys are made in out/keys: not for boards that are given to
+# anybody. Others are made once by make release-keys KEYS=folder, and named.
 NUMBER   ?= $(STAMP)
 KEYS     ?= $(OUT)/keys
 CACHE    ?= $(OUT)/cache
@@ -117,7 +118,10 @@ board-programs: go ui
 
 image: board-programs ## make the board images into out/image: make image, or make image TARGETS=pi
 	@.ci/packages $(IMAGING)
-	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(CACHE) --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) $(if $(BASE),--base $(BASE)) || exit 1; done
+	for t in $(TARGETS); do $(GO) run ./images/build --target $$t --bin $(OUT)/cross --out $(OUT)/image --cache $(CACHE) --version $(VERSION) --number $(NUMBER) --built $(STAMP) --keys $(KEYS) $(CARD) $(if $(BASE),--base $(BASE)) $(if $(STALE),--stale) $(if $(filter $(OUT)/keys,$(KEYS)),--new-keys) || exit 1; done
+
+release-keys: go ## make the keys that sign a county's releases: make release-keys KEYS=folder
+	$(GO) run ./images/build --keys $(KEYS) --new-keys --only-keys
 
 image-test: TARGETS := virt
 image-test: CARD :=

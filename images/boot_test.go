@@ -96,7 +96,7 @@ func write(t *testing.T, b *bench.Board, at int64, bytes []byte) {
 }
 
 func TestTheLossOfABootEnvironmentLeavesABoardThatBoots(t *testing.T) {
-	for n, lost := range [][]int64{{2048 * 512}, {2056 * 512}, {2048 * 512, 2056 * 512}} {
+	for n, lost := range [][]int64{{2048 * 512}, {6144 * 512}, {2048 * 512, 6144 * 512}} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			b := card(t)
 			for _, at := range lost {

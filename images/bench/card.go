@@ -116,4 +116,4 @@ func (b *Board) Overwrite(at int64, bytes []byte) error {
 }
 
 // Environments are where the copies of the boot loader's environment lie, in bytes.
-var Environments = [2]int64{2048 * 512, 2056 * 512}
+var Environments = [2]int64{2048 * 512, 6144 * 512}

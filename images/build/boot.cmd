@@ -1,19 +1,21 @@
 # Tocsin: which slot starts. Compiled into boot.scr by images/build; read by U-Boot 2023.01 or newer.
 #
 # Two copies of an environment of one sector (CRC-32 and key=value, doc/usage/environment) lie at sectors 0x800 and
-# 0x808 (hexadecimal here): good starts, or for left more starts next. The first whole copy is believed; the second
+# 0x1800 (hexadecimal here): good starts, or for left more starts next. The first whole copy is believed; the second
 # is written first. Where things are loaded to is the target's (target.go, in place of the line LOADS). What else stands in it is edged's, and is only handed on.
 @LOADS@
 if test -n "${fdt_addr}"; then setenv dt ${fdt_addr}; else setenv dt ${fdtcontroladdr}; fi
 # A board whose boot loader has no device tree that this kernel understands brings its own.
 if test -e ${devtype} ${devnum}:1 board.dtb; then if load ${devtype} ${devnum}:1 ${fdt_addr_r} board.dtb; then setenv dt ${fdt_addr_r}; fi; fi
 setenv ok 0; setenv good; setenv next; setenv left; setenv floor; setenv bad; setenv within; setenv why
-for lba in 800 808; do
+for lba in 800 1800; do
   if test ${ok} = 0; then
     ${devtype} read ${a} ${lba} 1
     if env import -c ${a} 200 good next left floor bad within why; then setenv ok 1; fi
   fi
 done
+# What is no slot is none: the other words are edged's, and init's to check.
+if test "${next}" != A -a "${next}" != B; then setenv next; setenv left 0; fi
 if test "${good}" = B; then setenv other A; else setenv good A; setenv other B; fi
 setenv order "${good} ${other}"
 if test -n "${next}"; then
@@ -23,7 +25,7 @@ if test -n "${next}"; then
     echo "tocsin: ${next} used up its tries, back to ${good}"; setenv next; setenv left 0; setenv why tries
   fi
   env export -c -s 200 ${a} good next left floor bad within why
-  ${devtype} write ${a} 808 1
+  ${devtype} write ${a} 1800 1
   ${devtype} write ${a} 800 1
 fi
 for slot in ${order}; do

@@ -135,6 +135,29 @@ func TestDriversLoadAfterThoseThatTheyNeed(t *testing.T) {
 	}
 }
 
+func TestKeysAreMadeOnlyWhereThatIsAskedFor(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vualt")
+	if _, err := releasers(dir, false); err == nil || !strings.Contains(err.Error(), "make release-keys") {
+		t.Fatalf("%v", err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Fatal("a folder was made of a slip")
+	}
+	made, err := releasers(dir, true)
+	must(t, err)
+	again, err := releasers(dir, false)
+	must(t, err)
+	for n := range made {
+		a, err := made[n].Sign([]byte("x"))
+		must(t, err)
+		b, err := again[n].Sign([]byte("x"))
+		must(t, err)
+		if !bytes.Equal(a, b) {
+			t.Error("the keys are not those that were made, or sign by chance")
+		}
+	}
+}
+
 func TestSecurityUpdatesAreLeftOutOfListsAlone(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "x.sources"), filepath.Join(dir, "x.list")

@@ -27,12 +27,16 @@ type debPackage struct {
 }
 
 // openDebian downloads and opens Debian's packages of an architecture into cache, once for
-// each list of packages.
-func openDebian(arch string, names []string, cache string) (*debian, error) {
-	d := &debian{dir: filepath.Join(cache, "debian-"+arch+"-"+strings.Join(names, "+")), owner: map[string]*debPackage{}}
+// each list of packages. Stale ones have no security updates, and lie apart.
+func openDebian(arch string, names []string, cache string, stale bool) (*debian, error) {
+	dir := "debian-" + arch + "-" + strings.Join(names, "+")
+	if stale {
+		dir += "-stale"
+	}
+	d := &debian{dir: filepath.Join(cache, dir), owner: map[string]*debPackage{}}
 	list := filepath.Join(d.dir, ".packages.json")
 	if _, err := os.Stat(list); err != nil {
-		if err := d.fetch(arch, names, cache); err != nil {
+		if err := d.fetch(arch, names, cache, stale); err != nil {
 			return nil, err
 		}
 		b, err := json.Marshal(d.packages)
@@ -58,13 +62,18 @@ func openDebian(arch string, names []string, cache string) (*debian, error) {
 	return d, nil
 }
 
-func (d *debian) fetch(arch string, names []string, cache string) error {
+func (d *debian) fetch(arch string, names []string, cache string, stale bool) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
 	sources, err := sourcesHere(cache)
 	if err != nil {
 		return err
+	}
+	if stale {
+		if err := withoutSecurity(sources); err != nil {
+			return err
+		}
 	}
 	args := []string{"--quiet", "--variant=extract", "--architectures=" + arch, "--skip=essential/unlink,cleanup/apt", "--include=" + strings.Join(names, ","), "bookworm", d.dir}
 	for try := 1; ; try++ { // a mirror is now and then caught between two states
@@ -74,14 +83,8 @@ func (d *debian) fetch(arch string, names []string, cache string) error {
 		if _, err = run(nil, "mmdebstrap", append(args, sources...)...); err == nil {
 			break
 		}
-		switch try {
-		case 3: // and some for days, in what they have of an architecture that few use
-			fmt.Fprintf(os.Stderr, "%s: its packages cannot be had with Debian's security updates today: %.300v\nbuilding without them; build again before you give this image to anybody\n", arch, err)
-			if err := withoutSecurity(sources); err != nil {
-				return err
-			}
-		case 4:
-			return err
+		if try == 4 {
+			return fmt.Errorf("%w\na mirror may lack Debian's security updates for %s for days: STALE=1 builds without them, for a bench", err, arch)
 		}
 	}
 	debs, err := filepath.Glob(filepath.Join(d.dir, "var/cache/apt/archives/*.deb"))

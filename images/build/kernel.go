@@ -38,7 +38,7 @@ type opened struct {
 }
 
 // openKernel fetches a target's kernel.
-func openKernel(t target, cache string) (*opened, error) {
+func openKernel(t target, cache string, stale bool) (*opened, error) {
 	k := &opened{kernel: t.kernel}
 	if k.module != "" {
 		dir, err := moduleDir(k.module, k.version, k.sum)
@@ -47,7 +47,7 @@ func openKernel(t target, cache string) (*opened, error) {
 		}
 		k.base, k.image = dir, filepath.Join(dir, "vmlinuz")
 	} else {
-		d, err := openDebian(t.debian, []string{k.debian}, cache)
+		d, err := openDebian(t.debian, []string{k.debian}, cache, stale)
 		if err != nil {
 			return nil, err
 		}

@@ -19,18 +19,21 @@ import (
 
 // options are the command line, and what is made of it.
 type options struct {
-	Target  string `required:"" help:"The board: virt, pi, pi5, arm64, armv7."`
-	Bin     string `required:"" help:"The folder of the cross-built programs."`
-	Out     string `required:"" help:"Where the images go."`
-	Cache   string `required:"" help:"Where downloads are kept."`
-	Version string `required:"" help:"The release's version."`
-	Number  uint64 `required:"" help:"The release's number, which only rises."`
-	Built   int64  `required:"" help:"When its source was committed, in seconds since 1970."`
-	Keys    string `required:"" help:"The folder of the releasers' private keys (release-*.pem); made where it is missing, for a bench."`
-	Base    string `help:"A slot's image that a delta is made from."`
-	Init    string `help:"The built init, in place of building it: of a test that needs a broken one."`
-	Card    bool   `help:"Also pack the card's image for download: .img.xz and its SHA-256."`
-	Site    string `default:"configs/sites/new.yaml" help:"The site file of a new board."`
+	Target   string `help:"The board: virt, pi, pi5, arm64, armv7."`
+	Bin      string `help:"The folder of the cross-built programs."`
+	Out      string `help:"Where the images go."`
+	Cache    string `help:"Where downloads are kept."`
+	Version  string `help:"The release's version."`
+	Number   uint64 `help:"The release's number, which only rises."`
+	Built    int64  `help:"When its source was committed, in seconds since 1970."`
+	Keys     string `required:"" help:"The folder of the releasers' private keys (release-*.pem)."`
+	NewKeys  bool   `help:"Make the keys where there are none: for a bench, or once for a county. Without it a folder without keys is an error."`
+	OnlyKeys bool   `help:"Make the keys, and nothing else."`
+	Stale    bool   `help:"Take Debian's packages without its security updates, where a mirror has none: not for boards that are given to anybody."`
+	Base     string `help:"A slot's image that a delta is made from."`
+	Init     string `help:"The built init, in place of building it: of a test that needs a broken one."`
+	Card     bool   `help:"Also pack the card's image for download: .img.xz and its SHA-256."`
+	Site     string `default:"configs/sites/new.yaml" help:"The site file of a new board."`
 
 	release  update.Release
 	programs []string
@@ -47,6 +50,15 @@ func main() {
 }
 
 func (o *options) build() error {
+	signers, err := releasers(o.Keys, o.NewKeys)
+	if err != nil || o.OnlyKeys {
+		return err
+	}
+	for flag, v := range map[string]string{"--target": o.Target, "--bin": o.Bin, "--out": o.Out, "--cache": o.Cache, "--version": o.Version} {
+		if v == "" {
+			return fmt.Errorf("%s is needed", flag)
+		}
+	}
 	t, err := targetOf(o.Target)
 	if err != nil {
 		return err
@@ -67,10 +79,6 @@ func (o *options) build() error {
 	}
 	defer os.RemoveAll(work)
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
-		return err
-	}
-	signers, err := releasers(o.Keys)
-	if err != nil {
 		return err
 	}
 	slot := filepath.Join(o.Out, o.Target+"-"+o.Version+".slot")
@@ -136,11 +144,11 @@ func card(img string) error {
 
 // slot makes the image of a slot.
 func (o *options) slot(t target, work, to string, signers []trust.Signer) (*opened, error) {
-	k, err := openKernel(t, o.Cache)
+	k, err := openKernel(t, o.Cache, o.Stale)
 	if err != nil {
 		return nil, err
 	}
-	d, err := openDebian(t.debian, packages, o.Cache)
+	d, err := openDebian(t.debian, packages, o.Cache, o.Stale)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +232,7 @@ func (o *options) papers(t target, l *ledger, d *debian, k *opened, init, dir st
 	}
 	others, roots := []component{k.who}, []*debian{d}
 	if k.debian != "" {
-		kd, err := openDebian(t.debian, []string{k.debian}, o.Cache)
+		kd, err := openDebian(t.debian, []string{k.debian}, o.Cache, o.Stale)
 		if err != nil {
 			return nil, err
 		}
@@ -241,7 +249,7 @@ func (o *options) papers(t target, l *ledger, d *debian, k *opened, init, dir st
 			}
 			others = append(others, more...)
 		}
-		ud, err := openDebian(t.debian, []string{"u-boot-rpi"}, o.Cache)
+		ud, err := openDebian(t.debian, []string{"u-boot-rpi"}, o.Cache, o.Stale)
 		if err != nil {
 			return nil, err
 		}
@@ -296,15 +304,22 @@ func (o *options) pack(slot string, signers []trust.Signer) (*pack.Header, error
 	return h, err
 }
 
-// releasers loads the keys that sign releases. A bench has its own, made here.
-func releasers(dir string) ([]trust.Signer, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+// releasers loads the keys that sign releases, or makes them where that was asked for: a
+// folder's name with a slip in it is no reason to give boards away that believe keys which
+// nobody keeps.
+func releasers(dir string, make bool) ([]trust.Signer, error) {
+	if make {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	var out []trust.Signer
 	for _, k := range []trust.Kind{trust.Ed25519, trust.SM2} {
 		path := filepath.Join(dir, "release-"+string(k)+".pem")
 		b, err := os.ReadFile(path)
+		if os.IsNotExist(err) && !make {
+			return nil, fmt.Errorf("there is no key %s: name the folder of your keys (KEYS=), or make them there once (make release-keys KEYS=…)", path)
+		}
 		if os.IsNotExist(err) {
 			s, err := trust.NewSigner(k)
 			if err != nil {
@@ -316,7 +331,7 @@ func releasers(dir string) ([]trust.Signer, error) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				return nil, err
 			}
-			fmt.Printf("made the key %s: for a bench, not for boards that are given to anybody\n", path)
+			fmt.Printf("made the key %s: whoever has it can replace the software of the boards that believe it\n", path)
 		} else if err != nil {
 			return nil, err
 		}

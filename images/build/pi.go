@@ -16,7 +16,8 @@ type raspberry struct {
 }
 
 // boardSettings are the lines of config.txt that all Raspberry Pis have
-// (raspberrypi.com/documentation, config.txt). The UART on the pins is the good one, and
+// (raspberrypi.com/documentation, config.txt; kernel_watchdog_timeout is recalled: firmware
+// that does not know it passes it over). The UART on the pins is the good one, and
 // the instruments': Bluetooth, which nobody uses here, gives it up.
 const boardSettings = `arm_64bit=1
 disable_splash=1
@@ -24,6 +25,7 @@ dtparam=i2c_arm=on
 dtparam=spi=on
 dtparam=audio=on
 dtparam=watchdog=on
+kernel_watchdog_timeout=60
 dtoverlay=disable-bt
 `
 
@@ -97,7 +99,7 @@ func (p raspberry) selector(o *options, t target, k *opened, work string) (files
 	}
 	parts = append(parts, component{Name: "raspberrypi-firmware", Version: piFirmwareVersion, Origin: piFirmware + "@" + piFirmwareVersion, Purl: "pkg:golang/" + piFirmware + "@" + piFirmwareVersion,
 		Licence: "LicenseRef-broadcom", Texts: "licences/raspberrypi.txt"})
-	d, err := openDebian(t.debian, []string{"u-boot-rpi"}, o.Cache)
+	d, err := openDebian(t.debian, []string{"u-boot-rpi"}, o.Cache, o.Stale)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,6 +35,8 @@ func (o *options) stageRoot(l *ledger, t target, d *debian, drivers []drive, k *
 		"etc/passwd":  "root:x:0:0::/:/none\ntocsin:x:900:900::/data/tocsin:/none\n",
 		"etc/group":   "root:x:0:\ntocsin:x:900:\n",
 		"etc/release": o.release.Version + "\n",
+		// What edged calls its board (firmware/update/board).
+		"etc/tocsin/boards": strings.Join(t.hardware, "\n") + "\n",
 	} {
 		if err := l.write(name, []byte(text), us); err != nil {
 			return err

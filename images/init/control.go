@@ -174,7 +174,7 @@ func (b *board) state() *state {
 }
 
 // Where the copies of the boot environment are, in bytes.
-var environmentAt = [2]int64{2048 * 512, 2056 * 512}
+var environmentAt = [2]int64{2048 * 512, 6144 * 512}
 
 const environmentSize = 512
 

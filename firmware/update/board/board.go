@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,6 +205,30 @@ func (c Config) hardware(compatible string) (string, error) {
 	return "", phrase.E("update.unknown_board", "board", strings.ReplaceAll(strings.TrimRight(compatible, "\x00"), "\x00", ", "))
 }
 
+// imageBoards names in an image what its slots are for, a name on a line.
+const imageBoards = "/etc/tocsin/boards"
+
+// named gives this board's name: what its device tree says, where the image is for that;
+// an image for boards that have no names of their own is for one name, and that is theirs.
+func (c Config) named(tree, image string) (string, error) {
+	name, err := c.hardware(tree)
+	t, e := os.ReadFile(image)
+	if e != nil { // edged on a board whose image says nothing
+		return name, err
+	}
+	names := strings.Fields(string(t))
+	if err == nil && slices.Contains(names, name) {
+		return name, nil
+	}
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	if err == nil {
+		err = phrase.E("update.unknown_board", "board", name)
+	}
+	return "", err
+}
+
 const compatibleFile = "/proc/device-tree/compatible"
 
 // Open opens the installer of the board whose init answers on a socket.
@@ -217,7 +242,7 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 	if err != nil {
 		return nil, err
 	}
-	hardware, err := c.hardware(string(tree))
+	hardware, err := c.named(string(tree), imageBoards)
 	if err != nil {
 		return nil, err
 	}

@@ -161,6 +161,38 @@ func TestTheConfigurationThatShipsIsOne(t *testing.T) {
 	}
 }
 
+func TestABoardIsCalledWhatItsImageIsFor(t *testing.T) {
+	b, err := fs.ReadFile(configs.FS, "update.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseConfig(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const none, pis, other = "", "virt\npi3\npi4\npi5\n", "arm64\n"
+	for _, k := range []struct{ tree, image, want string }{
+		{"raspberrypi,4-model-b\x00", none, "pi4"},
+		{"raspberrypi,500\x00brcm,bcm2712\x00", pis, "pi5"},
+		{"raspberrypi,3-compute-module\x00", pis, "pi3"},
+		{"radxa,rockpi4\x00rockchip,rk3399\x00", other, "arm64"},
+		{"linux,dummy-virt\x00", other, "arm64"}, // the emulator with another board's image
+		{"radxa,rockpi4\x00", pis, ""},
+		{"radxa,rockpi4\x00", none, ""},
+	} {
+		image := filepath.Join(t.TempDir(), "boards")
+		if k.image != none {
+			if err := os.WriteFile(image, []byte(k.image), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := c.named(k.tree, image)
+		if got != k.want || (err != nil) != (k.want == "") {
+			t.Errorf("%q with an image for %q: %q %v", k.tree, k.image, got, err)
+		}
+	}
+}
+
 func TestOnlyPublicKeysAreKeys(t *testing.T) {
 	dir := t.TempDir()
 	for _, k := range []trust.Kind{trust.Ed25519, trust.SM2} {

@@ -55,8 +55,9 @@ type Environment struct {
 	At [2]int64
 }
 
-// Standard is where the images have the copies: sectors 2048 and 2056.
-var Standard = [2]int64{2048 * 512, 2056 * 512}
+// Standard is where the images have the copies: sectors 2048 and 6144, 2 MiB apart, since
+// a card that loses its power in a write loses what it had together with it in one block.
+var Standard = [2]int64{2048 * 512, 6144 * 512}
 
 // EnvironmentSize is one copy, in bytes: a sector.
 const EnvironmentSize = 512

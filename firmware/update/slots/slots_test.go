@@ -22,7 +22,7 @@ import (
 
 const (
 	slotSize = 4 << 20
-	diskSize = 2<<20 + 2*slotSize
+	diskSize = 4<<20 + 2*slotSize
 )
 
 var errCut = errors.New("the power is gone")
@@ -168,9 +168,9 @@ func (b *board) pkg(number uint64, img, base []byte, keys ...trust.Signer) []byt
 
 func (b *board) part(slot string) Partition {
 	if slot == "A" {
-		return part{b.m, 2 << 20, slotSize}
+		return part{b.m, 4 << 20, slotSize}
 	}
-	return part{b.m, 2<<20 + slotSize, slotSize}
+	return part{b.m, 4<<20 + slotSize, slotSize}
 }
 
 func (b *board) selector() Environment { return Environment{b.m, Standard} }
@@ -378,7 +378,7 @@ func TestATrialThatNobodyConfirmsGoesBackWithItsReason(t *testing.T) {
 		must(t, b.stage(i, b.pkg(2, image(2), nil)))
 		must(t, i.Activate(10*time.Minute))
 		for k := range 6000 {
-			b.m.b[2<<20+slotSize+800000+k] ^= 0x5a
+			b.m.b[4<<20+slotSize+800000+k] ^= 0x5a
 		}
 		i, slot := b.boot()
 		if s := stands(t, i, update.Idle, 1); slot != "A" || s.Reason.Code != "update.tries" {
@@ -449,7 +449,7 @@ func TestWhatIsBrokenOnItsWayIsNeverActivated(t *testing.T) {
 	}
 	// Damaged between staging and activation.
 	must(t, b.stage(i, p))
-	b.m.b[2<<20+slotSize+123456] ^= 1
+	b.m.b[4<<20+slotSize+123456] ^= 1
 	refused(t, i.Activate(time.Minute), "update.bad_chunk")
 	if _, slot := b.boot(); slot != "A" {
 		t.Fatal("it was activated")
