@@ -201,3 +201,24 @@ func matching(dir string, globs []string) ([]string, error) {
 	slices.Sort(out)
 	return slices.Compact(out), nil
 }
+
+// airPackage has each country's rules of the air: which channels an access point may use.
+// The kernel asks for them when it starts, and believes them by the signature of whoever
+// built it: Debian's own, or the one that other kernels know.
+const airPackage = "wireless-regdb"
+
+func airRules(d *debian, k *opened) ([]file, error) {
+	end := "-upstream"
+	if k.debian != "" {
+		end = "-debian"
+	}
+	var out []file
+	for _, n := range []string{"regulatory.db", "regulatory.db.p7s"} {
+		from := "lib/firmware/" + n + end
+		if d.owner[from] == nil {
+			return nil, fmt.Errorf("%s has no %s", airPackage, from)
+		}
+		out = append(out, file{"lib/firmware/" + n, filepath.Join(d.dir, from)})
+	}
+	return out, nil
+}

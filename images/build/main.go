@@ -181,7 +181,11 @@ func (o *options) slot(t target, work, to string, signers []trust.Signer) (*open
 	if err != nil {
 		return nil, err
 	}
-	rd, err := initrd(b, drivers)
+	rules, err := airRules(d, k)
+	if err != nil {
+		return nil, err
+	}
+	rd, err := initrd(b, drivers, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +235,11 @@ func (o *options) papers(t target, l *ledger, d *debian, k *opened, init, dir st
 		return nil, err
 	}
 	others, roots := []component{k.who}, []*debian{d}
+	for _, p := range d.packages {
+		if p.Name == airPackage {
+			others = append(others, p.component())
+		}
+	}
 	if k.debian != "" {
 		kd, err := openDebian(t.debian, []string{k.debian}, o.Cache, o.Stale)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // packages are what a root takes of Debian's, and programs what it runs of them.
 var (
-	packages = []string{"espeak-ng", "hostapd", "wpasupplicant", "e2fsprogs", "ca-certificates", "base-files", "firmware-brcm80211", "firmware-ath9k-htc"}
+	packages = []string{"espeak-ng", "hostapd", "wpasupplicant", "e2fsprogs", "ca-certificates", "base-files", "wireless-regdb", "firmware-brcm80211", "firmware-ath9k-htc"}
 	programs = []string{"usr/bin/espeak-ng", "usr/sbin/hostapd", "sbin/wpa_supplicant", "sbin/e2fsck", "sbin/mke2fs"}
 	// voices are what stations speak: Mandarin, Cantonese, English. The rest of espeak-ng's data is left out.
 	voices = []string{"phondata", "phonindex", "phontab", "intonations", "cmn_dict", "yue_dict", "en_dict", "lang/sit/cmn", "lang/sit/cmn-Latn-pinyin", "lang/sit/yue", "lang/sit/yue-Latn-jyutping", "lang/gmw/en", "lang/gmw/en-US"}

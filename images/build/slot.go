@@ -9,10 +9,10 @@ import (
 )
 
 // initrd makes the initramfs: init, and the drivers that a kernel does not have built in
-// and needs before it has a root.
-func initrd(init []byte, drivers []drive) ([]byte, error) {
+// and needs before it has a root, and what the kernel asks for by then.
+func initrd(init []byte, drivers []drive, firmware []file) ([]byte, error) {
 	es := []entry{}
-	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "data", "root", "slot", "lib", "lib/drivers"} {
+	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "data", "root", "slot", "lib", "lib/drivers", "lib/firmware"} {
 		es = append(es, entry{name: d, mode: 0o040755})
 	}
 	es = append(es, entry{name: "init", mode: 0o100755, data: init})
@@ -27,6 +27,13 @@ func initrd(init []byte, drivers []drive) ([]byte, error) {
 		}
 		es = append(es, entry{name: "lib/drivers/" + v.name + ".ko", mode: 0o100644, data: b})
 		fmt.Fprintln(&list, v.name+".ko")
+	}
+	for _, f := range firmware {
+		b, err := os.ReadFile(f.from)
+		if err != nil {
+			return nil, err
+		}
+		es = append(es, entry{name: f.to, mode: 0o100644, data: b})
 	}
 	if list.Len() > 0 {
 		es = append(es, entry{name: "lib/drivers/list", mode: 0o100644, data: []byte(list.String())})
