@@ -53,7 +53,12 @@ func writeCycles(path string, c cycles) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, t, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(t)
+	return errors.Join(err, f.Sync(), f.Close()) // the next thing that happens is the power's end
 }
 
 // service tells whether this start shall bring up the service access point.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,9 +26,9 @@ import (
 
 const (
 	display    = "/dev/tty1"
-	presetFile = "setup.txt" // on the card's first partition
 	mostPreset = 4096
 	labelEvery = 5 * time.Minute // what the kernel prints scrolls it away
+	labelRetry = 5 * time.Second // until it was shown once
 )
 
 // showLabel shows the label while nobody owns the box.
@@ -35,7 +37,7 @@ func (b *board) showLabel(ctx context.Context) {
 	if err != nil {
 		b.say("access point: %v", err)
 	}
-	for once := true; ctx.Err() == nil; once = false {
+	for once, next := true, labelEvery; ctx.Err() == nil; {
 		for !b.box.isReady() {
 			if !pause(ctx, time.Second) {
 				return
@@ -48,19 +50,27 @@ func (b *board) showLabel(ctx context.Context) {
 		if err == nil {
 			err = json.Unmarshal([]byte(out), &l)
 		}
+		text := ""
+		if err == nil && l.Open <= 0 {
+			return
+		}
+		if err == nil {
+			text, err = b.tool(20*time.Second, "edged", "label", "--lang", "en")
+		}
+		next = labelEvery
 		if err != nil {
 			b.say("label: %v", err)
-		} else if l.Open <= 0 {
-			return
-		} else {
-			if once {
-				b.net.service(serviceFor)
-			}
-			if text, err := b.tool(20*time.Second, "edged", "label", "--lang", "en"); err == nil {
-				show(display, fmt.Sprintf("\n%s\nWi-Fi of this box, for %s after a start: %s  key: %s  then https://%s/\n", text, serviceFor, ap.SSID, ap.Key, apAddress.Addr()))
-			}
+			text, next = "", labelRetry
 		}
-		if !pause(ctx, labelEvery) {
+		fresh := once && !hadOwner(filepath.Dir(apFile()))
+		if fresh || once && err == nil {
+			b.net.service(serviceFor)
+		}
+		if fresh || err == nil {
+			show(display, fmt.Sprintf("\n%s\nWi-Fi of this box, for %d min after a start: %s  key: %s  then https://%s/\n", text, int(serviceFor.Minutes()), ap.SSID, ap.Key, apAddress.Addr()))
+		}
+		once = false
+		if !pause(ctx, next) {
 			return
 		}
 	}
@@ -93,63 +103,149 @@ func readAccess() (s apSecret, err error) {
 	return s, err
 }
 
-// firstKeys makes the access point's name and key at a box's first start: of what stands
-// on the card, else by chance. A set-up code that stands there is laid where edged looks
-// for the one that it made; one that is none it does not take (serve/access, token.go).
+// presetFiles are what a person may have called the file on the card's first partition:
+// Windows hides the ending, and then it is there twice.
+var presetFiles = []string{"setup.txt", "setup.txt.txt"}
+
+// refusedName is what the access point is called where that file is not as it should be:
+// the one sign that a box without a display can give.
+const refusedName = "tocsin-setup-error"
+
+// firstKeys makes the access point's name and key: of what stands on the card, else by
+// chance. A set-up code that stands there is laid where edged looks for the one that it
+// made (serve/access, token.go). Until there is an owner, the card is read at each start.
 func (b *board) firstKeys() error {
-	if s, err := readAccess(); err == nil && s.Key != "" {
+	s, err := readAccess()
+	made := err == nil && s.Key != "" && s.SSID != refusedName
+	if made && hadOwner(filepath.Dir(apFile())) {
 		return nil
 	}
-	s := apSecret{SSID: "tocsin-" + chance("0123456789abcdef", 4), Key: chance("23456789abcdefghjkmnpqrstuvwxyz", 12)}
-	code := ""
-	if t, err := b.cardFile(presetFile); err == nil {
-		s, code = preset(t, s)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		b.say("the card's %s: %v", presetFile, err)
+	if !made {
+		s = apSecret{SSID: "tocsin-" + chance("0123456789abcdef", 4), Key: chance("23456789abcdefghjkmnpqrstuvwxyz", 12)}
+	}
+	for _, name := range presetFiles {
+		t, err := b.cardFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			b.say("the card's %s: %v", name, err)
+			break
+		}
+		theirs, code, line := preset(t)
+		if line != 0 {
+			b.say("the card's %s: line %d is not as it should be: name, key (8 to 63 letters) and code (10 letters) are needed, each once", name, line)
+			s.SSID = refusedName
+			break
+		}
+		s, made = theirs, false
+		if err := b.keepFor("setup-secret", []byte(code+"\n")); err != nil {
+			return err
+		}
+		break
+	}
+	if made && s.SSID != refusedName {
+		return nil
 	}
 	t, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if code != "" {
-		if err := b.keepFor("setup-secret", []byte(code+"\n")); err != nil {
-			return err
-		}
-	}
 	return b.keepFor(filepath.Base(apFile()), t)
 }
 
-// keepFor writes a file of edged's that only edged reads.
-func (b *board) keepFor(name string, t []byte) error {
-	path := filepath.Join(filepath.Dir(apFile()), name)
-	if err := os.WriteFile(path, t, 0o600); err != nil {
-		return err
-	}
-	return os.Chown(path, boxUser, boxUser)
+// hadOwner tells whether somebody had an account on the box.
+func hadOwner(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "accounts.json"))
+	return err == nil
 }
 
-// preset takes lines "name: …", "key: …" and "code: …" of a file that a person wrote; what
-// is wrong in it is left as it was made.
-func preset(t []byte, s apSecret) (_ apSecret, code string) {
-	for l := range strings.Lines(string(bytes.TrimPrefix(t, []byte("\ufeff")))) {
-		k, v, _ := strings.Cut(strings.TrimSpace(l), ":")
-		v = strings.TrimSpace(v)
-		try := s
-		switch strings.ToLower(strings.TrimSpace(k)) {
-		case "name":
-			try.SSID = v
-		case "key":
-			try.Key = v
-		case "code":
-			if c := strings.ReplaceAll(strings.ToUpper(v), "-", ""); len(c) == 10 {
-				code = c
-			}
+// keepFor writes a file of edged's that only edged reads. The folder is edged's, and what
+// it may have made a link there leads nowhere outside.
+func (b *board) keepFor(name string, t []byte) error {
+	r, err := os.OpenRoot(filepath.Dir(apFile()))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := r.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(t)
+	return errors.Join(err, f.Chown(boxUser, boxUser), f.Sync(), f.Close())
+}
+
+// codeLetters are those of a set-up code (serve/access, token.go): none looks like another.
+const codeLetters = "ACDEFGHJKMNPQRTUVWXY34679"
+
+// preset reads "name: …", "key: …" and "code: …" of a file that a person wrote, in UTF-8 or
+// as Windows has it (UTF-16), with the colons and letters of a Chinese keyboard. All three
+// are needed; line is that of the first which is not as it should be, 0 for none.
+func preset(t []byte) (s apSecret, code string, line int) {
+	lines := strings.Split(strings.TrimRight(plain(t), "\r\n \t"), "\n")
+	for n, l := range lines {
+		l = strings.TrimSpace(l)
+		if l == "" || strings.HasPrefix(l, "#") {
+			continue
 		}
-		if try.Key != "" && (setting{DHCP: true, WiFi: &wifi{try.SSID, try.Key}}).check("wlan0") == nil {
-			s = try
+		k, v, _ := strings.Cut(strings.Replace(l, "：", ":", 1), ":")
+		v = strings.TrimSpace(v)
+		ok := false
+		switch strings.ToLower(narrow(strings.TrimSpace(k))) {
+		case "name":
+			ok = s.SSID == "" && v != "" && (setting{DHCP: true, WiFi: &wifi{v, "12345678"}}).check("wlan0") == nil
+			s.SSID = v
+		case "key":
+			v = narrow(v)
+			ok = s.Key == "" && len(v) >= 8 && (setting{DHCP: true, WiFi: &wifi{"x", v}}).check("wlan0") == nil
+			s.Key = v
+		case "code":
+			v = strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(narrow(v)))
+			ok = code == "" && len(v) == 10 && strings.Trim(v, codeLetters) == ""
+			code = v
+		}
+		if !ok {
+			return apSecret{}, "", n + 1
 		}
 	}
-	return s, code
+	if s.SSID == "" || s.Key == "" || code == "" {
+		return apSecret{}, "", max(len(lines), 1)
+	}
+	return s, code, 0
+}
+
+// plain makes a text file UTF-8.
+func plain(t []byte) string {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(t, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(t, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return string(bytes.TrimPrefix(t, []byte("\ufeff")))
+	}
+	var u []uint16
+	for t = t[2:]; len(t) >= 2; t = t[2:] {
+		u = append(u, order.Uint16(t))
+	}
+	return string(utf16.Decode(u))
+}
+
+// narrow makes full-width letters (U+FF01 to U+FF5E) plain ones.
+func narrow(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0xff01 && r <= 0xff5e:
+			return r - 0xfee0
+		case r == 0x3000:
+			return ' '
+		case r == '—' || r == '–':
+			return '-'
+		}
+		return r
+	}, s)
 }
 
 // cardFile reads a small file of the card's first partition, which is mounted read-only

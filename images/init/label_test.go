@@ -5,25 +5,46 @@ import (
 	"testing"
 )
 
-func TestAPersonsNameAndKeyAreTakenOfTheCard(t *testing.T) {
-	made := apSecret{SSID: "tocsin-1a2b", Key: "madebychance"}
-	for name, c := range map[string]struct {
-		text string
-		want apSecret
-		code string
-	}{
-		"both, as Windows writes":       {"\ufeffname: 黄渡\r\nkey: correct horse\r\n", apSecret{"黄渡", "correct horse"}, ""},
-		"the key alone":                 {"key:12345678", apSecret{"tocsin-1a2b", "12345678"}, ""},
-		"a key that is too short":       {"name: a\nkey: 1234567\n", apSecret{"a", "madebychance"}, ""},
-		"no key is no open network":     {"key:\n", made, ""},
-		"a name that is too long":       {"name: " + strings.Repeat("x", 33), made, ""},
-		"what would end hostapd's line": {"key: 12345678\x00wpa=0", made, ""},
-		"a set-up code":                 {"code: k7pqr-2mnxy\n", made, "K7PQR2MNXY"},
-		"no set-up code":                {"code: 1234\n", made, ""},
-		"something else":                {"\x00\xff nonsense", made, ""},
+func TestAPersonsFileOnTheCardIsReadAsPeopleWriteIt(t *testing.T) {
+	want := apSecret{"黄渡-07", "kites-over"}
+	wide := func(s string, first, second int) []byte {
+		out := []byte{[]byte{0xff, 0xfe}[first], []byte{0xff, 0xfe}[second]}
+		for _, r := range s {
+			b := []byte{byte(r), byte(r >> 8)}
+			out = append(out, b[first], b[second])
+		}
+		return out
+	}
+	const text = "name: 黄渡-07\r\nkey: kites-over\r\ncode: K7PQR-4MNXY\r\n"
+	for name, b := range map[string][]byte{
+		"plain":                   []byte(text),
+		"with a mark":             []byte("\ufeff" + text),
+		"UTF-16 of Windows":       wide(text, 0, 1),
+		"UTF-16, big end first":   wide(text, 1, 0),
+		"a Chinese keyboard":      []byte("ｎａｍｅ：黄渡-07\nkey：ｋｉｔｅｓ－ｏｖｅｒ\ncode：ｋ７ｐｑｒ　４ＭＮＸＹ"),
+		"other order and remarks": []byte("# 1\n\ncode: k7pqr4mnxy\nKey:kites-over\nNAME : 黄渡-07"),
 	} {
-		if got, code := preset([]byte(c.text), made); got != c.want || code != c.code {
-			t.Errorf("%s: %+v %q", name, got, code)
+		if s, code, line := preset(b); s != want || code != "K7PQR4MNXY" || line != 0 {
+			t.Errorf("%s: %+v %q, line %d", name, s, code, line)
+		}
+	}
+}
+
+func TestAFileThatIsNotAsItShouldBeIsRefusedWhole(t *testing.T) {
+	for text, at := range map[string]int{
+		"": 1,
+		"name: a\nkey: 1234567\ncode: K7PQR4MNXY":  2,
+		"name: a\nkey: 12345678":                   2,
+		"name: a\nkey: 12345678\ncode: K7PQR2MNXY": 3, // a 2 is in no code
+		"name: a\nname: b\nkey: 12345678":          2,
+		"name: " + strings.Repeat("x", 33):         1,
+		"name: a\nkey: 1234\x005678":               2,
+		"\x00\xff nonsense":                        1,
+		"key:":                                     1,
+		"name: a\nkey: 12345678\nwifi: K7PQR4MNXY": 3,
+	} {
+		if s, code, line := preset([]byte(text)); line != at || s != (apSecret{}) || code != "" {
+			t.Errorf("%q: line %d, not %d: %+v", text, line, at, s)
 		}
 	}
 }
