@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +26,12 @@ const (
 // Bounds of the start's care for the data partition: edged does not wait longer.
 const (
 	dataWait   = 2 * time.Second  // for the disk to appear
-	fsckWait   = 20 * time.Second // for a check that mends
-	makeWait   = 60 * time.Second // for one that is made anew
+	fsckWait   = 20 * time.Second // for a check that mends what is safe to mend
+	mendWait   = 45 * time.Second // for one that mends all
+	makeWait   = 30 * time.Second // for one that is made anew
 	asideBytes = 64 << 20         // of what still reads of a broken one
-	asideFile  = 32 << 20
+	asideFile  = 64 << 20
+	asideFiles = 20000
 )
 
 // dataState is how the box keeps what it keeps.
@@ -76,22 +80,51 @@ func (b *board) mountData() error {
 	}
 	b.data.Why = first.Error()
 	b.say("data: %v: checking it", first)
-	check, err := b.tool(fsckWait, "e2fsck", "-p", dev)
-	if code := exitOf(err); err == nil || code == 1 { // 1: mended
-		if mountDisk(dev, 0) == nil && writes(dataDir) == nil {
+	if err := b.mendData(dev); err != nil {
+		return err
+	}
+	if mountDisk(dev, 0) == nil {
+		if writes(dataDir) == nil {
 			b.data.How = "mended"
 			return nil
 		}
 		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
 	}
-	b.say("data: the check did not mend it (%v): %s", err, tail(check))
 	return b.makeData(dev)
+}
+
+// mendData checks the partition: first what is safe to mend, then all of it. Only what a
+// whole check could not mend is made anew. A check that takes too long, or that could not
+// be done, has said nothing against what is there: then this start keeps things in memory,
+// and the next one tries again.
+func (b *board) mendData(dev string) error {
+	for _, c := range []struct {
+		how  string
+		most time.Duration
+	}{{"-p", fsckWait}, {"-y", mendWait}} {
+		out, err := b.tool(c.most, "e2fsck", c.how, dev)
+		code := exitOf(err)
+		switch { // e2fsck(8): 1 mended, 2 mended and start anew, 4 not mended, 8 it failed itself
+		case err == nil || code == 1 || code == 2 || code == 3:
+			return nil
+		case code < 0:
+			return fmt.Errorf("the check (e2fsck %s) did not end by itself within %s: %w", c.how, c.most, err)
+		}
+		b.say("data: the check (e2fsck %s) did not mend it: %v: %s", c.how, err, tail(out))
+	}
+	return nil
 }
 
 // makeData saves what reads, and makes the partition anew.
 func (b *board) makeData(dev string) error {
 	const memory = "/run/aside"
 	saved := 0
+	if err := os.MkdirAll(memory, 0o700); err == nil { // in a place of its own: /run is small
+		err = unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700,size=80m")
+		if err == nil {
+			defer func() { _ = unix.Unmount(memory, unix.MNT_DETACH) }()
+		}
+	}
 	if mountDisk(dev, unix.MS_RDONLY) == nil || mountWith(dev, unix.MS_RDONLY, "norecovery") == nil {
 		saved = salvage(dataDir, memory)
 		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
@@ -114,6 +147,7 @@ func (b *board) makeData(dev string) error {
 			b.attempt("data", func() error { return os.CopyFS(boxDir, os.DirFS(filepath.Join(b.data.Aside, "tocsin"))) })
 			b.attempt("data", func() error { return ownAll(boxDir) })
 		}
+		unix.Sync() // it was in memory alone since the partition was made anew
 	}
 	_ = os.RemoveAll(memory)
 	return nil
@@ -151,43 +185,69 @@ func writes(dir string) error {
 	return err
 }
 
-// salvage copies what still reads of a folder, within bounds: small files first, since
-// those are the site, the keys and the revisions. It says how many files it saved.
+// salvage copies what still reads of a folder, within bounds, in the order in which a box
+// misses it: its site, its keys and counters, its journal, then all else, small files first,
+// and last what an earlier reset or an earlier rescue left. It says how many files it saved.
 func salvage(from, to string) (saved int) {
 	type found struct {
 		path string
 		size int64
+		rank int
 	}
 	var all []found
-	_ = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if d != nil && d.IsDir() {
-				return fs.SkipDir
+	seen := map[string]bool{}
+	// Each by itself, so that however many there are of one kind, the site is among those that are seen.
+	for _, root := range []string{"tocsin/site", "tocsin/data", "."} {
+		files := 0
+		_ = filepath.WalkDir(filepath.Join(from, root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				if d != nil && d.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if files > asideFiles {
+				return fs.SkipAll
+			}
+			rel, err := filepath.Rel(from, path)
+			if err != nil || seen[rel] || rel == "aside" || strings.HasPrefix(rel, "aside/") {
+				return nil
+			}
+			if i, err := d.Info(); err == nil && i.Mode().IsRegular() && i.Size() <= asideFile {
+				files++
+				seen[rel] = true
+				all = append(all, found{rel, i.Size(), salvageRank(rel, i.Size())})
 			}
 			return nil
-		}
-		if strings.HasPrefix(path, filepath.Join(from, "aside")) || len(all) > 20000 {
-			return fs.SkipDir
-		}
-		if i, err := d.Info(); err == nil && i.Mode().IsRegular() && i.Size() <= asideFile {
-			all = append(all, found{path, i.Size()})
-		}
-		return nil
-	})
+		})
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.size, b.size)) })
 	left := int64(asideBytes)
-	for _, small := range []bool{true, false} {
-		for _, f := range all {
-			if (f.size <= 64<<10) != small || f.size > left {
-				continue
-			}
-			rel, err := filepath.Rel(from, f.path)
-			if err == nil && copyFile(f.path, filepath.Join(to, rel)) == nil {
-				saved++
-				left -= f.size
-			}
+	for _, f := range all {
+		if f.size <= left && copyFile(filepath.Join(from, f.path), filepath.Join(to, f.path)) == nil {
+			saved++
+			left -= f.size
 		}
 	}
 	return saved
+}
+
+// salvageRank is how early a file is saved.
+func salvageRank(rel string, size int64) int {
+	dir, name := filepath.Split(rel)
+	switch {
+	case strings.HasPrefix(rel, "before-reset"):
+		return 5
+	case strings.HasPrefix(rel, "tocsin/site/"):
+		return 0
+	case size <= 64<<10 && strings.HasPrefix(rel, "tocsin/"):
+		return 1
+	case dir == "tocsin/data/" && strings.HasPrefix(name, "journal"):
+		return 2
+	case size <= 64<<10:
+		return 3
+	}
+	return 4
 }
 
 func copyFile(from, to string) error {

@@ -508,3 +508,45 @@ func TestAGroupIsRemovedFromItsDepths(t *testing.T) {
 		t.Fatal("it is still there")
 	}
 }
+
+func TestTheSiteAndTheJournalAreSavedBeforeWhatAResetLeft(t *testing.T) {
+	from, to := t.TempDir(), filepath.Join(t.TempDir(), "aside")
+	put := func(name string, size int64) {
+		t.Helper()
+		path := filepath.Join(from, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("before-reset/data/journal.db", 40<<20)
+	put("before-reset/site/site.yaml", 100)
+	put("tocsin/data/film.ts", 20<<20)
+	put("tocsin/data/journal.db", 50<<20)
+	put("tocsin/data/keys/box.pem", 200)
+	put("tocsin/site/site.yaml", 100)
+	for n := range 30 {
+		put(fmt.Sprintf("a-first/%d", n), 1000)
+	}
+	salvage(from, to)
+	for name, want := range map[string]bool{"tocsin/site/site.yaml": true, "tocsin/data/keys/box.pem": true, "tocsin/data/journal.db": true, "before-reset/data/journal.db": false, "tocsin/data/film.ts": false} {
+		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != want {
+			t.Errorf("%s: saved is %v", name, !want)
+		}
+	}
+}
+
+func TestTheWatchdogIsFedWhileTheBoardStarts(t *testing.T) {
+	s := newSupervisor(&board{log: newRing(1 << 16)})
+	if time.Since(s.proved()) > time.Second {
+		t.Fatal("a start begins as one that has been dead for ever")
+	}
+	if dataWait+fsckWait+mendWait+makeWait >= hopeless {
+		t.Fatal("what is done about a broken data partition takes longer than the watchdog waits")
+	}
+}

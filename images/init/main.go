@@ -54,7 +54,11 @@ func (b *board) run(ctx context.Context) {
 	b.args = readCmdline("/proc/cmdline")
 	loadDrivers(b, firstDrivers)
 	go b.watchDevices(ctx)
+	// The start is within the watchdog's bound as everything else is: it is fed from now on,
+	// and edged's first proof is waited for no longer than any other (hopeless).
+	b.box = newSupervisor(b)
 	b.dog = openWatchdog(b)
+	go b.dog.run(ctx, b.box)
 	b.attempt("root", b.enterRoot)
 	// Beside the start: edged takes up what appears, and a chip that hangs in its probe holds up nobody.
 	go func() {
@@ -69,9 +73,7 @@ func (b *board) run(ctx context.Context) {
 	b.attempt("cycles", b.countCycle)
 	b.attempt("groups", makeGroups)
 	b.net = newNetwork(b, networkFile())
-	b.box = newSupervisor(b)
 	go b.box.run(ctx)
-	go b.dog.run(ctx, b.box)
 	go b.net.run(ctx)
 	go b.growData(ctx)
 	go b.showLabel(ctx)
