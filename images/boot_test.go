@@ -155,6 +155,18 @@ func TestTheOtherSlotStartsWhereTheGoodOneIsBroken(t *testing.T) {
 	}
 }
 
+// The kernel of the good slot starts and its root is no more: the boot loader has done its
+// part by then, and it is init that gives the board to the other slot.
+func TestABrokenRootGivesTheBoardToTheOtherSlot(t *testing.T) {
+	b := card(t)
+	copySlot(t, b)
+	write(t, b, (20+60)<<20, make([]byte, 90<<20))
+	boots(t, b)
+	if c := b.Console(); !strings.Contains(c, "starts: from now on slot B is the good one") || strings.Count(c, "tocsin: slot A good") != 3 {
+		t.Fatal("it came up otherwise")
+	}
+}
+
 // copySlot puts what was slot A, whole, into B.
 func copySlot(t *testing.T, b *bench.Board) {
 	t.Helper()

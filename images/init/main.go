@@ -59,7 +59,14 @@ func (b *board) run(ctx context.Context) {
 	b.box = newSupervisor(b)
 	b.dog = openWatchdog(b)
 	go b.dog.run(ctx, b.box)
-	b.attempt("root", b.enterRoot)
+	if err := b.enterRoot(); err != nil {
+		b.say("root: %v", err)
+		b.startFailed("it has no root") // without one there is no edged
+		b.restart("it has no root")
+	}
+	if panicked("/sys/fs/pstore") {
+		b.startFailed("the one before ended in a panic")
+	}
 	// Beside the start: edged takes up what appears, and a chip that hangs in its probe holds up nobody.
 	go func() {
 		loadDrivers(b, rootDrivers)

@@ -35,6 +35,7 @@ type supervisor struct {
 	fed     time.Time // the last proof of life; zero before the first
 	proof   time.Time // the same of whichever process gave one, or when all began
 	ready   bool
+	worked  bool // it has proved itself once in this boot
 	status  string
 	starts  int
 	lastEnd string
@@ -234,6 +235,12 @@ func (s *supervisor) alive(now time.Time) bool {
 	return now.Sub(s.fed) < boxDog
 }
 
+func (s *supervisor) hasWorked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.worked
+}
+
 func (s *supervisor) isReady() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,15 +267,13 @@ func (s *supervisor) told(pid int, msg string) {
 				}
 				s.b.log.line("init", fmt.Sprintf("%s %.2f s after the kernel's start", word, up.Seconds()))
 			}
-			s.fed = time.Now()
-			s.proof = s.fed
+			s.proves()
 		case "WATCHDOG":
 			if v == "trigger" { // it says itself that what warns hangs
 				s.fed = s.begun.Add(-boxDog)
 				continue
 			}
-			s.fed = time.Now()
-			s.proof = s.fed
+			s.proves()
 		case "STATUS":
 			s.status = clean(v)
 		}
@@ -287,6 +292,16 @@ func (s *supervisor) is(pid int) bool {
 		return false // its number may be another's by now
 	default:
 		return true
+	}
+}
+
+// proves notes a proof of life; the first of a boot is what makes its start one that worked.
+func (s *supervisor) proves() {
+	s.fed = time.Now()
+	s.proof = s.fed
+	if !s.worked {
+		s.worked = true
+		go s.b.startWorked()
 	}
 }
 

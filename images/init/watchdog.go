@@ -51,6 +51,10 @@ func (w *watchdog) run(ctx context.Context, s *supervisor) {
 			w.feed()
 		} else if dead < hopeless+dogFeed {
 			w.b.say("edged has been dead for %s: the watchdog is fed no more", hopeless)
+			if !s.hasWorked() {
+				w.b.startFailed("edged never proved itself")
+			}
+			go w.b.restart("edged is dead") // where there is no watchdog
 		}
 		select {
 		case <-ctx.Done():

@@ -62,3 +62,15 @@ func wordsIn(text string) string {
 	}
 	return strings.ToValidUTF8(words, "")
 }
+
+// panicked tells whether the boot right before this one ended in a panic: its console says
+// so. Records of older ones stay where they are until somebody has read them.
+func panicked(dir string) bool {
+	files, _ := filepath.Glob(filepath.Join(dir, "console-ramoops*"))
+	for _, f := range files {
+		if t, err := os.ReadFile(f); err == nil && strings.Contains(string(t), "Kernel panic") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+)
+
+// A confirmed release whose kernel starts and whose rest does not would start for ever: the
+// boot loader has done its part by then. So starts that came to nothing are counted, in a
+// sector of the card that no partition has, and after startsMost of them in a row the other
+// slot's release is the good one, where there is one. A cut of the power is no such start.
+const (
+	startsAt   = 4096 * 512
+	startsMost = 3
+)
+
+// slotMark is how the header behind a slot's image begins (update/pack), slotTail how far
+// before the partition's end it lies (update/slots).
+var slotMark = []byte{0x89, 'T', 'C', 'S', 'N', '\r', '\n', 0x1a}
+
+const slotTail = 1 << 20
+
+// failed is what the sector says.
+type failed struct {
+	Slot  string `json:"slot"`
+	Count int    `json:"count"`
+}
+
+func readFailed(r io.ReaderAt) (f failed) {
+	var s [512]byte
+	if _, err := r.ReadAt(s[:], startsAt); err != nil {
+		return f
+	}
+	text, sum := s[4:], binary.LittleEndian.Uint32(s[:])
+	if crc32.ChecksumIEEE(text) != sum {
+		return failed{}
+	}
+	if json.Unmarshal(bytes.TrimRight(text, "\x00"), &f) != nil || f.Count < 0 {
+		return failed{}
+	}
+	return f
+}
+
+func writeFailed(w io.WriterAt, f failed) error {
+	t, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	var s [512]byte
+	copy(s[4:], t)
+	binary.LittleEndian.PutUint32(s[:], crc32.ChecksumIEEE(s[4:]))
+	_, err = w.WriteAt(s[:], startsAt)
+	return err
+}
+
+// startFailed counts a start that came to nothing, and gives the board to the other slot
+// when it was one too many. A trial is the boot loader's to count.
+func (b *board) startFailed(why string) {
+	b.say("this start came to nothing: %s", why)
+	if b.slots.Disk == "" || b.onTrial() {
+		return
+	}
+	f, err := os.OpenFile(b.slots.Disk, os.O_RDWR, 0)
+	if err != nil {
+		b.say("starts: %v", err)
+		return
+	}
+	defer f.Close()
+	n := readFailed(f)
+	if n.Slot != b.slots.Slot {
+		n = failed{Slot: b.slots.Slot}
+	}
+	n.Count++
+	if n.Count >= startsMost {
+		if err := b.takeOther(); err != nil {
+			b.say("starts: %d in a row came to nothing, and the other slot is no way out: %v", n.Count, err)
+		} else {
+			n = failed{}
+		}
+	}
+	b.attempt("starts", func() error { return errors.Join(writeFailed(f, n), f.Sync()) })
+}
+
+// startWorked forgets the starts that came to nothing: edged has proved itself.
+func (b *board) startWorked() {
+	if b.slots.Disk == "" {
+		return
+	}
+	b.attempt("starts", func() error {
+		f, err := os.OpenFile(b.slots.Disk, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if readFailed(f).Count == 0 {
+			return nil
+		}
+		return errors.Join(writeFailed(f, failed{}), f.Sync())
+	})
+}
+
+// takeOther makes the other slot's release the good one, if it holds one.
+func (b *board) takeOther() error {
+	other := "B"
+	if b.slots.Slot == "B" {
+		other = "A"
+	}
+	p, err := os.Open(b.slots.device(other))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	end, err := p.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	mark := make([]byte, len(slotMark))
+	if _, err := p.ReadAt(mark, end-slotTail); err != nil || !bytes.Equal(mark, slotMark) {
+		return fmt.Errorf("slot %s holds no release", other)
+	}
+	both, err := b.environment(nil)
+	if err != nil {
+		return err
+	}
+	e, err := withGood(both, other, b.slots.Slot)
+	if err != nil {
+		return err
+	}
+	if _, err := b.environment(e); err != nil {
+		return err
+	}
+	b.say("starts: from now on slot %s is the good one", other)
+	return nil
+}
+
+// withGood gives the boot environment that both copies stand for with another good slot, and
+// with the reason that edged tells (update.good_lost).
+func withGood(both []byte, good, lost string) ([]byte, error) {
+	for at := 0; at+environmentSize <= len(both); at += environmentSize {
+		c := both[at : at+environmentSize]
+		if crc32.ChecksumIEEE(c[4:]) != binary.LittleEndian.Uint32(c) {
+			continue
+		}
+		out := []string{"good=" + good, "left=0", fmt.Sprintf(`why={"code":"update.good_lost","params":{"slot":%q}}`, lost)}
+		for kv := range strings.SplitSeq(string(c[4:]), "\x00") {
+			if kv == "" {
+				break
+			}
+			switch k, _, _ := strings.Cut(kv, "="); k {
+			case "good", "next", "left", "why", "within":
+			default:
+				out = append(out, kv)
+			}
+		}
+		text := strings.Join(out, "\x00") + "\x00\x00"
+		e := make([]byte, environmentSize)
+		if len(text) > len(e)-4 {
+			return nil, errors.New("the boot environment has no room for it")
+		}
+		copy(e[4:], text)
+		binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
+		return e, nil
+	}
+	return nil, errors.New("neither copy of the boot environment is whole")
+}
