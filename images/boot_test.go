@@ -162,7 +162,7 @@ func TestABrokenRootGivesTheBoardToTheOtherSlot(t *testing.T) {
 	copySlot(t, b)
 	write(t, b, (20+60)<<20, make([]byte, 90<<20))
 	boots(t, b)
-	if c := b.Console(); !strings.Contains(c, "starts: from now on slot B is the good one") || strings.Count(c, "tocsin: slot A good") != 3 {
+	if c := b.Console(); !strings.Contains(c, "starts: from now on slot B is the good one") || !strings.Contains(c, "tocsin: slot B good=B") {
 		t.Fatal("it came up otherwise")
 	}
 }

@@ -61,16 +61,16 @@ func writeFailed(w io.WriterAt, f failed) error {
 }
 
 // startFailed counts a start that came to nothing, and gives the board to the other slot
-// when it was one too many. A trial is the boot loader's to count.
-func (b *board) startFailed(why string) {
+// when it was one too many, which it tells. A trial is the boot loader's to count.
+func (b *board) startFailed(why string) (given bool) {
 	b.say("this start came to nothing: %s", why)
 	if b.slots.Disk == "" || b.onTrial() {
-		return
+		return false
 	}
 	f, err := os.OpenFile(b.slots.Disk, os.O_RDWR, 0)
 	if err != nil {
 		b.say("starts: %v", err)
-		return
+		return false
 	}
 	defer f.Close()
 	n := readFailed(f)
@@ -82,10 +82,11 @@ func (b *board) startFailed(why string) {
 		if err := b.takeOther(); err != nil {
 			b.say("starts: %d in a row came to nothing, and the other slot is no way out: %v", n.Count, err)
 		} else {
-			n = failed{}
+			n, given = failed{}, true
 		}
 	}
 	b.attempt("starts", func() error { return errors.Join(writeFailed(f, n), f.Sync()) })
+	return given
 }
 
 // startWorked forgets the starts that came to nothing: edged has proved itself.

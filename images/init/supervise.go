@@ -114,6 +114,10 @@ func (s *supervisor) run(ctx context.Context) {
 			s.b.restart("edged does not stay up")
 			return
 		}
+		if !s.hasWorked() && s.b.startFailed("edged ends again and again and has never proved itself") {
+			s.b.restart("the other slot's release takes over")
+			return
+		}
 		time.Sleep(restartSlow)
 	}
 }
