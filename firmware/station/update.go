@@ -72,7 +72,7 @@ func (h *House) openInstaller() (update.Installer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("update.yaml: %w", err)
 	}
-	i, err := board.Open(initSocket(), c, h.clock.Now, running)
+	i, err := board.Open(initSocket(), c, h.clock.Now, running, h.barred)
 	if err != nil {
 		return nil, err
 	}

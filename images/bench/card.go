@@ -74,7 +74,7 @@ func (b *Board) Put(files map[string][]byte) error {
 }
 
 func (b *Board) debugfs(cmds string, write bool) error {
-	at, _, err := b.Partition(DataPart)
+	at, size, err := b.Partition(DataPart)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,17 @@ func (b *Board) debugfs(cmds string, write bool) error {
 	args := []string{"-f", "-", fs}
 	if write {
 		// What a cut left in its journal is put in its place first, or it would be put over
-		// this. The first run may end there, since it does not find the place again.
-		_ = exec.Command("e2fsck", "-p", fs).Run()
-		if out, err := exec.Command("e2fsck", "-p", fs).CombinedOutput(); err != nil {
+		// this. e2fsck does not find a place within a file again: it gets a copy.
+		fs = filepath.Join(b.Dir, "data.part")
+		defer os.Remove(fs)
+		if err := copyPart(fs, 0, b.Disk, at, size); err != nil {
+			return err
+		}
+		out, err := exec.Command("e2fsck", "-p", fs).CombinedOutput()
+		if x := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &x) || x.ExitCode() != 1) {
 			return fmt.Errorf("e2fsck: %w: %s", err, out)
 		}
-		args = append([]string{"-w"}, args...)
+		args = []string{"-w", "-f", "-", fs}
 	}
 	c := exec.Command("debugfs", args...)
 	c.Stdin = strings.NewReader(cmds)
@@ -100,7 +105,28 @@ func (b *Board) debugfs(cmds string, write bool) error {
 	if err != nil {
 		return fmt.Errorf("debugfs: %w: %s", err, out)
 	}
+	if write {
+		return copyPart(b.Disk, at, fs, 0, size)
+	}
 	return nil
+}
+
+// copyPart copies a part of a file into another.
+func copyPart(to string, at int64, from string, begin, size int64) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.NewOffsetWriter(w, at), io.NewSectionReader(r, begin, size))
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	return err
 }
 
 // Overwrite writes bytes over a part of a card.

@@ -232,7 +232,7 @@ func (c Config) named(tree, image string) (string, error) {
 const compatibleFile = "/proc/device-tree/compatible"
 
 // Open opens the installer of the board whose init answers on a socket.
-func Open(socket string, c Config, now func() clock.Stamp, running update.Release) (*slots.Installer, error) {
+func Open(socket string, c Config, now func() clock.Stamp, running update.Release, may func() error) (*slots.Installer, error) {
 	init := Init{socket}
 	s, err := init.Status()
 	if err != nil {
@@ -255,7 +255,7 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 		parts[slot] = p
 	}
 	return slots.Open(slots.Opts{Selector: init, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: keys(c.Keys), Need: c.Need},
-		Now: now, Reboot: init.Restart, Crash: s.Crash, Factory: running})
+		Now: now, Reboot: init.Restart, May: may, Crash: s.Crash, Factory: running})
 }
 
 // partName names a partition: the kernel puts a p between a name that ends in a digit and the number.

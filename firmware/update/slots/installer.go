@@ -19,6 +19,9 @@ import (
 // tries is how often the boot loader starts a release that nobody confirms.
 const tries = 3
 
+// startTakes is how long a board may take to stand watch, besides a trial's own time.
+const startTakes = 2 * time.Minute
+
 // Opts configure an Installer.
 type Opts struct {
 	Selector Selector
@@ -31,6 +34,9 @@ type Opts struct {
 	Now      func() clock.Stamp
 	// Reboot starts the board anew, soon; the reason goes to the log of whoever does it.
 	Reboot func(why string) error
+	// May says why no release may be started now, nil where one may; nil for nobody is asked.
+	// It is asked right before the choice is written, since reading a slot whole takes minutes.
+	May func() error
 	// Crash is what a boot before this one left of how it ended, "" for nothing: a line.
 	Crash string
 	// Factory is what runs where no slot says what it is.
@@ -66,6 +72,10 @@ func Open(o Opts) (*Installer, error) {
 		if h := i.believed(o.Running); h != nil {
 			c.Floor = h.Number
 		}
+		// A higher one in the other slot may have been confirmed: it alone may follow.
+		if h := i.believed(otherOf(o.Running)); h != nil && h.Number > c.Floor {
+			c.Floor = h.Number - 1
+		}
 		if err := o.Selector.Write(c); err != nil {
 			return nil, err
 		}
@@ -80,7 +90,8 @@ func Open(o Opts) (*Installer, error) {
 	i.choice = c
 	i.running, i.other = i.believed(o.Running), i.believed(otherOf(o.Running))
 	if i.trial() {
-		i.until = o.Now().Mono + c.Within
+		now := o.Now().Mono
+		i.until = min(now+c.Within, max(now, c.Within+startTakes)) // from the boot on, however often edged starts
 	}
 	return i, nil
 }
@@ -313,13 +324,23 @@ func (i *Installer) Activate(within time.Duration) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c := i.choice
+	if i.o.May != nil {
+		if err := i.o.May(); err != nil {
+			return err
+		}
+	}
+	before := i.choice
+	c := before
 	c.Next, c.Left, c.Within = otherOf(i.o.Running), tries, within
 	c.Why, c.ByTries, c.Bad = phrase.Message{}, false, h.Number // bad until it is confirmed
 	if err := i.write(c); err != nil {
 		return err
 	}
 	if err := i.o.Reboot("update to " + h.Version); err != nil {
+		// Not at whatever later time the power goes: it stays staged.
+		if e := i.write(before); e != nil {
+			return e
+		}
 		return phrase.Wrap(err, "update.no_reboot", "err", err)
 	}
 	return nil
