@@ -26,6 +26,9 @@ type request struct {
 	Why string `json:"why,omitempty"`
 	// Network is what interfaces shall be, as reach/network has it.
 	Network map[string]setting `json:"network,omitempty"`
+	// Slot is the one that shall start by itself, of autoboot; or of restart, that shall be tried
+	// once, where the board's firmware does that.
+	Slot string `json:"slot,omitempty"`
 	// Environment is a sector of the boot loader's, whole.
 	Environment []byte `json:"environment,omitempty"`
 }
@@ -43,10 +46,12 @@ type state struct {
 	Slot    string            `json:"slot"`
 	Disk    string            `json:"disk"`
 	Args    map[string]string `json:"args"`
-	Data    dataState         `json:"data"`
-	Cycles  cycles            `json:"cycles"`
-	Starts  int               `json:"starts"`
-	LastEnd string            `json:"last_end,omitempty"`
+	// Firmware: the board's firmware chooses the slot, by autoboot.txt.
+	Firmware bool      `json:"firmware,omitempty"`
+	Data     dataState `json:"data"`
+	Cycles   cycles    `json:"cycles"`
+	Starts   int       `json:"starts"`
+	LastEnd  string    `json:"last_end,omitempty"`
 	// Crash is the last that a boot before this one said before it died.
 	Crash string `json:"crash,omitempty"`
 	// ResetUntil is until when the button allows a reset; zero for not.
@@ -144,10 +149,17 @@ func (b *board) answer(q request) (a answer) {
 	case "kept":
 		a.Text = kept("/sys/fs/pstore")
 	case "restart":
+		if q.Slot != "" && b.firmware && q.Slot != b.slots.Slot && b.reboot != nil {
+			b.reboot = tryOnce
+		}
 		go func() {
 			time.Sleep(300 * time.Millisecond) // the answer goes out first
 			b.restart(clean(q.Why))
 		}()
+	case "autoboot":
+		var err error
+		a.Text, err = b.autoboot(q.Slot)
+		fail(err)
 	case "network":
 		fail(b.net.apply(q.Network))
 	case "environment":
@@ -163,7 +175,7 @@ func (b *board) answer(q request) (a answer) {
 }
 
 func (b *board) state() *state {
-	s := &state{Version: Version, Slot: b.slots.Slot, Disk: b.slots.Disk, Args: b.args, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
+	s := &state{Version: Version, Slot: b.slots.Slot, Disk: b.slots.Disk, Args: b.args, Firmware: b.firmware, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
 	b.box.mu.Lock()
 	s.Starts, s.LastEnd = b.box.starts, b.box.lastEnd
 	b.box.mu.Unlock()

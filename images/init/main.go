@@ -38,6 +38,8 @@ type board struct {
 	dog     *watchdog
 	net     *network
 	cycles  cycles
+	// firmware: it chose the slot itself, and not a boot loader of ours.
+	firmware bool
 
 	// reboot starts the machine anew; nil in a test, which does not.
 	reboot func() error
@@ -52,6 +54,7 @@ func (b *board) run(ctx context.Context) {
 	b.log.console = openConsole()
 	b.say("init %s", Version)
 	b.args = readCmdline("/proc/cmdline")
+	b.firmware = b.args.fromFirmware(firmwareTree)
 	loadDrivers(b, firstDrivers)
 	go b.watchDevices(ctx)
 	// The start is within the watchdog's bound as everything else is: it is fed from now on,

@@ -40,9 +40,11 @@ type Status struct {
 	Slot    string            `json:"slot"`
 	Disk    string            `json:"disk"`
 	Args    map[string]string `json:"args"`
-	Data    Data              `json:"data"`
-	Starts  int               `json:"starts"`
-	LastEnd string            `json:"last_end"`
+	// Firmware: the board's firmware chooses the slot, by autoboot.txt.
+	Firmware bool   `json:"firmware"`
+	Data     Data   `json:"data"`
+	Starts   int    `json:"starts"`
+	LastEnd  string `json:"last_end"`
 	// Crash is the last that the boot before said before it died; "" for nothing.
 	Crash      string    `json:"crash"`
 	ResetUntil time.Time `json:"reset_until"`
@@ -58,6 +60,7 @@ type Data struct {
 type request struct {
 	Do          string `json:"do"`
 	Why         string `json:"why,omitempty"`
+	Slot        string `json:"slot,omitempty"`
 	Network     any    `json:"network,omitempty"`
 	Environment []byte `json:"environment,omitempty"`
 }
@@ -130,6 +133,30 @@ func (i Init) Kept(reset bool) (string, error) {
 // Restart starts the board anew, in a moment.
 func (i Init) Restart(why string) error {
 	_, err := i.ask(request{Do: "restart", Why: why})
+	return err
+}
+
+// Try starts the board anew with another slot, once.
+func (i Init) Try(slot, why string) error {
+	_, err := i.ask(request{Do: "restart", Why: why, Slot: slot})
+	return err
+}
+
+// Slot tells which slot the board's firmware starts by itself.
+func (i Init) Slot() (string, error) {
+	a, err := i.ask(request{Do: "autoboot"})
+	return a.Text, err
+}
+
+// Point changes that.
+func (i Init) Point(slot string) error {
+	_, err := i.ask(request{Do: "autoboot", Slot: slot})
+	return err
+}
+
+// Reset sets aside all that the board keeps, while its button allows that, and starts it anew.
+func (i Init) Reset(who string) error {
+	_, err := i.ask(request{Do: "reset", Why: who})
 	return err
 }
 
@@ -246,6 +273,10 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 	if err != nil {
 		return nil, err
 	}
+	selector, reboot, err := init.chooser(s)
+	if err != nil {
+		return nil, err
+	}
 	parts := map[string]slots.Partition{}
 	for slot, n := range map[string]string{"A": "2", "B": "3"} {
 		p, err := openPartition(partName(s.Disk, n), slot != s.Slot)
@@ -254,8 +285,29 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 		}
 		parts[slot] = p
 	}
-	return slots.Open(slots.Opts{Selector: init, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: keys(c.Keys), Need: c.Need},
-		Now: now, Reboot: init.Restart, May: may, Crash: s.Crash, Factory: running})
+	return slots.Open(slots.Opts{Selector: selector, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: keys(c.Keys), Need: c.Need},
+		Now: now, Reboot: reboot, May: may, Crash: s.Crash, Factory: running})
+}
+
+// chooser gives what chooses the slot of this board, and how it starts anew: U-Boot by its
+// environment, or a firmware by autoboot.txt. A board where neither is there is not updated,
+// since nobody would take a bad release back.
+func (i Init) chooser(s Status) (slots.Selector, func(string) error, error) {
+	if !s.Firmware {
+		if s.Args["slot"] == "" {
+			return nil, nil, phrase.E("update.no_loader")
+		}
+		return i, i.Restart, nil
+	}
+	if _, err := i.Slot(); err != nil {
+		return nil, nil, phrase.Wrap(err, "update.no_autoboot", "err", err)
+	}
+	return slots.Tryboot{Kept: i, Pointer: i, Running: s.Slot}, func(why string) error {
+		if c, err := i.Read(); err == nil && c.Next != "" && c.Next != s.Slot {
+			return i.Try(c.Next, why)
+		}
+		return i.Restart(why)
+	}, nil
 }
 
 // partName names a partition: the kernel puts a p between a name that ends in a digit and the number.

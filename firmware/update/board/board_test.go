@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -216,5 +217,73 @@ func TestOnlyPublicKeysAreKeys(t *testing.T) {
 	}
 	if got := keys(dir); len(got) != 2 {
 		t.Fatalf("%d keys", len(got))
+	}
+}
+
+func TestABoardWithoutAWayBackIsNotUpdated(t *testing.T) {
+	var mu sync.Mutex
+	answers := map[string]string{}
+	var last string
+	set := func(do, a string) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers[do], last = a, ""
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			var q struct{ Do string }
+			_ = json.Unmarshal([]byte(line), &q)
+			mu.Lock()
+			last = line
+			a := answers[q.Do]
+			mu.Unlock()
+			_, _ = io.WriteString(c, a+"\n")
+			c.Close()
+		}
+	}()
+	i := Init{socket}
+	if _, _, err := i.chooser(Status{Slot: "A"}); phrase.Of(err).Code != "update.no_loader" {
+		t.Error(err)
+	}
+	if s, _, err := i.chooser(Status{Slot: "A", Args: map[string]string{"slot": "A"}}); err != nil || s != slots.Selector(i) {
+		t.Error(s, err)
+	}
+	set("autoboot", `{"err":"no autoboot.txt"}`)
+	if _, _, err := i.chooser(Status{Slot: "A", Firmware: true}); phrase.Of(err).Code != "update.no_autoboot" {
+		t.Error(err)
+	}
+	// A trial is one start of the other slot; anything else is a plain one.
+	set("autoboot", `{"text":"A"}`)
+	set("restart", `{}`)
+	s, reboot, err := i.chooser(Status{Slot: "A", Firmware: true})
+	if _, ok := s.(slots.Tryboot); !ok || err != nil {
+		t.Fatal(s, err)
+	}
+	for next, want := range map[string]string{"B": `"slot":"B"`, "": `"do":"restart"`} {
+		env, err := slots.Choice{Good: "A", Next: next}.Environment()
+		if err != nil {
+			t.Fatal(err)
+		}
+		both, _ := json.Marshal(append(bytes.Clone(env), env...))
+		set("environment", `{"bytes":`+string(both)+`}`)
+		if err := reboot("x"); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		if !strings.Contains(last, want) || next == "" && strings.Contains(last, "slot") {
+			t.Errorf("next %q: %s", next, last)
+		}
+		mu.Unlock()
 	}
 }

@@ -1,0 +1,155 @@
+package slots
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/firmware/phrase"
+)
+
+// card is a disk that loses its power after some writes; a write is a sector's and whole.
+type card struct {
+	b    []byte
+	left int // writes until the cut; negative: none
+}
+
+var errPower = errors.New("the power is gone")
+
+func (c *card) ReadAt(p []byte, at int64) (int, error) { return copy(p, c.b[at:]), nil }
+func (c *card) Sync() error                            { return nil }
+func (c *card) WriteAt(p []byte, at int64) (int, error) {
+	if c.left == 0 {
+		return 0, errPower
+	}
+	c.left--
+	return copy(c.b[at:], p), nil
+}
+
+func newCard(t *testing.T) *card {
+	t.Helper()
+	c := &card{b: make([]byte, 4<<20), left: -1}
+	form, err := Autoboot("A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(c.b[2<<20+512*37:], form)
+	return c
+}
+
+// first is the card's first partition.
+type first struct {
+	*card
+	from int64
+}
+
+func (p first) ReadAt(b []byte, at int64) (int, error)  { return p.card.ReadAt(b, p.from+at) }
+func (p first) WriteAt(b []byte, at int64) (int, error) { return p.card.WriteAt(b, p.from+at) }
+
+func (c *card) tryboot(running string) Tryboot {
+	return Tryboot{Kept: Environment{Disk: c, At: Standard}, Pointer: AutobootFile{Disk: first{c, 2 << 20}, Size: 1 << 20}, Running: running}
+}
+
+// starts gives the slot that the firmware starts.
+func (c *card) starts(t *testing.T) string {
+	t.Helper()
+	s, err := c.tryboot("A").Pointer.Slot()
+	if err != nil {
+		t.Fatal("the board does not start:", err)
+	}
+	return s
+}
+
+func TestAutobootSaysTheSlotInOneSector(t *testing.T) {
+	a, err := Autoboot("A")
+	b, berr := Autoboot("B")
+	if err != nil || berr != nil || len(a) != AutobootSize || len(b) != AutobootSize {
+		t.Fatal(err, berr, len(a), len(b))
+	}
+	if !strings.Contains(string(a), "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n") || !strings.Contains(string(b), "boot_partition=3\n[tryboot]\nboot_partition=2\n") {
+		t.Fatalf("%s", a)
+	}
+	differ := 0
+	for i := range a {
+		if a[i] != b[i] {
+			differ++
+		}
+	}
+	if differ != 2 {
+		t.Errorf("%d bytes differ", differ)
+	}
+	if _, err := Autoboot("C"); err == nil {
+		t.Error("C is a slot")
+	}
+}
+
+func TestAConfirmedReleaseIsNeverLostByACut(t *testing.T) {
+	for cut := range 5 {
+		c := newCard(t)
+		if err := c.tryboot("A").Write(Choice{Good: "A", Next: "B", Left: 3, Within: time.Minute, Bad: 13}); err != nil {
+			t.Fatal(err)
+		}
+		c.left = cut
+		err := c.tryboot("B").Write(Choice{Good: "B", Floor: 13})
+		c.left = -1
+		runs := c.starts(t)
+		got, rerr := c.tryboot(runs).Read()
+		if rerr != nil {
+			t.Fatal(cut, rerr)
+		}
+		switch {
+		case runs == "B" && got.Good == "B" && got.Floor == 13: // confirmed
+		case runs == "B" && got.Good == "A" && got.Next == "B": // asked to prove itself once more
+		case runs == "A" && got.Good == "A" && got.Next == "" && got.Why.Code == "update.tried_once": // not confirmed, and told
+		default:
+			t.Errorf("cut after %d writes (%v): %s starts with %+v", cut, err, runs, got)
+		}
+		if (err == nil) != (cut > 2) {
+			t.Errorf("cut after %d writes: %v", cut, err)
+		}
+	}
+}
+
+func TestATrialHasOneStartAndTheFirmwaresVerdictIsTold(t *testing.T) {
+	c := newCard(t)
+	if err := c.tryboot("A").Write(Choice{Good: "A", Next: "B", Left: 3, Bad: 13}); err != nil {
+		t.Fatal(err)
+	}
+	if c.starts(t) != "A" {
+		t.Fatal("a trial changed what starts by itself")
+	}
+	if got, err := c.tryboot("B").Read(); err != nil || got.Next != "B" || got.Good != "A" {
+		t.Fatalf("on trial: %+v %v", got, err)
+	}
+	if got, err := c.tryboot("A").Read(); err != nil || got.Next != "" || got.Why.Code != "update.tried_once" || got.Bad != 13 {
+		t.Fatalf("after it: %+v %v", got, err)
+	}
+	// A reason that the release gave itself is not replaced.
+	why := phrase.M("update.unhealthy", "what", "river.level")
+	if err := c.tryboot("B").Write(Choice{Good: "A", Why: why, Bad: 13}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.tryboot("A").Read(); err != nil || got.Why.Code != why.Code {
+		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+func TestWhatIsNotOurAutobootIsNotTouched(t *testing.T) {
+	c := newCard(t)
+	clear(c.b[:2<<20])
+	if got, err := c.tryboot("A").Read(); err != nil || got.Good != "A" || got.Why.Code != "update.kept_lost" {
+		t.Fatalf("the kept choice is lost: %+v %v", got, err)
+	}
+	copy(c.b[2<<20+512*37:], "[all]\nboot_partition=2\n") // a person's own
+	before := string(c.b)
+	if err := c.tryboot("B").Write(Choice{Good: "B"}); err == nil || string(c.b) != before {
+		t.Fatal("written over a person's file:", err)
+	}
+	c = newCard(t)
+	form, _ := Autoboot("B")
+	copy(c.b[2<<20+512*99:], form)
+	if err := c.tryboot("B").Write(Choice{Good: "B"}); err == nil {
+		t.Fatal("two of them, and one was changed")
+	}
+}
