@@ -158,6 +158,7 @@ type House struct {
 	networkDone map[string]network.Setting // what the board has answered for, under mu
 	updates     updates
 	waiting     atomic.Bool // a changed file waits until no level stands
+	resets      resets
 	toSay       struct {
 		mu  sync.Mutex
 		all []unsaid

@@ -92,6 +92,10 @@ func (h *House) startUpdates() {
 		close(u.ready)
 		return
 	}
+	h.guard.Go("station", "board", guard.Once, func(context.Context) error {
+		h.lookAtBoard()
+		return nil
+	})
 	h.guard.Go("update", "installer", guard.Restart, func(ctx context.Context) error {
 		if u.by == nil && u.err == nil {
 			i, err := h.openInstaller()

@@ -122,6 +122,11 @@ func (b *board) firstKeys() error {
 	}
 	if !made {
 		s = apSecret{SSID: "tocsin-" + chance("0123456789abcdef", 4), Key: chance("23456789abcdefghjkmnpqrstuvwxyz", 12)}
+		// A box that was reset keeps what its label says.
+		var old apSecret
+		if json.Unmarshal(labelBefore(dataDir), &old) == nil && old.Key != "" && old.SSID != refusedName {
+			s = old
+		}
 	}
 	for _, name := range presetFiles {
 		t, err := b.cardFile(name)

@@ -73,6 +73,7 @@ type Box interface {
 	Talks
 	Announcing
 	Restartable
+	Resettable
 	Configurable
 	Editor
 	Trier

@@ -119,6 +119,7 @@ func (s *Server) register() {
 	s.registerTalk()
 	s.registerAnnouncer()
 	s.registerRestart()
+	s.registerReset()
 	s.registerAlerts()
 	s.registerCommissioning()
 	s.registerSupport()

@@ -37,6 +37,7 @@ type hand struct {
 	Notes []string
 	// May: the caller may see; Cadre: may announce; Full: may do all of this page.
 	May, Cadre, Full bool
+	Reset            bool // the button allows a reset
 
 	Arm      *armed
 	Key      string
@@ -121,6 +122,21 @@ func (p *page) handRoutes(r *api.Routes) {
 		}
 		p.goOn(w, q, rescuePath, phrase.M("hand.restarting"))
 		return nil
+	})
+	// Without an account: the button was held, and the secret is inside the box.
+	r.Open("POST "+api.ResetPath, false, func(w http.ResponseWriter, q *http.Request) {
+		fail := func(status int, err error) {
+			p.hand(w, q, status, rescuePath, func(x *hand) { x.Said, x.Bad = p.told(err).In(x.Lang), true })
+		}
+		if !formOnly(q) {
+			fail(http.StatusUnsupportedMediaType, phrase.E("serve.form_only"))
+			return
+		}
+		if err := p.box.FactoryReset(q.PostFormValue("secret"), whoActs(api.GrantOf(q.Context()))); err != nil {
+			fail(http.StatusConflict, err)
+			return
+		}
+		p.goOn(w, q, rescuePath, phrase.M("reset.begun"))
 	})
 	act(access.Technician, rescuePath, "/restart", func(w http.ResponseWriter, q *http.Request, who api.Who) error {
 		if err := p.box.Restart(who); err != nil {
@@ -398,6 +414,7 @@ const (
 )
 
 func (p *page) rescue(v *hand) {
+	v.Reset = p.box.ResetLeft() > 0
 	if !v.Full {
 		return
 	}

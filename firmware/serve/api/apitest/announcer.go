@@ -3,6 +3,7 @@ package apitest
 import (
 	"time"
 
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
 )
 
@@ -85,6 +86,17 @@ func (b *Box) Maintain(a api.MaintenanceAsk, who api.Who) (api.Maintenance, erro
 
 // EndMaintenance remembers who ended it.
 func (b *Box) EndMaintenance(who api.Who) error { return b.act(Act{What: "end-maintenance", Who: who}) }
+
+// FactoryReset remembers who asked for it with the secret GOOD.
+func (b *Box) FactoryReset(secret string, who api.Who) error {
+	if secret != "GOOD" {
+		return phrase.E("reset.wrong")
+	}
+	return b.act(Act{What: "reset", Who: who})
+}
+
+// ResetLeft is none.
+func (b *Box) ResetLeft() time.Duration { return 0 }
 
 // Restart remembers who began it anew.
 func (b *Box) Restart(who api.Who) error { return b.act(Act{What: "restart", Who: who}) }

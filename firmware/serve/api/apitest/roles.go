@@ -19,7 +19,7 @@ var Bodies = map[string]string{
 	"set":        `{"value":12.5,"unit":"%","who":"李雷"}`,
 	"take-alert": `<alert/>`, "check-alert": `<alert/>`, "take-command": `{}`, "offer-document": `version: 1`,
 	"say": `{"who":"李雷"}`, "arm-evacuation": `{"who":"李雷"}`, "evacuate": `{"who":"李雷","word":"ABC"}`, "open-test": `{"who":"李雷","outputs":["horn"],"clear":true}`,
-	"hold-test": `{"beat":1}`, "end-test": `{}`, "maintain": `{"who":"李雷","why":"换继电器","minutes":30}`, "end-maintenance": `{"who":"李雷"}`, "restart": `{"who":"李雷"}`,
+	"hold-test": `{"beat":1}`, "end-test": `{}`, "maintain": `{"who":"李雷","why":"换继电器","minutes":30}`, "end-maintenance": `{"who":"李雷"}`, "restart": `{"who":"李雷"}`, "factory-reset": `{"who":"李雷","secret":"GOOD"}`,
 	"talk": `{"who":"李雷","seconds":30,"codec":"pcma"}`, "speak": `voice`, "end-talk": `{}`,
 	"check-config": `{"document":"version: 1"}`, "propose-config": `{"base":1,"document":"version: 1","who":"李雷","why":"新雨量计","session":"abc","within_ns":60000000000}`,
 	"confirm-config": `{"who":"李雷","session":"abc"}`, "undo-config": `{"who":"李雷"}`,
@@ -39,7 +39,7 @@ var Bodies = map[string]string{
 var Forms = map[string]string{
 	"POST /cadre/stop": "token=WRONG", "POST /cadre/say": "message=river&key=k", "POST /cadre/arm": "level=evacuate", "POST /cadre/evacuate": "word=WORD23",
 	"POST /cadre/record": "file=x", "POST /cadre/record/use": "id=rec-1", "POST /cadre/record/drop": "id=rec-1", "POST /cadre/record/stop": "token=WRONG",
-	"POST /rescue/stop": "token=WRONG", "POST /rescue/back": "base=3", "POST /rescue/restart": "lang=zh", "POST /rescue/update": "file=x", "POST /rescue/activate": "lang=zh",
+	"POST /rescue/stop": "token=WRONG", "POST /rescue/back": "base=3", "POST /rescue/restart": "lang=zh", "POST /rescue/reset": "secret=WRONG", "POST /rescue/update": "file=x", "POST /rescue/activate": "lang=zh",
 	"POST /stop": "token=WRONG", "POST /sign-in": "account=chen&password=wrong", "POST /setup": "secret=x", "POST /account": "old=x", "POST /sign-out": "lang=zh",
 }
 

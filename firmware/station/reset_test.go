@@ -1,0 +1,134 @@
+package station
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tocsin/firmware/phrase"
+	"tocsin/firmware/serve/api"
+	"tocsin/firmware/update/board"
+)
+
+// boardInit answers on a socket as images/init does.
+type boardInit struct {
+	mu    sync.Mutex
+	until time.Time
+	did   []string
+}
+
+func (b *boardInit) doing() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.did, " ")
+}
+
+func serveInit(t *testing.T) *boardInit {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "init")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	t.Setenv("TOCSIN_INIT", path)
+	b := &boardInit{}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			var q struct{ Do string }
+			_ = json.Unmarshal([]byte(line), &q)
+			b.mu.Lock()
+			if q.Do != "status" {
+				b.did = append(b.did, q.Do)
+			}
+			s, _ := json.Marshal(map[string]any{"status": board.Status{Data: board.Data{How: "memory", Why: "no disk"}, ResetUntil: b.until}})
+			b.mu.Unlock()
+			_, _ = io.WriteString(c, string(s)+"\n")
+			c.Close()
+		}
+	}()
+	return b
+}
+
+func TestAResetNeedsTheButtonAndTheSecretInsideTheBox(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	h.show()
+	who := api.Who{Name: "王工", Via: "page"}
+	code := func(given string) string {
+		t.Helper()
+		err := h.FactoryReset(given, who)
+		if err == nil {
+			return ""
+		}
+		return phrase.Of(err).Code
+	}
+	if c := code("x"); c != "reset.none_here" {
+		t.Fatal(c)
+	}
+	init := serveInit(t)
+	if err := os.WriteFile(filepath.Join(h.o.Data, accessFile), []byte(`{"ssid":"tocsin-1","key":"abcd2345efgh"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := code("abcd2345efgh"); c != "reset.button" {
+		t.Fatal("the secret alone:", c)
+	}
+	init.mu.Lock()
+	init.until = time.Now().Add(time.Hour)
+	init.mu.Unlock()
+	if c := code("abcd2345efgi"); c != "reset.wrong" {
+		t.Fatal("the button alone:", c)
+	}
+	h.shown.worst = 1
+	if c := code("abcd2345efgh"); c != "reset.level" {
+		t.Fatal("while a level stands:", c)
+	}
+	h.shown.worst = 0
+	for range resetTries - 1 {
+		code("wrong")
+	}
+	if c := code("abcd2345efgh"); c != "reset.wait" {
+		t.Fatal("guessed without end:", c)
+	}
+	h.resets = resets{}
+	if init.doing() != "" {
+		t.Fatal("init was asked for", init.doing())
+	}
+	if c := code(" abcd-2345-efgh "); c != "" {
+		t.Fatal(c)
+	}
+	for end := time.Now().Add(patience); init.doing() != "reset"; {
+		if time.Now().After(end) {
+			t.Fatal("init was not asked")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestABoardThatKeepsThingsInMemoryIsCalled(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	h.show()
+	serveInit(t)
+	h.lookAtBoard()
+	if !calls(h, "data") {
+		t.Errorf("%+v", h.Faults())
+	}
+	for how, want := range map[string]string{"disk": "", "": "", "mended": "station.data_mended", "anew": "station.data_anew", "memory": "station.data_memory"} {
+		if m := dataText(board.Data{How: how}); m.Code != want {
+			t.Errorf("%s: %s", how, m.Code)
+		}
+	}
+}
