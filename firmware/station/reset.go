@@ -136,9 +136,7 @@ func (h *House) lookAtBoard() {
 		return // who installs says so
 	}
 	if m := dataText(st.Data); !m.IsZero() {
-		if st.Data.How != "mended" {
-			h.setFault("data", m)
-		}
+		h.setFault("data", m)
 		h.tellCounty("system.data", m, nil)
 	}
 }
