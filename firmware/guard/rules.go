@@ -23,10 +23,11 @@ const (
 
 // Rules are how the box looks after itself.
 type Rules struct {
-	Version  int      `yaml:"version"`
-	Restarts Restarts `yaml:"restarts"`
-	BlackBox BlackBox `yaml:"black_box"`
-	Senses   Senses   `yaml:"senses"`
+	Version  int        `yaml:"version"`
+	Restarts Restarts   `yaml:"restarts"`
+	BlackBox BlackBox   `yaml:"black_box"`
+	Senses   Senses     `yaml:"senses"`
+	Surge    SurgeRules `yaml:"surge"`
 }
 
 // Senses are when what the box feels of itself counts.
@@ -91,6 +92,7 @@ func ParseRules(b []byte) (*Rules, error) {
 	r.Restarts.prove(&p)
 	r.BlackBox.prove(&p)
 	r.Senses.prove(&p)
+	r.Surge.prove(&p)
 	return &r, errors.Join(p...)
 }
 

@@ -171,6 +171,8 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 	case "box":
 		_, of, _ := strings.Cut(id2, " ")
 		t, ok = bp.pointText(of)
+	case "surge":
+		t, ok = inBoth(phrase.M("guard.surge_thing")), true
 	case "room":
 		t, ok = inBoth(phrase.M("guard.part", "room", strings.TrimPrefix(thing, "room "))), true
 	case "mqtt":

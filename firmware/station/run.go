@@ -147,6 +147,7 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.lateMemory()
 	h.startRecorder()
 	h.guard.Go("guard", "senses", guard.Restart, (&senses{h: h}).run)
+	h.guard.GoIn(deciding, "guard", "surge", guard.Restart, (&surges{h: h}).run)
 	h.startIdentity()
 	h.startCommissioning()
 	h.startRecordings()

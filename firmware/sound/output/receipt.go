@@ -1,6 +1,8 @@
 package output
 
 import (
+	"time"
+
 	"tocsin/firmware/clock"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/sound/order"
@@ -88,4 +90,9 @@ type Status struct {
 	// Measured says by what it was measured to sound for Order.
 	Measured Measure
 	Faults   []Fault
+	// Confirmed is when its relay's device last took a command, MeasuredAt when it was last
+	// asked whether it sounds, with an answer, and MeasuredOn that answer; since the boot, 0 for
+	// never.
+	Confirmed, MeasuredAt time.Duration
+	MeasuredOn            bool
 }

@@ -9,7 +9,8 @@ import (
 
 // relay is what is known of a relay's device.
 type relay struct {
-	told told
+	confirmed time.Duration // its device last took a command
+	told      told
 	// since is when told became what it is (an on that is refreshed keeps it).
 	since time.Duration
 	// wanted is what is being tried, wantedAt since when without success.
@@ -123,6 +124,7 @@ func (m *machine) relayDone(now time.Duration, on bool, err error) {
 		r.retryAt = now + wait
 		return
 	}
+	r.confirmed = now
 	if on {
 		r.refresh = now + m.s.FailSafe/3
 	}

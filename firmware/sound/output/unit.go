@@ -234,6 +234,10 @@ func (u *unit) publish() {
 			s.Measured = u.m.s.SensedBy
 		}
 	}
+	s.Confirmed = u.m.relay.confirmed
+	if u.m.sense.valid {
+		s.MeasuredAt, s.MeasuredOn = u.m.sense.lastAsked, u.m.sense.on
+	}
 	u.status = s
 }
 
