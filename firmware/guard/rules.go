@@ -28,6 +28,21 @@ type Rules struct {
 	BlackBox BlackBox   `yaml:"black_box"`
 	Senses   Senses     `yaml:"senses"`
 	Surge    SurgeRules `yaml:"surge"`
+	Clock    ClockRules `yaml:"clock"`
+}
+
+// ClockRules are when people are told how far the clock may be believed.
+type ClockRules struct {
+	Trust Debounce      `yaml:"trust"` // no source holds it
+	Jump  time.Duration `yaml:"jump"`  // it was moved by more than this
+	Told  time.Duration `yaml:"told"`  // a jump stands for so long
+}
+
+func (c ClockRules) prove(p *proof) {
+	p.need(c.Trust.After >= time.Minute && c.Trust.After <= 24*time.Hour, "clock.trust.after", time.Minute, 24*time.Hour)
+	p.need(c.Trust.Clears >= time.Second && c.Trust.Clears <= time.Hour, "clock.trust.clears", time.Second, time.Hour)
+	p.need(c.Jump >= time.Second && c.Jump <= 24*time.Hour, "clock.jump", time.Second, 24*time.Hour)
+	p.need(c.Told >= time.Minute && c.Told <= 7*24*time.Hour, "clock.told", time.Minute, 7*24*time.Hour)
 }
 
 // Senses are when what the box feels of itself counts.
@@ -93,6 +108,7 @@ func ParseRules(b []byte) (*Rules, error) {
 	r.BlackBox.prove(&p)
 	r.Senses.prove(&p)
 	r.Surge.prove(&p)
+	r.Clock.prove(&p)
 	return &r, errors.Join(p...)
 }
 

@@ -168,6 +168,7 @@ type House struct {
 	wear         worn
 	recordings   recordingShelf
 	commissioned commissioning
+	chipDead     bool      // the board's clock chip had lost the time at the start
 	recorder     *recorder // nil for a house of a test's own
 
 	ready      atomic.Bool

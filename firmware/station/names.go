@@ -163,6 +163,9 @@ func (bp *Blueprint) thingText(thing string) phrase.Text {
 	case "people":
 		t, ok = inBoth(phrase.M("people.title")), true
 	case "clock":
+		if slices.Contains([]string{clockTrust, clockJump, clockChip}, thing) {
+			return inBoth(phrase.M("time.own"))
+		}
 		t, ok = inBoth(phrase.M("time.thing_source", "source", strings.TrimPrefix(thing, "clock "))), true
 	case "time": // time server NAME
 		t, ok = inBoth(phrase.M("time.thing_server", "server", strings.TrimPrefix(thing, "time server "))), true

@@ -146,6 +146,9 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.guard.GoIn(deciding, "decide", "warnings", guard.Restart, h.county.run)
 	h.lateMemory()
 	h.startRecorder()
+	if h.chipDead {
+		h.setFault(clockChip, phrase.M("guard.cell_dead"))
+	}
 	h.guard.Go("guard", "senses", guard.Restart, (&senses{h: h}).run)
 	h.guard.GoIn(deciding, "guard", "surge", guard.Restart, (&surges{h: h}).run)
 	h.startIdentity()
@@ -278,6 +281,7 @@ func (h *House) startClock() {
 	} else if time.Now().After(floor) && rtcPresent() {
 		trust = clock.Held
 	}
+	h.chipDead = cellDead(time.Now(), floor, rtcPresent())
 	h.clock = clock.NewSystem(floor, trust)
 }
 

@@ -35,6 +35,7 @@ type times struct {
 	keeper  *source.Keeper
 	verdict source.Verdict
 	faults  map[string]bool // sources that are called
+	trust   clockWatch
 	// bound asks the kernel for its own bound; set gives it the time. Tests replace them.
 	bound func() (time.Duration, bool)
 	set   func(time.Time) error
@@ -102,6 +103,11 @@ func (x *times) judge() {
 	if moved && now.Wall.Sub(v.UTC).Abs() > sentenceHalf || v.Trust != now.Trust {
 		x.h.log.Info("clock", "source", v.Holder, "by", v.UTC.Sub(now.Wall).String(), "set", moved, "bound", v.Bound.String(), "trust", v.Trust.String())
 	}
+	by := time.Duration(0)
+	if moved {
+		by = v.UTC.Sub(now.Wall)
+	}
+	x.watch(by)
 	for _, f := range v.Faults {
 		x.h.setFault("clock "+f.Source, f.Why)
 	}
