@@ -203,7 +203,7 @@ func (x *economy) happened(e power.Event, v power.View, now clock.Stamp) (told b
 		rec.Message = phrase.M("power.turned", "state", supplyText(e.To))
 		h.log.Warn("power", "from", e.From.String(), "to", e.To.String(), "left_wh", v.Left, "by", string(v.Basis))
 	case power.Shed:
-		rec.Message = phrase.M("power.shed", "load", loadText(e.Load), "state", supplyText(e.To))
+		rec.Message = phrase.M("power.shed", "done", doneText(e.Load), "state", supplyText(e.To))
 	case power.Restored:
 		rec.Message = phrase.M("power.restored", "load", loadText(e.Load))
 	default:
@@ -271,7 +271,7 @@ func (x *economy) called(v power.View, now clock.Stamp) {
 		}
 	}
 	for _, l := range v.Shed {
-		want["power "+string(l)] = phrase.M("power.is_shed", "load", loadText(l))
+		want["power "+string(l)] = phrase.M("power.is_shed", "done", doneText(l))
 	}
 	x.call(want)
 }
@@ -303,10 +303,18 @@ var loadTexts = map[power.Load]phrase.Message{
 
 func loadText(l power.Load) phrase.Message { return loadTexts[l] }
 
+// doneText says what was done to a load: some are off, some only rarer.
+func doneText(l power.Load) phrase.Message {
+	if l == power.Telemetry || l == power.Probes {
+		return phrase.M("power.done_rarer", "load", loadText(l))
+	}
+	return phrase.M("power.done_off", "load", loadText(l))
+}
+
 func loadNames(ls []power.Load) phrase.Text {
 	var all []phrase.Text
 	for _, l := range ls {
-		all = append(all, inBoth(loadText(l)))
+		all = append(all, inBoth(doneText(l)))
 	}
 	return both(all)
 }

@@ -90,7 +90,7 @@ func TestWhatIsShedStopsWhileASirenSounds(t *testing.T) {
 
 	w.v.Upstream.Set(20)
 	w.faulty("power", []string{"留给鸣响的 30 Wh"}, []string{"30 Wh", "kept for sounding"})
-	w.faulty("power video", []string{"实时画面", "已停"}, []string{"live pictures", "off"})
+	w.faulty("power video", []string{"实时画面已停", "鸣响和向县里报警照常"}, []string{"live pictures off", "sounding and alarms to the county go on"})
 	w.until("the video child is gone", func() bool { return running() == 0 })
 	w.until("rows are rarer", func() bool { return h.tally.every.Load() == 6 })
 	h.post.mu.Lock()
@@ -100,7 +100,7 @@ func TestWhatIsShedStopsWhileASirenSounds(t *testing.T) {
 		t.Errorf("the courier does without %+v", spares)
 	}
 	var r api.Readiness
-	if err := w.get("/readiness", &r); err != nil || !strings.Contains(r.Power.Line.ZH, "为省电已停") || !strings.Contains(r.Power.How.ZH, "30 Wh 只留给鸣响") || r.Sounds != "yes" {
+	if err := w.get("/readiness", &r); err != nil || !strings.Contains(r.Power.Line.ZH, "为省电，图片和日志上传已停、录像已停、实时画面已停、测值上报已放慢") || !strings.Contains(r.Power.How.ZH, "30 Wh 只留给鸣响") || r.Sounds != "yes" {
 		t.Errorf("the page says %+v (%s) %v", r.Power, r.Sounds, err)
 	}
 	w.sounds(time.Now()) // still
