@@ -239,10 +239,7 @@ func (h *House) Update() api.Update {
 	}
 	s := i.State()
 	out.Phase, out.Running, out.Before, out.Next, out.Left = string(s.Phase), *releaseOf(s.Running), releaseOf(s.Before), releaseOf(s.Next), s.Left
-	if !s.Reason.IsZero() {
-		t := api.TextOf(s.Reason)
-		out.Reason = &t
-	}
+	h.viewTrial(&out, s)
 	if s.Phase == update.Trial {
 		out.Unfit = said(h.unfit())
 	}
@@ -278,7 +275,7 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 		within = trialUsual
 	}
 	if within < trialLeast || within > trialMost {
-		return phrase.E("update.within", "least", trialLeast, "most", trialMost)
+		return phrase.E("update.within", "least", spanText(trialLeast), "most", spanText(trialMost))
 	}
 	if h.updates.trial != nil {
 		if err := h.keepFooting(h.stand()); err != nil {
@@ -289,7 +286,11 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 	if err := i.Activate(within); err != nil {
 		return err
 	}
-	h.outcome(wire.UpdateTrial, next, phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", within))
+	told := phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", spanText(within))
+	if h.updates.trial != nil {
+		told = phrase.M("update.told_trial_self", "version", versionOf(next), "who", who.Name, "within", spanText(within))
+	}
+	h.outcome(wire.UpdateTrial, next, told)
 	return nil
 }
 

@@ -32,6 +32,7 @@ const (
 	trialSettle  = 20 * time.Second
 	trialVerdict = 3 * time.Second
 	trialNames   = 5 // of what is missing, in the reason
+	trialBytes   = 280
 )
 
 // stand notes what answers now.
@@ -99,26 +100,65 @@ func (h *House) footing() (f footing, err error) {
 	return f, err
 }
 
+// called names what is missing, as people call it.
+func (s shown) called(missing []string) (names []phrase.Text) {
+	for _, id := range missing {
+		t, ok := s.bp.pointText(id)
+		if !ok {
+			l := linkName(id)
+			t = phrase.Text{ZH: l.ZH, EN: l.EN}
+		}
+		names = append(names, t)
+	}
+	return names
+}
+
+// listed joins the first few names, and no more than the boot loader's environment holds.
+func listed(names []phrase.Text) phrase.Text {
+	var zh, en []string
+	room := trialBytes
+	for _, n := range names[:min(len(names), trialNames)] {
+		room -= len(n.In(phrase.ZH)) + len(n.In(phrase.EN))
+		if room < 0 && len(zh) > 0 {
+			break
+		}
+		zh, en = append(zh, n.In(phrase.ZH)), append(en, n.In(phrase.EN))
+	}
+	t := phrase.Text{ZH: strings.Join(zh, "、"), EN: strings.Join(en, ", ")}
+	if len(names) > len(zh) {
+		t.ZH, t.EN = t.ZH+"……", t.EN+" …"
+	}
+	return t
+}
+
 // probation is a release that judges itself.
 type probation struct {
 	asked footing
 	since time.Time // all is well since then; zero for not
 }
 
-// verdict tells whether a trial has proved itself, or why it goes back: what is missing
-// when its time is nearly over. Neither is no verdict yet.
-func (t *probation) verdict(ready bool, missing []string, left time.Duration, now time.Time) (confirm bool, why phrase.Message) {
-	if !ready || len(missing) > 0 {
+// verdict tells whether a trial has proved itself, or why it goes back when its time is
+// nearly over: it does not stand watch, something is missing, or all is well for too short a
+// while. Neither is no verdict yet.
+func (t *probation) verdict(ready bool, missing []phrase.Text, left, within time.Duration, now time.Time) (confirm bool, why phrase.Message) {
+	over := left <= trialVerdict
+	switch well := ready && len(missing) == 0; {
+	case !well:
 		t.since = time.Time{}
-		if left > trialVerdict || len(missing) == 0 {
-			return false, phrase.Message{} // who never stands watch is taken back by the installer's own time
-		}
-		return false, phrase.M("update.unhealthy", "what", strings.Join(missing[:min(len(missing), trialNames)], ", "))
-	}
-	if t.since.IsZero() {
+	case t.since.IsZero():
 		t.since = now
+	case now.Sub(t.since) >= trialSettle:
+		return true, phrase.Message{}
 	}
-	return now.Sub(t.since) >= trialSettle, phrase.Message{}
+	switch {
+	case !over:
+		return false, phrase.Message{}
+	case !ready:
+		return false, phrase.M("update.never_armed", "within", spanText(within))
+	case len(missing) > 0:
+		return false, phrase.M("update.unhealthy", "n", len(missing), "what", listed(missing))
+	}
+	return false, phrase.M("update.late", "within", spanText(within))
 }
 
 // judgeRelease confirms a trial that has proved itself, and takes back one that has not,
@@ -128,7 +168,7 @@ func (h *House) judgeRelease(t *probation, i update.Installer, now time.Time, sp
 	if s.Phase != update.Trial {
 		return
 	}
-	confirm, why := t.verdict(h.ready.Load(), h.missing(t.asked), s.Left, now)
+	confirm, why := t.verdict(h.ready.Load(), h.seen().called(h.missing(t.asked)), s.Left, s.Within, now)
 	h.conclude(i, s.Running, confirm, why, spare)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/firmware/phrase"
 	"tocsin/firmware/point"
 )
 
@@ -13,24 +14,25 @@ func TestATrialIsConfirmedOnlyWhenWhatAnsweredAnswersForAWhile(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	at := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
 	var p probation
+	river := []phrase.Text{{ZH: "河道水位", EN: "river level"}}
 	steps := []struct {
 		at      int
 		ready   bool
-		missing []string
+		missing []phrase.Text
 		left    time.Duration
 		confirm bool
 		why     string
 	}{
 		{0, false, nil, time.Minute, false, ""},
-		{1, true, []string{"river.level"}, time.Minute, false, ""},
+		{1, true, river, time.Minute, false, ""},
 		{2, true, nil, time.Minute, false, ""},
-		{12, true, []string{"river.level"}, time.Minute, false, ""}, // it begins anew
+		{12, true, river, time.Minute, false, ""}, // it begins anew
 		{13, true, nil, time.Minute, false, ""},
 		{32, true, nil, time.Minute, false, ""},
 		{33, true, nil, time.Minute, true, ""},
 	}
 	for _, s := range steps {
-		confirm, why := p.verdict(s.ready, s.missing, s.left, at(s.at))
+		confirm, why := p.verdict(s.ready, s.missing, s.left, 10*time.Minute, at(s.at))
 		if confirm != s.confirm || why.Code != s.why {
 			t.Fatalf("at %d s: %v %v", s.at, confirm, why)
 		}
@@ -39,19 +41,22 @@ func TestATrialIsConfirmedOnlyWhenWhatAnsweredAnswersForAWhile(t *testing.T) {
 
 func TestATrialThatMissesSomethingGoesBackAndSaysWhat(t *testing.T) {
 	var p probation
-	var many []string
+	var many []phrase.Text
 	for n := range 9 {
-		many = append(many, fmt.Sprint("gauge", n))
+		many = append(many, phrase.Text{ZH: fmt.Sprint("上游水尺", n), EN: fmt.Sprint("gauge", n)})
 	}
-	if _, why := p.verdict(true, many, trialVerdict+1, time.Unix(1, 0)); !why.IsZero() {
+	if _, why := p.verdict(true, many, trialVerdict+1, time.Minute, time.Unix(1, 0)); !why.IsZero() {
 		t.Fatal("its time is not over:", why)
 	}
-	confirm, why := p.verdict(true, many, trialVerdict, time.Unix(2, 0))
-	if what := fmt.Sprint(why.Params["what"]); confirm || why.Code != "update.unhealthy" || strings.Count(what, "gauge") != trialNames {
+	confirm, why := p.verdict(true, many, trialVerdict, time.Minute, time.Unix(2, 0))
+	if said := why.In(phrase.ZH); confirm || why.Code != "update.unhealthy" || strings.Count(said, "上游水尺") != trialNames || !strings.Contains(said, "9 项") {
 		t.Fatal(confirm, why)
 	}
-	if confirm, why := p.verdict(false, nil, 0, time.Unix(3, 0)); confirm || !why.IsZero() {
-		t.Fatal("who does not stand watch is the installer's matter:", confirm, why)
+	if confirm, why := p.verdict(false, nil, trialVerdict, 10*time.Minute, time.Unix(3, 0)); confirm || why.In(phrase.ZH) != "新软件试运行了 10 分钟，一直没有进入值守，已自动退回" {
+		t.Fatal("it never stood watch:", confirm, why)
+	}
+	if confirm, why := p.verdict(true, nil, trialVerdict, time.Minute, time.Unix(4, 0)); confirm || why.Code != "update.late" {
+		t.Fatal("it was well only at the end:", confirm, why)
 	}
 }
 

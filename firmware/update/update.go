@@ -35,6 +35,18 @@ type Release struct {
 	Built    time.Time   `json:"built"`
 }
 
+// zone is China's: releases are told apart by their day there.
+var zone = time.FixedZone("CST", 8*3600)
+
+// Dated tells people how old a release is: the day it was built, or its number where nobody
+// knows that.
+func (r Release) Dated() phrase.Message {
+	if r.Built.IsZero() {
+		return phrase.M("update.numbered", "number", r.Number)
+	}
+	return phrase.M("update.dated", "date", r.Built.In(zone).Format(time.DateOnly))
+}
+
 // Phase is where an update stands.
 type Phase string
 
@@ -51,8 +63,9 @@ type State struct {
 	// Running is what runs now, Before what comes back if it is not confirmed, Next what is
 	// staged; nil for none.
 	Running, Before, Next *Release
-	// Left is how long a trial waits for its confirmation.
-	Left time.Duration
+	// Left is how long a trial waits for its confirmation; Within how long it may last in all, 0
+	// where nobody knows.
+	Left, Within time.Duration
 	// Reason is why the last update was refused or rolled back; the zero Message for none.
 	// Failed is the release that it was, where that is still known.
 	Reason phrase.Message

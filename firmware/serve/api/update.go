@@ -33,8 +33,17 @@ type Update struct {
 	Next    *Release `json:"next,omitempty"`
 	// Left is how long a trial waits for its confirmation.
 	Left time.Duration `json:"left_ns"`
-	// Reason is why the last one was taken back.
-	Reason *Text `json:"reason,omitempty"`
+	// SelfJudged: the box confirms or ends a trial by itself; else a person confirms it.
+	// Missing names what answered before a trial and does not answer on it.
+	SelfJudged bool   `json:"self_judged,omitempty"`
+	Missing    []Text `json:"missing,omitempty"`
+	// Reason is what became of the last one where it did not stay, by ReasonKind: it went back, as
+	// Failed at FailedAt where those are known; the spare software does not start; or the records
+	// of which software starts were lost.
+	Reason     *Text      `json:"reason,omitempty"`
+	ReasonKind string     `json:"reason_kind,omitempty" enum:"back,spare,records"`
+	Failed     *Release   `json:"failed,omitempty"`
+	FailedAt   *time.Time `json:"failed_at,omitempty"`
 	// Barred says why none may be activated now, such as a level that stands; Unfit why a
 	// trial may not be confirmed yet.
 	Barred *Text `json:"barred,omitempty"`

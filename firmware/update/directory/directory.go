@@ -339,7 +339,11 @@ func (i *Installer) fits(m *Manifest) error {
 		return phrase.E("update.other_board", "here", i.o.Hardware, "for", strings.Join(m.Hardware, ", "))
 	}
 	if floor := max(i.kept.Floor, i.kept.Running.Number); m.Number <= floor {
-		return phrase.E("update.older", "version", m.Version, "number", m.Number, "have", floor)
+		have := i.kept.Running
+		if have.Number != floor {
+			have.Number, have.Built = floor, time.Time{} // a newer one was confirmed before
+		}
+		return phrase.E("update.older", "version", m.Version, "dated", m.Dated(), "running", have.Version, "have", have.Dated())
 	}
 	return nil
 }

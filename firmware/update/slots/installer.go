@@ -148,7 +148,7 @@ func (i *Installer) State() update.State {
 	}
 	switch {
 	case i.trial():
-		s.Phase, s.Before, s.Left = update.Trial, release(i.other), max(0, i.until-i.o.Now().Mono)
+		s.Phase, s.Before, s.Left, s.Within = update.Trial, release(i.other), max(0, i.until-i.o.Now().Mono), i.choice.Within
 	case i.staged():
 		s.Phase, s.Next = update.Staged, release(i.other)
 	}
@@ -248,7 +248,14 @@ func (i *Installer) fits(h *pack.Header) error {
 		return phrase.E("update.other_board", "here", i.o.Hardware, "for", strings.Join(h.Hardware, ", "))
 	}
 	if floor := i.floor(); h.Number <= floor {
-		return phrase.E("update.older", "version", h.Version, "number", h.Number, "have", floor)
+		have := update.Release{Number: floor}
+		if i.running != nil {
+			have.Version = i.running.Version
+			if i.running.Number == floor {
+				have.Built = i.running.Built
+			}
+		}
+		return phrase.E("update.older", "version", h.Version, "dated", h.Dated(), "running", have.Version, "have", have.Dated())
 	}
 	if most := room(i.o.Slots[otherOf(i.o.Running)]); h.Size > most {
 		return phrase.E("update.large", "most", most>>20)

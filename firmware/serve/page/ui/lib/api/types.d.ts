@@ -3215,13 +3215,20 @@ export interface components {
         Update: {
             barred?: components["schemas"]["Text"];
             before?: components["schemas"]["Release"];
+            failed?: components["schemas"]["Release"];
+            /** Format: date-time */
+            failed_at?: string;
             /** Format: int64 */
             left_ns: number;
+            missing?: components["schemas"]["Text"][] | null;
             next?: components["schemas"]["Release"];
             /** @enum {string} */
             phase: "idle" | "staged" | "trial";
             reason?: components["schemas"]["Text"];
+            /** @enum {string} */
+            reason_kind?: "back" | "spare" | "records";
             running: components["schemas"]["Release"];
+            self_judged?: boolean;
             /** Format: int64 */
             trial_ns: number;
             unfit?: components["schemas"]["Text"];
