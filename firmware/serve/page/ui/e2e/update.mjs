@@ -50,6 +50,8 @@ await run(async (browser) => {
   await page.getByText("上次退回").waitFor();
   const said = await page.innerText("main");
   check(said.includes("雨量计读数不对") && said.includes("Ji"), "the page does not say who took it back and why: " + said);
+  check(/2\.0 (于 .+ 退回|已退回)。/.test(said) && said.includes(`现在运行的 ${first} 正常`), "the page does not say which went back and what runs: " + said);
+  await page.getByRole("link", { name: "下载支持包" }).waitFor();
   check((await now()).running.version === first, "the one of before does not run");
   check(before > 500e9 && before <= 600e9, `a trial of ${before / 1e9} s`);
   await shot(page, "update-back");
@@ -62,7 +64,7 @@ await run(async (browser) => {
   await page.getByText("选择升级包").waitFor();
   check((await now()).phase === "idle" && !(await now()).reason, "it was not confirmed");
   await bring(await bundle(2));
-  await page.getByText("不能退回旧版").waitFor();
+  await page.getByText("盒子不收旧版").waitFor();
 
   // While a level stands nothing is activated, and the page says so; a phone in English too.
   await bring(await bundle(4));
