@@ -120,3 +120,31 @@ func TestAPoleWarnsByItsRealDriversAndTellsWhatIsBroken(t *testing.T) {
 		}
 	})
 }
+
+func TestAHungAlarmPathIsStartedAnewThoughItsProcessLives(t *testing.T) {
+	if why := bench.Needs(); why != "" {
+		t.Fatal(why)
+	}
+	p, err := bench.NewPole(t.TempDir(), os.Getenv("TOCSIN_IMAGE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Close()
+		if t.Failed() {
+			t.Log(p.Console())
+		}
+	})
+	if err := p.MakeHanging(); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p.Board)
+	took, err := p.Hang(most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("armed again after %.1f s", took.Seconds())
+	if siren, tone, err := p.Cross(time.Minute); err != nil {
+		t.Fatal("it stands watch and does not warn:", siren, tone, err)
+	}
+}

@@ -127,3 +127,38 @@ func spoiled(b *bench) error {
 	b.tell("image.data_partition", float64(lost), n)
 	return nil
 }
+
+// hung stops the loop of rules of a box whose process lives on, and takes the time until it
+// is armed again. The worst counts.
+func hung(b *bench) error {
+	image, err := boardImage()
+	if err != nil {
+		return err
+	}
+	p, err := imagebench.NewPole(b.dir, image)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.MakeHanging(); err != nil {
+		return err
+	}
+	var all []float64
+	for range b.n(1, 5) {
+		if err := p.On(); err != nil {
+			return err
+		}
+		if err := p.Says(imagebench.Armed, 1, startMost); err != nil {
+			return err
+		}
+		took, err := p.Hang(startMost)
+		if err != nil {
+			return err
+		}
+		all = append(all, took.Seconds())
+		b.log("armed again after %.1f s", took.Seconds())
+		p.Cut()
+	}
+	b.tell("image.watchdog_s", rank(all, 1), len(all))
+	return nil
+}

@@ -137,6 +137,8 @@ var measures = []measure{
 		most: 30 * time.Minute, mostLong: 150 * time.Minute, run: updateMatrix},
 	{goals: []goal{{"image.usb_update", atMost, 0}},
 		most: 15 * time.Minute, mostLong: 15 * time.Minute, run: usbUpdate},
+	{goals: []goal{{"image.watchdog_s", atMost, 30}},
+		most: 10 * time.Minute, mostLong: 20 * time.Minute, run: hung},
 	{goals: []goal{{"image.data_partition", atMost, 0}},
 		most: 30 * time.Minute, mostLong: 4 * time.Hour, run: spoiled},
 	// Alone, since boxes beside it would share its pages.

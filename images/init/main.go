@@ -67,6 +67,9 @@ func (b *board) run(ctx context.Context) {
 		b.startFailed("it has no root") // without one there is no edged
 		b.restart("it has no root")
 	}
+	if words := lastWords("/sys/fs/pstore"); words != "" {
+		b.say("the last words of a boot before this one: %s", words)
+	}
 	if panicked("/sys/fs/pstore") {
 		b.startFailed("the one before ended in a panic")
 	}
