@@ -175,6 +175,6 @@ clips: go ## make the clip set anew with espeak-ng
 	$(GO) run ./cmd/makeclips
 
 fuzz-short: go ## each fuzz target for ten seconds
-	@for p in $$(grep -rlE '^func Fuzz' --include=*_test.go firmware drivers hwtest cmd | xargs -n1 dirname | sort -u); do \
+	@for p in $$(grep -rlE '^func Fuzz' --include=*_test.go firmware drivers hwtest cmd images | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func (Fuzz[A-Za-z0-9_]+)' $$p/*_test.go | awk '{print $$2}'); do \
 	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s ./$$p || exit 1; done; done

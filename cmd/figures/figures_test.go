@@ -25,6 +25,7 @@ func TestEveryFigureOfTheTableIsMeasuredOnce(t *testing.T) {
 		"alert.forged_accepted", "alert.fuzz_crashes", "alert.genuine_refused", "alert.lifecycle_violations", "alert.parse_peak_mib",
 		"alert.queue_flood", "alert.queue_rss_mib", "alert.signed_cap_to_first_tone_ms_p99",
 		"edged.binary_mib", "edged.rss_mib", "history.gb_written_year", "history.query_ms_p99",
+		"image.alarm_rss_mib", "image.boot_to_armed_s", "image.data_partition", "image.delta_mib", "image.hil_cross_to_tone_s", "image.size_mib", "image.update_matrix", "image.usb_update", "image.watchdog_s",
 		"links.day_bytes_calm", "links.day_bytes_storm", "links.day_messages_calm", "links.day_messages_storm",
 		"links.delivered_of_10000", "links.failover_alarm_s", "links.failover_red_s", "links.forged_accepted", "links.idle_bytes_day_satellite", "links.powercut_lost",
 		"links.recovery_backlog_s", "links.recovery_newest_s", "links.red_over_beidou_ms", "links.sounded_twice",
