@@ -322,15 +322,15 @@ func TestWhatADisownedOfficeWarnedOfMayBeReleasedHere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.edit("  trust:\n", "  trust:\n    revoked: [{key: "+string(id)+`, since: "2026-01-01", compromised: true}]`+"\n")
-	w.hangUp()
+	w.editBy("王", "  trust:\n", "  trust:\n    revoked: [{key: "+string(id)+`, since: "2026-01-01", compromised: true}]`+"\n")
 	// It sounds on until somebody decides, and is not raised again.
 	w.until("a person may release it", func() bool { return release() < 300 })
 	if got := w.warning("", "released"); got.By.Name != "王" {
 		t.Errorf("%+v", got)
 	}
+	read := strings.Count(w.log.String(), "msg=reloaded")
 	w.hangUp()
-	w.until("the file read again", func() bool { return strings.Count(w.log.String(), "msg=reloaded") == 2 })
+	w.until("the file read again", func() bool { return strings.Count(w.log.String(), "msg=reloaded") > read })
 	w.silent()
 	if got := w.warnings(); len(got) != 1 || got[0].State != "released" {
 		t.Errorf("%+v", got)

@@ -88,8 +88,8 @@ func TestTheShippedSitesProve(t *testing.T) {
 	for _, f := range files {
 		bp, ps := Load(f)
 		for _, p := range ps {
-			// A pond that is only watched has neither rules nor sirens, and is told so.
-			if !p.Warning || filepath.Base(f) != "tailings.yaml" {
+			// A pond that is only watched has neither rules nor sirens, nor has a box that nobody has set up; both are told so.
+			if n := filepath.Base(f); !p.Warning || n != "tailings.yaml" && n != "new.yaml" {
 				t.Errorf("%s", p.In(phrase.EN))
 			}
 		}

@@ -38,7 +38,8 @@ const (
 type updates struct {
 	ready chan struct{}
 	by    update.Installer
-	err   error
+	// why it does not open, as long as it does not.
+	why atomic.Pointer[error]
 	// trial judges itself on a board; on a bench a person does.
 	trial *probation
 	// stick: releases are taken off USB sticks.
@@ -84,6 +85,28 @@ func (h *House) openInstaller() (update.Installer, error) {
 	return i, nil
 }
 
+// reopenAfter is how soon an installer that did not open is tried again: without it a trial
+// would have no judge.
+const reopenAfter = 5 * time.Second
+
+// untilOpen opens the installer, again and again; nil when the box ends first.
+func (h *House) untilOpen(ctx context.Context) update.Installer {
+	for {
+		i, err := h.openInstaller()
+		if err == nil {
+			h.clearFault("update")
+			return i
+		}
+		h.updates.why.Store(&err)
+		h.setFault("update", phrase.M("update.closed", "err", err))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reopenAfter):
+		}
+	}
+}
+
 // startUpdates opens the board's installer; a bench has one in a folder.
 func (h *House) startUpdates() {
 	u := &h.updates
@@ -97,26 +120,20 @@ func (h *House) startUpdates() {
 		return nil
 	})
 	h.guard.Go("update", "installer", guard.Restart, func(ctx context.Context) error {
-		if u.by == nil && u.err == nil {
-			i, err := h.openInstaller()
-			if u.err = err; err == nil {
-				u.by = i
-			} else {
-				h.setFault("update", phrase.M("update.closed", "err", err))
-			}
-			close(u.ready)
-			if u.by != nil {
-				select {
-				case <-h.journal.Loaded():
-				case <-time.After(memoryWaits): // a disk that hangs: it is told once more
-				case <-ctx.Done():
-				}
-				h.recallOutcome(i.State())
-				h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, u.by) })
-			}
-		}
 		if u.by == nil {
-			return nil
+			i := h.untilOpen(ctx)
+			if i == nil {
+				return nil
+			}
+			u.by = i
+			close(u.ready)
+			select {
+			case <-h.journal.Loaded():
+			case <-time.After(memoryWaits): // a disk that hangs: it is told once more
+			case <-ctx.Done():
+			}
+			h.recallOutcome(i.State())
+			h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, u.by) })
 		}
 		t := time.NewTicker(time.Second)
 		defer t.Stop()
@@ -170,10 +187,10 @@ func (h *House) installer() (update.Installer, error) {
 	select {
 	case <-u.ready:
 	default:
+		if why := u.why.Load(); why != nil {
+			return nil, phrase.Wrap(*why, "update.closed", "err", *why)
+		}
 		return nil, phrase.E("update.opening")
-	}
-	if u.err != nil {
-		return nil, phrase.Wrap(u.err, "update.closed", "err", u.err)
 	}
 	if u.by == nil {
 		return nil, phrase.E("update.none_here")

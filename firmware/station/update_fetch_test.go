@@ -81,7 +81,7 @@ func TestSoftwareFromTheCountyGoesOnWhereItBrokeOff(t *testing.T) {
 		}
 		return w.Bytes(), header
 	}
-	a, b, env := &memoryDisk{make([]byte, 8<<20)}, &memoryDisk{make([]byte, 8<<20)}, &memoryDisk{make([]byte, 2<<20)}
+	a, b, env := &memoryDisk{make([]byte, 8<<20)}, &memoryDisk{make([]byte, 8<<20)}, &memoryDisk{make([]byte, 4<<20)}
 	copy(a.b, image(1))
 	_, running := packed(12, image(1))
 	if err := slots.Seal(a, running); err != nil {

@@ -52,6 +52,7 @@ func (h *House) startSticks() {
 		case <-h.updates.ready:
 		}
 		if h.updates.by == nil || !h.updates.stick {
+			<-ctx.Done() // what ends is started again
 			return nil
 		}
 		t := time.NewTicker(stickLook)

@@ -77,8 +77,7 @@ func TestAFeedAFolderAndAStickEndInTheSameVerifier(t *testing.T) {
 	down.Store(true)
 	w.within(2*patience, "its silence called", func() bool { _, called := w.fault("feed province"); return called })
 	// A way that the file does not name any more ends, and its fault with it.
-	w.edit(w.text[strings.Index(w.text, "  feeds:"):strings.Index(w.text, "  sticks:")], "")
-	w.hangUp()
+	w.editBy("王", w.text[strings.Index(w.text, "  feeds:"):strings.Index(w.text, "  sticks:")], "")
 	w.until("gone", func() bool { _, called := w.fault("feed province"); return !called })
 }
 
