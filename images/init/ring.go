@@ -55,7 +55,7 @@ func newRing(most int) *ring { return &ring{most: most} }
 // By itself it drops all but ten of them in five seconds, and with them the last words of
 // who crashes (kernel.printk_devkmsg): here the ring bounds how fast they come.
 func openConsole() io.Writer {
-	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on"), 0)
+	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0) // without the end of the line it is refused
 	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
 	if err != nil {
 		return os.Stderr
