@@ -25,7 +25,7 @@ func TestADoorThatNobodyAnnouncedIsTamperingAndSoundsNothing(t *testing.T) {
 	w.faulty("box door relay.in7", []string{"箱门被打开", "没有人报过检修"}, []string{"the box's door was opened"})
 	w.recorded("box.tamper", "")
 	w.v.Board.Turn(7, true)
-	w.faulty("box water relay.in8", []string{"箱内进水"}, []string{"water stands"})
+	w.faulty("box water relay.in8", []string{"箱内进水"}, []string{"water in the box"})
 	// The county hears of both with how the box stands.
 	h := w.house.Load()
 	said := 0

@@ -125,7 +125,8 @@ func (b *Board) On() error {
 	if err := makeFlash(flash); err != nil {
 		return err
 	}
-	args := []string{"-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
+	// Without ACPI the emulator has the GPIO lines and the button of a board, with firmware too.
+	args := []string{"-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
 		"-bios", uboot, "-drive", "if=pflash,unit=1,format=raw,file=" + flash,
 		"-device", "virtio-blk-device,drive=d", "-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
 		"-device", "i6300esb", "-device", "virtio-balloon-pci,id=balloon", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}
