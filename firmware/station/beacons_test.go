@@ -95,8 +95,7 @@ page:`, 1)
 		t.Errorf("after a restart %+v stands, not %s", again, a.ID)
 	}
 	// The site that no longer names the station ends what it said: by a person's hand, as all does.
-	w.edit("number: 12", "number: 14")
-	w.hangUp()
+	w.editBy("王", "number: 12", "number: 14")
 	w.within(20*time.Second, "the level ended", func() bool {
 		for _, x := range w.warnings() {
 			if x.ID == a.ID && x.State == "raised" {

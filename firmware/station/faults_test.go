@@ -97,9 +97,8 @@ func TestAPortThatIsNotThereIsNamedAndStopsNothing(t *testing.T) {
 	w.until("a fault on the point", func() bool { return w.reading("rain-c.total").Quality == point.CommFault })
 	w.crosses()
 
-	// The mend: the right name, taken over by a reload.
-	w.edit()
-	w.hangUp()
+	// The mend: the right name, in a person's, since a level stands.
+	w.editBy("王")
 	w.until("it is read", func() bool { return w.reading("rain-c.total").Quality == point.Good })
 	w.mended("line text")
 	w.mended("device rain-c")

@@ -253,8 +253,7 @@ func TestLinksAreExchangedBesideASoundingSirenAndLoseNothing(t *testing.T) {
 	a := w.raised("gas", "evacuate")
 	w.sounds(began)
 	// The hub at its own place, and a terminal whose approval was taken back.
-	w.edit(w.hub.cable.l.Addr().String(), w.hub.server.Addr().String(), fmt.Sprintf(`, transmit: {card: "%d", approval: bench}`, townCard), "")
-	w.reload <- nil
+	w.editBy("王", w.hub.cable.l.Addr().String(), w.hub.server.Addr().String(), fmt.Sprintf(`, transmit: {card: "%d", approval: bench}`, townCard), "")
 	w.until("the first at the hub", func() bool { return len(w.hub.got(first.String())) > 0 })
 	w.until("all receipts", func() bool { return w.waits() == 0 })
 	if b := w.raised("gas", "evacuate"); b.ID != a.ID {
