@@ -436,6 +436,9 @@ func (p *page) rescue(v *hand) {
 	if u.Why != nil {
 		v.NoUpdate = in(*u.Why, v.Lang)
 	}
+	if u.Reason != nil {
+		v.Notes = append(v.Notes, in(*u.Reason, v.Lang))
+	}
 	for _, x := range p.box.Logs(0, "info", rescueLogs) {
 		text := []rune(x.Text)
 		if len(text) > rescueLogLong {
