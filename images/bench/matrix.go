@@ -250,7 +250,7 @@ func neverHealthy(r *Rig) error {
 	if err != nil {
 		return err
 	}
-	if s.Reason == nil || s.Reason.Code != "update.unhealthy" || !strings.Contains(s.Reason.EN, GaugePoint) {
+	if s.Reason == nil || s.Reason.Code != "update.unhealthy" || !strings.Contains(s.Reason.EN, GaugeName) {
 		return fmt.Errorf("it says %+v", s.Reason)
 	}
 	return nil

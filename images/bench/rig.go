@@ -34,14 +34,17 @@ site:
   at: [24.7812, 112.3790]
   languages: [cmn]
 lines:
-  west: {port: /dev/ttyUSB0, baud: 9600, format: 8N1, timeout: 2s}
+  west: {port: /dev/ttyS0, baud: 9600, format: 8N1, timeout: 2s}
 devices:
   river: {name: {zh: 水位计, en: river radar}, profile: generic-radar-level-rs485, line: west, unit: 2}
 page: {listen: ":80"}
 `
 
-// GaugePoint is what the gauge of the rig's site gives.
-const GaugePoint = "river.level"
+// GaugePoint is what the gauge of the rig's site gives, GaugeName how its site calls it.
+const (
+	GaugePoint = "river.level"
+	GaugeName  = "river radar"
+)
 
 // most is how long a start may take on a busy machine; how long it takes is a figure's matter.
 const most = 3 * time.Minute
@@ -116,7 +119,7 @@ func (r *Rig) Box() (*Box, error) {
 	}
 	g := gauge.NewRadar(1.5)
 	l.Attach(2, g)
-	b := &Box{Board: &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Lines: []string{l.Addr()}}, Gauge: g, line: l}
+	b := &Box{Board: &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: l.Addr()}, Gauge: g, line: l}
 	return b, CopyDisk(b.Disk, r.card)
 }
 
