@@ -1,6 +1,8 @@
 package station
 
 import (
+	"time"
+
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -20,6 +22,9 @@ type spot struct {
 	looked bool
 	was    point.Quality // of the reading before
 	last   point.Reading // under House.mu
+	// goodAt is when it was last good, on this boot's clock; good: it was.
+	goodAt time.Duration
+	good   bool
 	// counts are the readings by quality, under House.mu too.
 	counts [point.CommFault + 1]uint64
 	// thing and device are its faults' names, made when first wanted.
@@ -133,6 +138,9 @@ func (h *House) taken(rs []point.Reading) {
 		if s != nil {
 			s.was, s.last = s.last.Quality, rs[i]
 			s.counts[min(rs[i].Quality, point.CommFault)]++
+			if rs[i].Quality == point.Good {
+				s.good, s.goodAt = true, rs[i].At.Mono
+			}
 		}
 	}
 	h.mu.Unlock()

@@ -295,7 +295,7 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 		return phrase.E("update.within", "least", spanText(trialLeast), "most", spanText(trialMost))
 	}
 	if h.updates.trial != nil {
-		if err := h.keepFooting(h.stand()); err != nil {
+		if err := h.keepFooting(h.stand(answeredLately)); err != nil {
 			h.log.Warn("what answers before the update is not kept: the trial asks only for the watch", "err", err)
 		}
 	}

@@ -29,35 +29,52 @@ const footingFile = "update-footing.json"
 // Times of a trial that judges itself: what was good must be good for a while, and the
 // verdict falls before the installer takes the release back without a reason.
 const (
-	trialSettle  = 20 * time.Second
+	settleLeast  = 20 * time.Second // of a short trial; else a fifth of its time, and no longer than settleMost
+	settleMost   = 2 * time.Minute
 	trialVerdict = 3 * time.Second
 	trialNames   = 5 // of what is missing, in the reason
 	trialBytes   = 280
 )
 
-// stand notes what answers now.
-func (h *House) stand() footing {
+// settle is how long all must be well in a trial of a length before it stays.
+func settle(within time.Duration) time.Duration {
+	return min(max(within/5, settleLeast), settleMost)
+}
+
+// answeredLately is how far back something counts as having answered before an update: who
+// activates it while a wire is off for a moment shall not get a release that misses nothing.
+const answeredLately = 24 * time.Hour
+
+// stand notes what answers now, and with lately, what did within that time.
+func (h *House) stand(lately time.Duration) footing {
 	var f footing
+	now := h.clock.Now().Mono
 	h.mu.Lock()
-	for id, x := range h.latest {
-		if x.last.Quality == point.Good {
-			f.Points = append(f.Points, id)
-		}
-	}
+	f.Points = answered(h.latest, now, lately)
 	h.mu.Unlock()
-	slices.Sort(f.Points)
 	for _, l := range h.Links().Links {
-		if l.State == "up" {
+		if l.State == "up" || l.Quiet != nil && *l.Quiet < lately {
 			f.Links = append(f.Links, l.Name)
 		}
 	}
 	return f
 }
 
+// answered gives the points that are good, or were lately.
+func answered(all map[point.ID]*spot, now, lately time.Duration) (ids []point.ID) {
+	for id, x := range all {
+		if x.last.Quality == point.Good || x.good && now-x.goodAt < lately {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // missing names what of a footing does not answer now. What the site no longer has is
 // missed, too: a site that went blank answers for everything that is left of it.
 func (h *House) missing(f footing) []string {
-	names := f.without(h.stand())
+	names := f.without(h.stand(0))
 	if len(h.o.Wrong) > 0 { // the box does not run with its own file
 		names = append(names, filepath.Base(h.seen().bp.Doc.File))
 	}
@@ -147,7 +164,7 @@ func (t *probation) verdict(ready bool, missing []phrase.Text, left, within time
 		t.since = time.Time{}
 	case t.since.IsZero():
 		t.since = now
-	case now.Sub(t.since) >= trialSettle:
+	case now.Sub(t.since) >= settle(within):
 		return true, phrase.Message{}
 	}
 	switch {

@@ -32,10 +32,39 @@ func TestATrialIsConfirmedOnlyWhenWhatAnsweredAnswersForAWhile(t *testing.T) {
 		{33, true, nil, time.Minute, true, ""},
 	}
 	for _, s := range steps {
-		confirm, why := p.verdict(s.ready, s.missing, s.left, 10*time.Minute, at(s.at))
+		confirm, why := p.verdict(s.ready, s.missing, s.left, time.Minute, at(s.at))
 		if confirm != s.confirm || why.Code != s.why {
 			t.Fatalf("at %d s: %v %v", s.at, confirm, why)
 		}
+	}
+}
+
+func TestALongTrialIsWatchedForLonger(t *testing.T) {
+	for within, want := range map[time.Duration]time.Duration{time.Minute: 20 * time.Second, 5 * time.Minute: time.Minute, 10 * time.Minute: 2 * time.Minute, time.Hour: 2 * time.Minute} {
+		var p probation
+		begun := time.Unix(1, 0)
+		p.verdict(true, nil, within, within, begun)
+		if early, _ := p.verdict(true, nil, within, within, begun.Add(want-time.Second)); early {
+			t.Errorf("%s: confirmed within %s", within, want)
+		}
+		if confirm, _ := p.verdict(true, nil, within, within, begun.Add(want)); !confirm {
+			t.Errorf("%s: not confirmed after %s", within, want)
+		}
+	}
+}
+
+func TestWhatAnsweredAnHourAgoIsMissedAndWhatDidLastWeekIsNot(t *testing.T) {
+	all := map[point.ID]*spot{
+		"now":      {last: point.Reading{Quality: point.Good}, good: true, goodAt: 100 * time.Hour},
+		"off":      {last: point.Reading{Quality: point.CommFault}, good: true, goodAt: 99 * time.Hour},
+		"long off": {last: point.Reading{Quality: point.CommFault}, good: true, goodAt: 10 * time.Hour},
+		"never":    {last: point.Reading{Quality: point.CommFault}},
+	}
+	if got := answered(all, 100*time.Hour, answeredLately); fmt.Sprint(got) != "[now off]" {
+		t.Errorf("asked of a trial: %v", got)
+	}
+	if got := answered(all, 100*time.Hour, 0); fmt.Sprint(got) != "[now]" {
+		t.Errorf("there now: %v", got)
 	}
 }
 

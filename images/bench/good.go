@@ -20,7 +20,7 @@ func (r *Rig) Good() error {
 	if err := r.bring(t, Variant{Version: "v2", Above: 1, Whole: true}); err != nil {
 		return err
 	}
-	if err := t.Activate(5 * time.Minute); err != nil {
+	if err := t.Activate(2 * time.Minute); err != nil {
 		return err
 	}
 	r.Log("it is tried")

@@ -441,7 +441,7 @@ func cutCommitting(at time.Duration) func(*Rig) error {
 		if err := r.bring(t, Variant{Version: "v2", Above: 1}); err != nil {
 			return err
 		}
-		if err := t.Activate(5 * time.Minute); err != nil {
+		if err := t.Activate(time.Minute); err != nil {
 			return err
 		}
 		if err := b.Says(Armed, 2, most); err != nil {

@@ -86,11 +86,11 @@ func (b *board) run(ctx context.Context) {
 	b.attempt("cycles", b.countCycle)
 	b.attempt("groups", makeGroups)
 	b.net = newNetwork(b, networkFile())
+	go b.serveControl(ctx) // edged asks as soon as it runs, and asks again where it was sooner
 	go b.box.run(ctx)
 	go b.net.run(ctx)
 	go b.growData(ctx)
 	go b.showLabel(ctx)
-	go b.serveControl(ctx)
 	go b.watchButton(ctx)
 	b.reap(ctx)
 }
