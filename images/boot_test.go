@@ -110,8 +110,15 @@ func TestTheLossOfABootEnvironmentLeavesABoardThatBoots(t *testing.T) {
 	}
 }
 
-// data is where the data partition begins: after the selector and two slots.
-const data = (4 + 16 + 2*160) << 20
+// part is where one of the card's partitions lies, in bytes.
+func part(t *testing.T, b *bench.Board, n int) (at, size int64) {
+	t.Helper()
+	at, size, err := b.Partition(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at, size
+}
 
 func TestABrokenDataPartitionIsMadeAnewAndTheBoxStandsWatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
@@ -122,7 +129,8 @@ func TestABrokenDataPartitionIsMadeAnewAndTheBoxStandsWatch(t *testing.T) {
 			for i := range noise {
 				noise[i] = byte(r.Uint32())
 			}
-			write(t, b, data, noise)
+			at, _ := part(t, b, bench.DataPart)
+			write(t, b, at, noise)
 			boots(t, b)
 			c := b.Console()
 			if !strings.Contains(c, "init: data: anew") && !strings.Contains(c, "init: data: mended") {
@@ -140,7 +148,8 @@ func TestABrokenDataPartitionIsMadeAnewAndTheBoxStandsWatch(t *testing.T) {
 func TestTheOtherSlotStartsWhereTheGoodOneIsBroken(t *testing.T) {
 	b := card(t)
 	// Nothing is in slot B yet, and A's file system is gone: the board tries for ever.
-	write(t, b, 20<<20, make([]byte, 4<<20))
+	a, _ := part(t, b, bench.SlotA)
+	write(t, b, a, make([]byte, 4<<20))
 	if err := b.On(); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +169,8 @@ func TestTheOtherSlotStartsWhereTheGoodOneIsBroken(t *testing.T) {
 func TestABrokenRootGivesTheBoardToTheOtherSlot(t *testing.T) {
 	b := card(t)
 	copySlot(t, b)
-	write(t, b, (20+60)<<20, make([]byte, 90<<20))
+	a, _ := part(t, b, bench.SlotA)
+	write(t, b, a+(60<<20), make([]byte, 80<<20)) // kernel and initramfs lie before
 	boots(t, b)
 	if c := b.Console(); !strings.Contains(c, "starts: from now on slot B is the good one") || !strings.Contains(c, "tocsin: slot B good=B") {
 		t.Fatal("it came up otherwise")
@@ -175,12 +185,14 @@ func copySlot(t *testing.T, b *bench.Board) {
 		t.Fatal(err)
 	}
 	defer img.Close()
+	from, size := part(t, &bench.Board{Disk: img.Name()}, bench.SlotA)
+	to, _ := part(t, b, bench.SlotB)
 	buf := make([]byte, 1<<20)
-	for n := range int64(160) {
-		if _, err := img.ReadAt(buf, (20+n)<<20); err != nil {
+	for n := int64(0); n < size; n += int64(len(buf)) {
+		if _, err := img.ReadAt(buf, from+n); err != nil {
 			t.Fatal(err)
 		}
-		write(t, b, (20+160+n)<<20, buf)
+		write(t, b, to+n, buf)
 	}
 }
 
