@@ -157,5 +157,5 @@ func (r *Rig) stickRefused(t *Technician, code string) error {
 
 // words are those of a reason's text that tell it from others.
 func (r *Rig) words(code string) string {
-	return map[string]string{"update.bad_signature": "signature", "update.older": "is not above", "update.stick_unread": "cannot be read"}[code]
+	return map[string]string{"update.bad_signature": "signature", "update.older": "is not newer", "update.stick_unread": "cannot be read"}[code]
 }
