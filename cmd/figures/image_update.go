@@ -88,7 +88,7 @@ func imageSizes(b *bench) error {
 		return err
 	}
 	image := func(version, out string, more ...string) error {
-		c := exec.CommandContext(b.ctx, "make", append([]string{"--no-print-directory", "image", "TARGETS=virt", "VERSION=" + version, "OUT=" + out, "CACHE=" + filepath.Join(root, "out/cache"), "KEYS=" + filepath.Join(b.dir, "keys")}, more...)...)
+		c := exec.CommandContext(b.ctx, "make", append([]string{"--no-print-directory", "image", "TARGETS=virt", "VERSION=" + version, "OUT=" + out, "CACHE=" + filepath.Join(root, "out/cache"), "KEYS=" + filepath.Join(out, "keys")}, more...)...)
 		c.Dir = root
 		if t, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("make image: %w: %s", err, t[max(0, len(t)-2000):])
