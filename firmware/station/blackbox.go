@@ -61,6 +61,9 @@ func (h *House) startRecorder() {
 	h.guard.Go("keep", "black box writer", guard.Restart, x.write)
 }
 
+// blackboxAgain is how soon a region that could not be opened is tried again.
+const blackboxAgain = 10 * time.Second
+
 // happened says that everything is to be written now. It never blocks; a house without a
 // black box has none.
 func (x *recorder) happened(what string) {
@@ -174,9 +177,14 @@ func (x *recorder) lookAtValues(now clock.Stamp) {
 func (x *recorder) write(ctx context.Context) error {
 	dir := filepath.Join(x.h.o.Data, blackboxDir)
 	s, err := blackbox.Open(dir, x.rules.File<<10)
-	if err != nil {
+	for err != nil {
 		x.h.setFault("black box", phrase.M("guard.no_black_box", "err", err))
-		return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(blackboxAgain):
+		}
+		s, err = blackbox.Open(dir, x.rules.File<<10)
 	}
 	defer s.Close()
 	scrub := scrubber(x.h)
