@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"tocsin/firmware/update/slots"
 	"tocsin/images/loader"
 )
 
@@ -40,15 +41,15 @@ enable_uart=1
 ` + boardSettings + `include site.txt
 `
 
-// configSelector5 is the first partition's autoboot.txt of a Pi 5: which partition its
-// firmware starts, and which once, after "reboot 0 tryboot". edged writes it when a
-// release is kept.
-const configSelector5 = `[all]
-tryboot_a_b=1
-boot_partition=2
-[tryboot]
-boot_partition=3
-`
+// autoboot is the first partition's autoboot.txt of a Pi 5, as edged finds it again when it
+// keeps a release (slots.AutobootFile).
+func autoboot() string {
+	b, err := slots.Autoboot("A")
+	if err != nil {
+		panic(err) // of a constant: a test would have seen it
+	}
+	return string(b)
+}
 
 // configSlot5 is config.txt in a slot, read by a Pi 5 alone.
 const configSlot5 = `# Tocsin on Raspberry Pi 5: read in the slot that autoboot.txt on the first partition chooses.

@@ -59,7 +59,7 @@ var pis = []string{"virt", "pi3", "pi4", "pi5"}
 var targets = []target{
 	{name: "virt", hardware: pis, goarch: "arm64", debian: "arm64", kernel: rpi, slot: 256, wifi: piWiFi, loads: loadsVirt},
 	{name: "pi", hardware: pis, goarch: "arm64", debian: "arm64", kernel: rpi, slot: 256, wifi: piWiFi, loads: loadsPi, pi: &raspberry{config: configPi, uboot: true}},
-	{name: "pi5", hardware: pis, goarch: "arm64", debian: "arm64", kernel: rpi, slot: 256, wifi: piWiFi, pi: &raspberry{config: configSelector5}},
+	{name: "pi5", hardware: pis, goarch: "arm64", debian: "arm64", kernel: rpi, slot: 256, wifi: piWiFi, pi: &raspberry{config: autoboot()}},
 	{name: "arm64", hardware: []string{"arm64"}, goarch: "arm64", debian: "arm64", kernel: kernel{debian: "linux-image-arm64", drivers: "arm64"}, slot: 256, wifi: otherWiFi, loads: loads64},
 	{name: "armv7", hardware: []string{"armv7"}, goarch: "arm", goarm: "7", debian: "armhf", kernel: kernel{debian: "linux-image-armmp", drivers: "armv7"}, slot: 256, wifi: otherWiFi, loads: loads32},
 }
