@@ -45,6 +45,9 @@ func TestTheAcceptanceOfABoardTellsWhatIsRightAndWhatIsNot(t *testing.T) {
 			t.Errorf("%s: %s, not %s", step, r, want)
 		}
 	}
+	if f := got["faults"].String(); strings.Contains(f, "room ") {
+		t.Errorf("a part of the box ends and is started again: %s", f)
+	}
 	if !strings.HasPrefix(pdf.String(), "%PDF") {
 		t.Errorf("the sheet is no PDF: %.40q", pdf.String())
 	}

@@ -133,7 +133,9 @@ func (h *House) startUpdates() {
 			case <-ctx.Done():
 			}
 			h.recallOutcome(i.State())
-			h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, u.by) })
+			if f, ok := i.(fetcher); ok { // a bench's takes none part by part
+				h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, i, f) })
+			}
 		}
 		t := time.NewTicker(time.Second)
 		defer t.Stop()

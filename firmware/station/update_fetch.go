@@ -81,11 +81,7 @@ func (h *House) openShop() (best shop) {
 }
 
 // keepFetching asks the county for software and fetches it, until ctx ends.
-func (h *House) keepFetching(ctx context.Context, i update.Installer) error {
-	f, ok := i.(fetcher)
-	if !ok {
-		return nil
-	}
+func (h *House) keepFetching(ctx context.Context, i update.Installer, f fetcher) error {
 	for wait := fetchFirst; ; {
 		select {
 		case <-ctx.Done():
