@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,18 +46,19 @@ func (n *network) service(d time.Duration) {
 		return
 	}
 	a.on = true
-	go func() {
-		err := n.point()
-		a.mu.Lock()
-		a.on = false
-		a.mu.Unlock()
-		if err != nil {
+	n.b.beside("access point", func() {
+		defer func() {
+			a.mu.Lock()
+			a.on = false
+			a.mu.Unlock()
+		}()
+		if err := n.point(); err != nil {
 			n.b.say("access point: %v", err)
 		}
-	}()
+	})
 }
 
-// apSecret is what is printed on the box's label: edged writes it when it makes the label.
+// apSecret is what is printed on the box's label: init makes it at the box's first start (label.go).
 type apSecret struct {
 	SSID string `json:"ssid"`
 	Key  string `json:"key"`
@@ -103,13 +106,13 @@ func (n *network) point() error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.Wait() }()
-	leases := &guests{first: 10, most: apGuests}
+	leases := &guests{b: n.b, first: 10, most: apGuests}
 	srv, err := server4.NewServer(name, &net.UDPAddr{IP: net.IPv4zero, Port: 67}, leases.answer)
 	if err != nil {
 		return err
 	}
 	defer srv.Close()
-	go func() { _ = srv.Serve() }()
+	n.b.beside("access point's addresses", func() { _ = srv.Serve() })
 	n.b.say("access point: %s on %s, %s", s.SSID, name, apAddress.Addr())
 	for {
 		n.ap.mu.Lock()
@@ -158,9 +161,10 @@ ap_isolate=1
 `, name, s.SSID, s.Key)
 }
 
-// guests gives addresses to who joins: the same to the same, the oldest anew when all are
-// given.
+// guests gives addresses to who joins: the same to the same, and when all are given, another
+// guest's, by chance.
 type guests struct {
+	b     *board
 	mu    sync.Mutex
 	first byte
 	most  int
@@ -170,29 +174,26 @@ type guests struct {
 func (g *guests) address(mac string) net.IP {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := -1
-	for i, m := range g.macs {
-		if m == mac {
-			at = i
-		}
-	}
-	if at < 0 {
-		if len(g.macs) < g.most {
-			g.macs, at = append(g.macs, mac), len(g.macs)
-		} else {
-			at = int(time.Now().UnixNano()) % g.most
-			if at < 0 {
-				at = 0
-			}
-			g.macs[at] = mac
-		}
+	at := slices.Index(g.macs, mac)
+	switch {
+	case at >= 0:
+	case len(g.macs) < g.most:
+		g.macs, at = append(g.macs, mac), len(g.macs)
+	default:
+		at = rand.IntN(g.most)
+		g.macs[at] = mac
 	}
 	ip := apAddress.Addr().As4()
 	ip[3] = g.first + byte(at)
 	return net.IP(ip[:])
 }
 
+// answer is called in a goroutine of the server's own.
 func (g *guests) answer(conn net.PacketConn, peer net.Addr, m *dhcpv4.DHCPv4) {
+	g.b.died("access point's addresses", func() { g.reply(conn, peer, m) })
+}
+
+func (g *guests) reply(conn net.PacketConn, peer net.Addr, m *dhcpv4.DHCPv4) {
 	kind := dhcpv4.MessageTypeOffer
 	switch m.MessageType() {
 	case dhcpv4.MessageTypeDiscover:

@@ -78,14 +78,14 @@ func (b *board) serveControl(ctx context.Context) {
 			b.say("control: %v", err)
 			return
 		}
-		go func() {
+		b.beside("control", func() {
+			defer c.Close()
 			if pid := callerOf(c); !b.box.is(pid) {
 				b.say("control: process %d asks, and is not edged: not answered", pid)
-				c.Close()
 				return
 			}
 			b.answerOn(c)
-		}()
+		})
 	}
 }
 
@@ -152,10 +152,10 @@ func (b *board) answer(q request) (a answer) {
 		if q.Slot != "" && b.firmware && q.Slot != b.slots.Slot && b.reboot != nil {
 			b.reboot = tryOnce
 		}
-		go func() {
+		b.beside("restart", func() {
 			time.Sleep(300 * time.Millisecond) // the answer goes out first
 			b.restart(clean(q.Why))
-		}()
+		})
 	case "autoboot":
 		var err error
 		a.Text, err = b.autoboot(q.Slot)
@@ -241,10 +241,10 @@ func (b *board) reset(who string) error {
 	b.say("reset: asked for by %s", clean(who))
 	b.box.end()
 	// Whatever comes of it: edged has ended, and only a start brings it back.
-	go func() {
+	b.beside("restart", func() {
 		time.Sleep(300 * time.Millisecond)
 		b.restart("reset")
-	}()
+	})
 	if err := setBoxAside(boxDir); err != nil {
 		b.say("reset: nothing was reset: %v", err)
 		return err

@@ -93,7 +93,7 @@ func (b *board) watchButton(ctx context.Context) {
 			if !read[path] {
 				read[path] = true
 				b.say("button: listening to %s", path)
-				go b.readButton(ctx, path)
+				b.beside("button", func() { b.readButton(ctx, path) })
 			}
 		}
 		select {

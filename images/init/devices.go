@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,16 +18,17 @@ import (
 const boxUser = 900
 
 // owned are the devices that are edged's: what instruments, horns and clocks hang on.
-var owned = []string{"ttyS", "ttyUSB", "ttyACM", "ttyAMA", "snd/", "gpiochip", "i2c-", "spidev", "pps", "rtc", "hidraw", "input/event", "dma_heap/"}
+var owned = []string{"ttyS", "ttyUSB", "ttyACM", "ttyAMA", "snd/", "gpiochip", "i2c-", "spidev", "pps", "rtc", "hidraw", "dma_heap/"}
 
-func boxOwns(name string) bool {
-	for _, p := range owned {
-		if strings.HasPrefix(name, p) {
-			return true
-		}
-	}
-	return false
+// looked are those that it may read and not write: whoever could write into the button's
+// device could press it, and init takes that for a hand at the box.
+var looked = []string{"input/event"}
+
+func startsWithAny(name string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
+
+func boxOwns(name string) bool { return startsWithAny(name, owned) }
 
 // settleDevices gives edged the devices that are there already.
 func (b *board) settleDevices() {
@@ -52,6 +54,9 @@ func (b *board) give(name string) {
 	switch {
 	case stickName.MatchString(name) && (b.slots.Disk == "" || !strings.HasPrefix(path, b.slots.Disk)) && onUSB(name):
 		// Never mounted: edged reads what a stick brings off the bare device, and writes nothing.
+		_ = os.Chown(path, 0, boxUser)
+		_ = os.Chmod(path, 0o640)
+	case startsWithAny(name, looked):
 		_ = os.Chown(path, 0, boxUser)
 		_ = os.Chmod(path, 0o640)
 	case boxOwns(name):

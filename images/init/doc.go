@@ -4,20 +4,21 @@
 //	kernel's file systems, drivers     mounts.go, modules.go, devices.go
 //	the slot, read-only, as the root   mounts.go, disk.go
 //	the data partition                 data.go: mended, or set aside and made anew, or done
-//	                                   without: edged starts within seconds all the same
+//	                                   without; edged waits for a check within bounds, a
+//	                                   minute and a half at the worst
 //	its growth to the card's end       grow.go, once all else runs
 //	cycles of power, the button        cycles.go
 //	edged                              supervise.go, notify.go, groups.go
 //	watchdog                           watchdog.go: fed while edged proves that it is alive
 //	network, access point              network.go, accesspoint.go
 //	the label, on a display            label.go, while nobody owns the box
-//	who asks                           control.go, on /run/init.sock
+//	who asks                           control.go, on /run/tocsin-init.sock
 //
 // It gives edged what systemd would: the notify socket, a watchdog, control groups of its
 // own. edged runs as a user without rights, and asks init for what needs them: the
 // network, the choice of the slot that starts, a new start of the board.
 //
 // Whatever fails here is said on the console and goes on: a box without data, network or
-// clock still warns. Only init's own death is the kernel's matter: it panics, the board
+// clock still warns, and a panic ends the part that it is in (survive.go). Only init's own death is the kernel's matter: it panics, the board
 // starts anew, and during the trial of an update that is one try less.
 package main

@@ -243,6 +243,12 @@ func TestTheKernelsEventsAreRead(t *testing.T) {
 	}
 }
 
+func TestNobodyButTheKernelPressesTheButton(t *testing.T) {
+	if boxOwns("input/event0") || !startsWithAny("input/event0", looked) {
+		t.Fatal("edged may write into the button's device")
+	}
+}
+
 func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte("add@/x\x00ACTION=add\x00DEVNAME=snd/pcmC0D0p\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -307,7 +313,7 @@ func TestASettingIsHeldToWhatAnInterfaceCanBe(t *testing.T) {
 }
 
 func TestGuestsOfTheAccessPointKeepTheirAddresses(t *testing.T) {
-	g := &guests{first: 10, most: 3}
+	g := &guests{b: &board{log: newRing(1000)}, first: 10, most: 3}
 	a := g.address("a")
 	if b := g.address("b"); b.Equal(a) || !g.address("a").Equal(a) {
 		t.Fatal("two with one, or one with two")

@@ -56,12 +56,12 @@ func (b *board) run(ctx context.Context) {
 	b.args = readCmdline("/proc/cmdline")
 	b.firmware = b.args.fromFirmware(firmwareTree)
 	loadDrivers(b, firstDrivers)
-	go b.watchDevices(ctx)
+	b.start("devices", func() { b.watchDevices(ctx) })
 	// The start is within the watchdog's bound as everything else is: it is fed from now on,
 	// and edged's first proof is waited for no longer than any other (hopeless).
 	b.box = newSupervisor(b)
 	b.dog = openWatchdog(b)
-	go b.dog.run(ctx, b.box)
+	b.vital("watchdog", func() { b.dog.run(ctx, b.box) })
 	if err := b.enterRoot(); err != nil {
 		b.say("root: %v", err)
 		b.startFailed("it has no root") // without one there is no edged
@@ -74,10 +74,10 @@ func (b *board) run(ctx context.Context) {
 		b.startFailed("the one before ended in a panic")
 	}
 	// Beside the start: edged takes up what appears, and a chip that hangs in its probe holds up nobody.
-	go func() {
+	b.beside("drivers", func() {
 		loadDrivers(b, rootDrivers)
 		b.settleDevices()
-	}()
+	})
 	b.settleDevices()
 	b.attempt("clock", b.floorClock)
 	b.attempt("loopback", loopback)
@@ -86,12 +86,12 @@ func (b *board) run(ctx context.Context) {
 	b.attempt("cycles", b.countCycle)
 	b.attempt("groups", makeGroups)
 	b.net = newNetwork(b, networkFile())
-	go b.serveControl(ctx) // edged asks as soon as it runs, and asks again where it was sooner
-	go b.box.run(ctx)
-	go b.net.run(ctx)
-	go b.growData(ctx)
-	go b.showLabel(ctx)
-	go b.watchButton(ctx)
+	b.start("control", func() { b.serveControl(ctx) }) // edged asks as soon as it runs, and asks again where it was sooner
+	b.vital("supervisor", func() { b.box.run(ctx) })
+	b.start("network", func() { b.net.run(ctx) })
+	b.beside("growth", func() { b.growData(ctx) })
+	b.start("label", func() { b.showLabel(ctx) })
+	b.start("button", func() { b.watchButton(ctx) })
 	b.reap(ctx)
 }
 

@@ -143,7 +143,7 @@ func (n *network) look(ctx context.Context) {
 func (n *network) begin(ctx context.Context, name string, s setting) {
 	ctx, end := context.WithCancel(ctx)
 	n.runs[name] = end
-	go func() {
+	n.b.start("network "+name, func() {
 		for ctx.Err() == nil {
 			err := n.keep(ctx, name, s)
 			if ctx.Err() != nil {
@@ -155,7 +155,7 @@ func (n *network) begin(ctx context.Context, name string, s setting) {
 			case <-time.After(5 * time.Second):
 			}
 		}
-	}()
+	})
 }
 
 // keep makes an interface what it shall be and stays with it.

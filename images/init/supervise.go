@@ -70,7 +70,7 @@ func (s *supervisor) run(ctx context.Context) {
 	if err != nil {
 		s.b.say("notify: %v", err)
 	} else {
-		go notify.run(ctx, s)
+		s.b.start("notify", func() { notify.run(ctx, s) })
 	}
 	var refused refusals // of its site's file
 	unready := 0         // how often in a row it did not even stand watch
@@ -175,7 +175,7 @@ func (s *supervisor) once() error {
 	s.starts++
 	s.mu.Unlock()
 	prefer(c.Process.Pid)
-	go s.watch(c, done)
+	s.b.vital("edged's watchdog", func() { s.watch(c, done) })
 	err = c.Wait()
 	close(done)
 	s.b.attempt("groups", clearBoxGroup)
@@ -305,7 +305,7 @@ func (s *supervisor) proves() {
 	s.proof = s.fed
 	if !s.worked {
 		s.worked = true
-		go s.b.startWorked()
+		s.b.beside("starts", s.b.startWorked)
 	}
 }
 

@@ -54,7 +54,7 @@ func (w *watchdog) run(ctx context.Context, s *supervisor) {
 			if !s.hasWorked() {
 				w.b.startFailed("edged never proved itself")
 			}
-			go w.b.restart("edged is dead") // where there is no watchdog
+			w.b.beside("restart", func() { w.b.restart("edged is dead") }) // where there is no watchdog
 		}
 		select {
 		case <-ctx.Done():
