@@ -42,7 +42,7 @@ enable_uart=1
 `
 
 // autoboot is the first partition's autoboot.txt of a Pi 5, as edged finds it again when it
-// keeps a release (slots.AutobootFile).
+// keeps a release (images/init, tryboot.go).
 func autoboot() string {
 	b, err := slots.Autoboot("A")
 	if err != nil {

@@ -10,7 +10,8 @@
 // chunk that already stands in its place is not asked for again.
 //
 // A trial is in the boot loader's hands: it starts Next while Left counts down, whatever
-// becomes of it, and Good afterwards. Confirm makes Next good; nothing else does. Why a
+// becomes of it, and Good afterwards. Confirm makes Next good; nothing else does while the good
+// slot starts (where it does not, three times, the board's init takes the other one). Why a
 // trial ended is kept beside that choice, in 512 bytes outside every file system, so that
 // the box that comes back can say it with its data partition full, broken or gone.
 //

@@ -71,7 +71,8 @@ var _ Selector = Tryboot{}
 const AutobootSize = 512
 
 // Autoboot is autoboot.txt where a slot is good: always of one size, and the same but for two
-// digits, so that a change is one sector's and touches no table of the file system.
+// digits, so that a change is one sector's and touches no table of the file system. The board's
+// init finds that sector and changes it (images/init, tryboot.go).
 func Autoboot(good string) ([]byte, error) {
 	own, other, ok := "2", "3", good == "A"
 	if good == "B" {
@@ -83,73 +84,4 @@ func Autoboot(good string) ([]byte, error) {
 	text := "# Which slot starts. This file is 512 bytes long and changed in its place.\n" +
 		"[all]\ntryboot_a_b=1\nboot_partition=" + own + "\n[tryboot]\nboot_partition=" + other + "\n"
 	return append([]byte(text), bytes.Repeat([]byte("#\n"), AutobootSize)...)[:AutobootSize], nil
-}
-
-// AutobootFile is a Pointer in a partition: the one sector that is autoboot.txt in one of its
-// two forms. What is neither is not touched.
-type AutobootFile struct {
-	Disk Disk
-	Size int64
-}
-
-var errNoAutoboot = errors.New("the first partition has no autoboot.txt of ours, or more than one")
-
-// Slot finds which form is there.
-func (a AutobootFile) Slot() (string, error) {
-	slot, _, err := a.find()
-	return slot, err
-}
-
-// Point writes the other form into its place, and reads it back.
-func (a AutobootFile) Point(slot string) error {
-	b, err := Autoboot(slot)
-	if err != nil {
-		return err
-	}
-	was, at, err := a.find()
-	if err != nil || was == slot {
-		return err
-	}
-	if _, err := a.Disk.WriteAt(b, at); err != nil {
-		return err
-	}
-	if err := a.Disk.Sync(); err != nil {
-		return err
-	}
-	is := make([]byte, len(b))
-	if _, err := a.Disk.ReadAt(is, at); err != nil || !bytes.Equal(is, b) {
-		return errors.Join(errors.New("autoboot.txt reads otherwise than it was written"), err)
-	}
-	return nil
-}
-
-// find looks through the partition's sectors.
-func (a AutobootFile) find() (slot string, at int64, err error) {
-	forms := map[string][]byte{}
-	for _, s := range []string{"A", "B"} {
-		if forms[s], err = Autoboot(s); err != nil {
-			return "", 0, err
-		}
-	}
-	block := make([]byte, 256<<10)
-	for from := int64(0); from < a.Size; from += int64(len(block)) {
-		n := int(min(int64(len(block)), a.Size-from))
-		if _, err := a.Disk.ReadAt(block[:n], from); err != nil {
-			return "", 0, err
-		}
-		for o := 0; o+AutobootSize <= n; o += AutobootSize {
-			for s, form := range forms {
-				if bytes.Equal(block[o:o+AutobootSize], form) {
-					if slot != "" {
-						return "", 0, errNoAutoboot
-					}
-					slot, at = s, from+int64(o)
-				}
-			}
-		}
-	}
-	if slot == "" {
-		return "", 0, errNoAutoboot
-	}
-	return slot, at, nil
 }
