@@ -65,16 +65,6 @@ type Shelf struct {
 	read   time.Time
 	all    []Release
 	offers []Offer
-	asks   map[letter.Station]Asked
-}
-
-// Asked is what a station said when it asked last.
-type Asked struct {
-	letter.ReleaseAsk
-	At time.Time
-	// Fetched is how far it got with what it fetches, of Size bytes.
-	Fetched, Size int64
-	Of            uint64
 }
 
 // Open opens a folder, which is made where there is none.
@@ -82,7 +72,7 @@ func Open(dir string, now func() time.Time) (*Shelf, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, phrase.Wrap(err, "hubd.release_dir", "dir", dir, "err", err)
 	}
-	return &Shelf{dir: dir, now: now, asks: map[letter.Station]Asked{}}, nil
+	return &Shelf{dir: dir, now: now}, nil
 }
 
 // Add takes a package in. It is whole in the folder, or not there at all.
@@ -226,17 +216,6 @@ func (s *Shelf) All() ([]Release, []Offer) {
 	return slices.Clone(s.all), slices.Clone(s.offers)
 }
 
-// Asks gives what stations said when they asked last.
-func (s *Shelf) Asks() map[letter.Station]Asked {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := map[letter.Station]Asked{}
-	for k, v := range s.asks {
-		out[k] = v
-	}
-	return out
-}
-
 // offered tells whether a station may have a release. The lock is held.
 func (s *Shelf) offered(to letter.Station, number uint64) bool {
 	return slices.ContainsFunc(s.offers, func(o Offer) bool {
@@ -250,9 +229,6 @@ func (s *Shelf) For(to letter.Station, a letter.ReleaseAsk) letter.ReleaseOffer 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.look()
-	was := s.asks[to]
-	was.ReleaseAsk, was.At = a, s.now()
-	s.asks[to] = was
 	var best *Release
 	for i := range s.all {
 		r := &s.all[i]
@@ -275,11 +251,6 @@ func (s *Shelf) Part(to letter.Station, p letter.ReleasePart) []byte {
 	s.look()
 	i := slices.IndexFunc(s.all, func(r Release) bool { return r.Name == p.Name })
 	may := i >= 0 && s.offered(to, s.all[i].Number)
-	if may {
-		was := s.asks[to]
-		was.Of, was.Size, was.Fetched = s.all[i].Number, s.all[i].Size, p.At+int64(p.Long)
-		s.asks[to] = was
-	}
 	s.mu.Unlock()
 	if !may {
 		return nil
