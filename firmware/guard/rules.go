@@ -51,13 +51,19 @@ type Senses struct {
 	Water Debounce `yaml:"water"`
 	Tilt  Debounce `yaml:"tilt"`
 	Loop  Debounce `yaml:"loop"`
+	// Lean is how far a pole may lean, in degrees, where the site's file does not say.
+	Lean float64 `yaml:"lean"`
 }
+
+// LeanMost is the most that may be allowed, in degrees: a pole that leans so far falls.
+const LeanMost = 45
 
 func (s Senses) prove(p *proof) {
 	for place, d := range map[string]Debounce{"door": s.Door, "water": s.Water, "tilt": s.Tilt, "loop": s.Loop} {
 		p.need(d.After >= 500*time.Millisecond && d.After <= 10*time.Minute, "senses."+place+".after", 500*time.Millisecond, 10*time.Minute)
 		p.need(d.Clears >= time.Second && d.Clears <= time.Hour, "senses."+place+".clears", time.Second, time.Hour)
 	}
+	p.need(s.Lean > 0 && s.Lean <= LeanMost, "senses.lean", 0, LeanMost)
 }
 
 // BlackBox is how the last minutes are kept.

@@ -10,7 +10,6 @@ import (
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard/power"
 	"tocsin/firmware/phrase"
-	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
 	"tocsin/firmware/serve/api"
 )
@@ -121,11 +120,10 @@ func (h *House) measured(plan *PowerPlan, now clock.Stamp) power.Sample {
 		if i == nil {
 			return nil
 		}
-		l := h.latest[i.ID]
-		if l == nil || l.last.Point == "" || l.last.Quality != point.Good || math.IsNaN(l.last.Value) || now.Mono-l.last.At.Mono > i.Limit {
+		v, ok := h.latest[i.ID].fresh(i.Limit, now)
+		if !ok {
 			return nil
 		}
-		v := l.last.Value
 		if i.Unit == "mV" || i.Unit == "mA" {
 			v /= 1000
 		}

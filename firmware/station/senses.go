@@ -28,9 +28,6 @@ type SensePlan struct {
 }
 
 const (
-	// tiltUsual and tiltMost bound how far a pole may lean, in degrees.
-	tiltUsual = 5
-	tiltMost  = 45
 	// loopOpen is the code of an output's fault that its loop is open.
 	loopOpen = "loop_open"
 )
@@ -42,11 +39,11 @@ var boxRoles = []profile.Role{profile.Door, profile.DoorShut, profile.Water, pro
 func (p *prover) proveBox() {
 	c := p.site.Box
 	angle := c.TiltMost
-	if angle == 0 {
-		angle = tiltUsual
+	if angle == 0 && p.bp.Guard != nil {
+		angle = p.bp.Guard.Senses.Lean
 	}
-	if angle < 0 || angle > tiltMost || math.IsNaN(angle) {
-		p.problem(phrase.M("site.box_tilt", "most", tiltMost), "box", "tilt_most")
+	if angle < 0 || angle > guard.LeanMost || math.IsNaN(angle) {
+		p.problem(phrase.M("site.box_tilt", "most", guard.LeanMost), "box", "tilt_most")
 	}
 	taken := map[point.ID]bool{}
 	add := func(r profile.Role, pt *PointInfo, out string, path ...any) {
@@ -177,11 +174,7 @@ func (x *senses) look(now clock.Stamp) {
 func (h *House) says(id point.ID, limit time.Duration, now clock.Stamp) (float64, bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	s := h.latest[id]
-	if s == nil || s.last.Point == "" || s.last.Quality != point.Good || math.IsNaN(s.last.Value) || now.Mono-s.last.At.Mono > limit {
-		return 0, false
-	}
-	return s.last.Value, true
+	return h.latest[id].fresh(limit, now)
 }
 
 // thing names the fault.

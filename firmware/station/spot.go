@@ -1,8 +1,10 @@
 package station
 
 import (
+	"math"
 	"time"
 
+	"tocsin/firmware/clock"
 	"tocsin/firmware/decide/rule"
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
@@ -184,4 +186,13 @@ func (h *House) pointFault(r point.Reading, s *spot) {
 			}
 		}
 	}
+}
+
+// fresh gives the value of what was last measured, where that is good and not older than limit.
+// Of a point that there is not it gives none. House.mu is held.
+func (s *spot) fresh(limit time.Duration, now clock.Stamp) (float64, bool) {
+	if s == nil || s.last.Point == "" || s.last.Quality != point.Good || math.IsNaN(s.last.Value) || now.Mono-s.last.At.Mono > limit {
+		return 0, false
+	}
+	return s.last.Value, true
 }

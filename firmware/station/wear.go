@@ -11,7 +11,6 @@ import (
 	"tocsin/firmware/clock"
 	"tocsin/firmware/guard/wear"
 	"tocsin/firmware/phrase"
-	"tocsin/firmware/point"
 	"tocsin/firmware/sense/profile"
 )
 
@@ -100,17 +99,13 @@ func (h *House) lookWear(now clock.Stamp) {
 
 // cabinet is the temperature inside of the box; nil where it is not measured, or not good now.
 func (h *House) cabinet(bp *Blueprint, now clock.Stamp) *float64 {
-	i := bp.Cabinet
-	if i == nil {
+	if bp.Cabinet == nil {
 		return nil
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	l := h.latest[i.ID]
-	if l == nil || l.last.Point == "" || l.last.Quality != point.Good || math.IsNaN(l.last.Value) || now.Mono-l.last.At.Mono > i.Limit {
+	v, ok := h.says(bp.Cabinet.ID, bp.Cabinet.Limit, now)
+	if !ok {
 		return nil
 	}
-	v := l.last.Value
 	return &v
 }
 
