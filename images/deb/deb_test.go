@@ -177,7 +177,7 @@ func (d *debian) put(version string) string {
 	if err != nil {
 		d.t.Fatalf("%v: run make deb-test", err)
 	}
-	to := "/root/" + filepath.Base(from)
+	to := "/opt/" + filepath.Base(from)
 	if err := os.WriteFile(filepath.Join(d.root, to), b, 0o644); err != nil {
 		d.t.Fatal(err)
 	}
@@ -194,13 +194,13 @@ func newer(t *testing.T, root, deb string) string {
 		{"dpkg-deb", "-R", filepath.Join(root, deb), dir},
 		{"rm", "-f", filepath.Join(dir, "DEBIAN/conffiles")}, // nfpm writes one without a name in it
 		{"sed", "-i", "s/^Version: .*/&.1/", filepath.Join(dir, "DEBIAN/control")},
-		{"dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", dir, filepath.Join(root, "root/newer.deb")},
+		{"dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", dir, filepath.Join(root, "opt/newer.deb")},
 	} {
 		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", c, err, out)
 		}
 	}
-	return "/root/newer.deb"
+	return "/opt/newer.deb"
 }
 
 func TestThePackageInstallsStartsHealsAndKeepsItsDataOverUpgradeAndRemoval(t *testing.T) {
@@ -276,18 +276,18 @@ func TestThePackageInstallsStartsHealsAndKeepsItsDataOverUpgradeAndRemoval(t *te
 	})
 
 	t.Run("nothing is upgraded while a level stands", func(t *testing.T) {
-		d.must("cp", "/usr/bin/edged", "/root/edged.real")
+		d.must("cp", "/usr/bin/edged", "/opt/edged.real")
 		// In place of a storm: what asks the box is answered as a box with a level answers.
 		d.must("sh", "-c", "rm /usr/bin/edged && printf '#!/bin/sh\\necho level >&2\\nexit 1\\n' > /usr/bin/edged && chmod 755 /usr/bin/edged")
-		out, err := d.do("dpkg", "-i", "/root/newer.deb")
+		out, err := d.do("dpkg", "-i", "/opt/newer.deb")
 		if err == nil || !strings.Contains(out, "现在不能换软件") {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		d.must("sh", "-c", "rm /usr/bin/edged && cp /root/edged.real /usr/bin/edged")
+		d.must("sh", "-c", "rm /usr/bin/edged && cp /opt/edged.real /usr/bin/edged")
 		if p := d.stands(""); p != first {
 			t.Error("it was restarted")
 		}
-		d.must("dpkg", "-i", "/root/newer.deb")
+		d.must("dpkg", "-i", "/opt/newer.deb")
 		first = d.stands(first)
 		knows(t)
 	})
