@@ -125,9 +125,9 @@ release-keys: go ## make the keys that sign a county's releases: make release-ke
 
 image-test: TARGETS := virt
 image-test: CARD :=
-image-test: image ## boot the image in an emulator, and break it: make image-test, or ONLY=regex
+image-test: image ## boot the image in an emulator, and break it: make image-test, ONLY=regex, LONG=1 (hours)
 	@.ci/packages $(EMULATOR)
-	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) TOCSIN_KEYS=$(abspath $(KEYS)) TOCSIN_BUILD='$(MAKE) image TARGETS=virt CARD= VERSION=$(VERSION) STAMP=$(STAMP) NUMBER=$(NUMBER) KEYS=$(abspath $(KEYS)) CACHE=$(abspath $(CACHE))' $(GO) test -count=1 -tags image -timeout 30m $(if $(ONLY),-run '$(ONLY)') -v ./images
+	TOCSIN_IMAGE=$(abspath $(OUT)/image/virt-$(VERSION).img) TOCSIN_KEYS=$(abspath $(KEYS)) TOCSIN_BUILD='$(MAKE) image TARGETS=virt CARD= VERSION=$(VERSION) STAMP=$(STAMP) NUMBER=$(NUMBER) KEYS=$(abspath $(KEYS)) CACHE=$(abspath $(CACHE))' $(GO) test -count=1 -tags image -timeout $(if $(LONG),5h,40m) $(if $(ONLY),-run '$(ONLY)') -v ./images
 
 # Packages for boards that have a Debian of their own: make deb, or make deb ARCHS=amd64. nfpm packs them, as a program.
 NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0

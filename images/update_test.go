@@ -39,12 +39,12 @@ func TestAGoodReleaseIsTriedAndStays(t *testing.T) {
 }
 
 // TestTheMatrixOfUpdates breaks releases, boards and the power on the way of an update:
-// IMAGE_LONG=1 for all of it, which takes most of an hour.
+// LONG=1 for all of it, which takes most of an hour.
 func TestTheMatrixOfUpdates(t *testing.T) {
 	r := rig(t)
 	defer r.Close()
 	for _, c := range bench.Matrix(1) {
-		if c.Long && os.Getenv("IMAGE_LONG") == "" {
+		if c.Long && os.Getenv("LONG") == "" {
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {

@@ -11,6 +11,5 @@
 // of a folder, no name of the machine gets in. What is in an image and under which licence
 // stands in it: sbom.spdx.json and licences/.
 //
-// Programs that it needs: mmdebstrap, mtools, squashfs-tools, fdisk, e2fsprogs,
-// u-boot-tools (Debian packages; make image installs them).
+// Programs that it needs are Debian packages; make image installs them (IMAGING in the Makefile).
 package main
