@@ -42,7 +42,7 @@ func TestAFaultInTheRulesIsNamedWithItsPlace(t *testing.T) {
 		"only when it is too late": {"{what: probes, at: critical", "{what: probes, at: brown-out", "order.5"},
 		"always off":               {"{what: bulk, at: prepare", "{what: bulk, at: mains", "order.1"},
 		"a table that falls":       {"[12.10, 50]", "[12.10, 30]", "lead"},
-		"no source":                {"source: Trojan Battery Company, User's Guide, table of state of charge by open-circuit voltage, 12 V", `source: ""`, "lead"},
+		"no source":                {"source: recalled from Trojan Battery Company's User's Guide (charge by open-circuit voltage, 12 V); hold it against your battery's sheet", `source: ""`, "lead"},
 		"critical over low":        {"low: 45", "low: 20", "chemistries.lead.critical"},
 		"a factor of one":          {"factor: 6", "factor: 1", "factor"},
 		"not a number":             {"margin: 25", "margin: .nan", "reserve.margin"},
