@@ -202,6 +202,11 @@ func TestWhateverBecomesOfWhatItKeepsABoardStandsWatch(t *testing.T) {
 	if why := bench.Needs(); why != "" {
 		t.Fatal(why)
 	}
+	past, err := bench.NewPast(t.TempDir(), os.Getenv("TOCSIN_IMAGE"), most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
 	r := rand.New(rand.NewPCG(9, 9))
 	ways := []string{"bytes", "inodes", "all zero", "full", bench.Burst}
 	if os.Getenv("LONG") != "" {
@@ -209,7 +214,7 @@ func TestWhateverBecomesOfWhatItKeepsABoardStandsWatch(t *testing.T) {
 	}
 	for _, how := range ways {
 		t.Run(how, func(t *testing.T) {
-			took, err := bench.Spoiled(t.TempDir(), os.Getenv("TOCSIN_IMAGE"), how, r, most)
+			took, err := past.Spoiled(t.TempDir(), how, r, most)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -103,6 +103,11 @@ func spoiled(b *bench) error {
 		return err
 	}
 	r := rand.New(rand.NewPCG(uint64(b.seed), 8))
+	past, err := imagebench.NewPast(b.dir, image, startMost)
+	if err != nil {
+		return err
+	}
+	defer past.Close()
 	lost, n := 0, 0
 	for i := range b.n(5, 100) {
 		for _, how := range []string{imagebench.Spoils[i%len(imagebench.Spoils)], imagebench.Burst} {
@@ -110,7 +115,7 @@ func spoiled(b *bench) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
-			took, err := imagebench.Spoiled(dir, image, how, r, startMost)
+			took, err := past.Spoiled(dir, how, r, startMost)
 			if err != nil {
 				b.log("%s: %v", how, err)
 				lost++

@@ -123,36 +123,3 @@ func sameSecret(given, key string) bool {
 	plain := strings.NewReplacer(" ", "", "-", "").Replace
 	return subtle.ConstantTimeCompare([]byte(plain(strings.TrimSpace(given))), []byte(plain(key))) == 1
 }
-
-// lookAtBoard says how the board keeps what is kept, once, where its init knows that it is not
-// as it should be.
-func (h *House) lookAtBoard() {
-	s := initSocket()
-	if s == "" {
-		return
-	}
-	st, err := (board.Init{Socket: s}).Status()
-	if err != nil {
-		return // who installs says so
-	}
-	if m := dataText(st.Data); !m.IsZero() {
-		h.setFault("data", m)
-		h.tellCounty("system.data", m, nil)
-	}
-}
-
-// dataText says what is wrong with where the board keeps things; the zero Message for nothing.
-func dataText(d board.Data) phrase.Message {
-	switch d.How {
-	case "memory":
-		return phrase.M("station.data_memory", "why", api.Clean(d.Why, 200))
-	case "anew":
-		if d.Aside != "" {
-			return phrase.M("station.data_anew_aside", "why", api.Clean(d.Why, 200), "aside", api.Clean(d.Aside, 100))
-		}
-		return phrase.M("station.data_anew", "why", api.Clean(d.Why, 200))
-	case "mended":
-		return phrase.M("station.data_mended", "why", api.Clean(d.Why, 200))
-	}
-	return phrase.Message{}
-}

@@ -2,6 +2,7 @@ package station
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -19,9 +20,10 @@ import (
 
 // boardInit answers on a socket as images/init does.
 type boardInit struct {
-	mu    sync.Mutex
-	until time.Time
-	did   []string
+	mu     sync.Mutex
+	until  time.Time
+	mended bool
+	did    []string
 }
 
 func (b *boardInit) doing() string {
@@ -53,7 +55,7 @@ func serveInit(t *testing.T) *boardInit {
 			if q.Do != "status" {
 				b.did = append(b.did, q.Do)
 			}
-			s, _ := json.Marshal(map[string]any{"status": board.Status{Data: board.Data{How: "memory", Why: "no disk"}, ResetUntil: b.until}})
+			s, _ := json.Marshal(map[string]any{"status": board.Status{Data: board.Data{How: "memory", Why: "no disk", Mended: b.mended}, ResetUntil: b.until}})
 			b.mu.Unlock()
 			_, _ = io.WriteString(c, string(s)+"\n")
 			c.Close()
@@ -122,13 +124,71 @@ func TestABoardThatKeepsThingsInMemoryIsCalled(t *testing.T) {
 	h.build()
 	h.show()
 	serveInit(t)
-	h.lookAtBoard()
-	if !calls(h, "data") {
-		t.Errorf("%+v", h.Faults())
-	}
-	for how, want := range map[string]string{"disk": "", "": "", "mended": "station.data_mended", "anew": "station.data_anew", "memory": "station.data_memory"} {
-		if m := dataText(board.Data{How: how}); m.Code != want {
-			t.Errorf("%s: %s", how, m.Code)
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.lookAtBoard(ctx) }()
+	for by := time.Now().Add(patience); !calls(h, "data"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(by) {
+			t.Fatalf("%+v", h.Faults())
 		}
+	}
+	end()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 5, 12, 14, 40, 0, 0, time.UTC)
+	for _, c := range []struct {
+		how, aside string
+		spare      time.Time
+		want       string
+	}{
+		{"disk", "", time.Time{}, ""}, {"", "", time.Time{}, ""}, {"mended", "", time.Time{}, "station.data_mended"}, {"anew", "", time.Time{}, "station.data_anew"}, {"memory", "", time.Time{}, "station.data_memory"},
+		{"anew", "/data/aside", time.Time{}, "station.data_anew_aside"}, {"anew", "/data/aside", at, "station.data_anew_aside"}, {"anew", "", at, "station.data_anew_spare"},
+		{"memory", "", at, "station.data_memory_spare"}, {"mended", "", at, "station.data_mended_spare"}, {"disk", "", at, "station.data_spare"},
+	} {
+		m := dataText(board.Data{How: c.how, Aside: c.aside, Spare: c.spare})
+		if m.Code != c.want {
+			t.Errorf("%+v: %s", c, m.Code)
+		}
+		if en := m.In("en"); !c.spare.IsZero() && c.aside == "" && !strings.Contains(en, "2026-05-12 22:40") {
+			t.Error(en)
+		}
+	}
+}
+
+func TestABoardWhoseDataIsMendedStartsAnewOnlyWhenItIsCalm(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	h.show()
+	b := serveInit(t)
+	h.shown.worst = 1
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	done := make(chan error, 1)
+	go func() {
+		done <- h.untilMended(ctx, board.Init{Socket: initSocket()}, 10*time.Millisecond, 50*time.Millisecond)
+	}()
+	time.Sleep(200 * time.Millisecond)
+	if did := b.doing(); did != "" {
+		t.Fatal("not mended yet, and init was asked for", did)
+	}
+	b.mu.Lock()
+	b.mended = true
+	b.mu.Unlock()
+	time.Sleep(300 * time.Millisecond)
+	if did := b.doing(); did != "" {
+		t.Fatal("a level stands, and init was asked for", did)
+	}
+	h.mu.Lock()
+	h.shown.worst = 0
+	h.mu.Unlock()
+	for by := time.Now().Add(patience); !strings.HasPrefix(b.doing(), "restart"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(by) {
+			t.Fatal("it does not use its mended data")
+		}
+	}
+	end()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }

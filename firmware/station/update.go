@@ -115,10 +115,7 @@ func (h *House) startUpdates() {
 		close(u.ready)
 		return
 	}
-	h.guard.Go("station", "board", guard.Once, func(context.Context) error {
-		h.lookAtBoard()
-		return nil
-	})
+	h.guard.Go("station", "board", guard.Once, h.lookAtBoard)
 	h.guard.Go("update", "installer", guard.Restart, func(ctx context.Context) error {
 		if u.by == nil {
 			i := h.untilOpen(ctx)

@@ -34,8 +34,11 @@ const (
 	Audible = -40.0
 )
 
+// poleName is how the pole's site is called.
+const poleName = "黄渡村"
+
 const poleSite = `version: 1
-site: {id: "441882103201", name: {zh: 黄渡村, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
+site: {id: "441882103201", name: {zh: ` + poleName + `, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
 lines:
   field: {port: /dev/ttyS0, baud: 19200, timeout: 1s}
 devices:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,11 +17,48 @@ var Spoils = []string{"bytes", "superblock", "groups", "inodes", "journal", "hal
 // Burst is power that comes and goes, many times and not for long.
 const Burst = "burst of short power"
 
-// Spoiled gives a board a past (it has run, and was cut off), breaks what it keeps in one of the ways, starts it
-// again, and gives how long it took to arm.
-func Spoiled(dir, image, how string, r *rand.Rand, most time.Duration) (time.Duration, error) {
-	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img")}
-	if err := CopyDisk(b.Disk, image); err != nil {
+// Past is a card that has been a box's for a while: its site with rules, its keys, what it
+// wrote of them a second time; and the line that its instruments hang on.
+type Past struct {
+	pole *Pole
+	card string
+}
+
+// Spare is what init says when the spare copy of the box is on the card.
+const Spare = "init: data: the spare copy has "
+
+// NewPast sets a card of an image up, and runs it until the box is on it twice.
+func NewPast(dir, image string, most time.Duration) (*Past, error) {
+	p, err := NewPole(dir, image)
+	if err != nil {
+		return nil, err
+	}
+	a := &Past{pole: p, card: filepath.Join(dir, "past.img")}
+	if err = p.On(); err == nil {
+		err = p.Says(Armed, 1, most)
+	}
+	if err == nil {
+		err = p.Says(Spare, 1, most)
+	}
+	p.Cut()
+	if err == nil {
+		err = os.Rename(p.Disk, a.card)
+	}
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Close takes its line away.
+func (a *Past) Close() { a.pole.Close() }
+
+// Spoiled breaks what a copy of the card keeps in one of the ways, starts it in dir, and gives how long it took to arm.
+// A box that stands watch over nothing is not armed: it must be the one that it was.
+func (a *Past) Spoiled(dir, how string, r *rand.Rand, most time.Duration) (time.Duration, error) {
+	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: a.pole.Wire}
+	if err := CopyDisk(b.Disk, a.card); err != nil {
 		return 0, err
 	}
 	defer b.Cut()
@@ -55,7 +93,11 @@ func Spoiled(dir, image, how string, r *rand.Rand, most time.Duration) (time.Dur
 	if !strings.Contains(b.Console(), "init: data: ") {
 		return 0, errors.New("nobody said what became of what is kept")
 	}
-	return took, nil
+	page, err := b.Get("/", most)
+	if err == nil && !strings.Contains(string(page), poleName) {
+		err = fmt.Errorf("it stands watch as another box: %.300s", page)
+	}
+	return took, err
 }
 
 // Spoil breaks the data partition of a card. Where things lie is ext4's own layout for

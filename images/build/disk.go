@@ -13,14 +13,17 @@ import (
 )
 
 const (
-	mib       = 1 << 20
+	mib = 1 << 20
+	// first is where the first partition begins, in MiB. Before it lie the boot environment's
+	// copies, init's count of starts and, from 4 MiB on, the spare copy of the box (images/init).
+	first     = 16
 	selector  = 24 // MiB of the first partition
 	dataLeast = 64
 )
 
 // disk makes a whole card: selector, slot A with its header, an empty slot B, data.
 func disk(to string, t target, slot string, h *pack.Header, selectorFiles []file, at int64) error {
-	a := int64(4 + selector)
+	a := int64(first + selector)
 	data := a + 2*t.slot
 	if h.Size > (t.slot-1)*mib {
 		return fmt.Errorf("the slot has %d bytes, and its partition %d MiB, the last of which is the header's", h.Size, t.slot)
@@ -35,8 +38,8 @@ func disk(to string, t target, slot string, h *pack.Header, selectorFiles []file
 		return err
 	}
 	// The data partition goes to the end of the card at its first start.
-	table := fmt.Sprintf("label: dos\nlabel-id: 0x746f6373\nstart=4MiB, size=%dMiB, type=c, bootable\nstart=%dMiB, size=%dMiB, type=c\nstart=%dMiB, size=%dMiB, type=c\nstart=%dMiB, size=%dMiB, type=83\n",
-		selector, a, t.slot, a+t.slot, t.slot, data, dataLeast)
+	table := fmt.Sprintf("label: dos\nlabel-id: 0x746f6373\nstart=%dMiB, size=%dMiB, type=c, bootable\nstart=%dMiB, size=%dMiB, type=c\nstart=%dMiB, size=%dMiB, type=c\nstart=%dMiB, size=%dMiB, type=83\n",
+		first, selector, a, t.slot, a+t.slot, t.slot, data, dataLeast)
 	c := exec.Command("sfdisk", "-q", "--no-reread", "--no-tell-kernel", to)
 	c.Stdin = strings.NewReader(table)
 	if out, err := c.CombinedOutput(); err != nil {
@@ -55,7 +58,7 @@ func disk(to string, t target, slot string, h *pack.Header, selectorFiles []file
 	for _, p := range []struct {
 		path string
 		at   int64
-	}{{sel, 4}, {slot, a}, {ext, data}} {
+	}{{sel, first}, {slot, a}, {ext, data}} {
 		if err := put(f, p.path, p.at*mib); err != nil {
 			return err
 		}

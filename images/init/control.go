@@ -176,6 +176,7 @@ func (b *board) answer(q request) (a answer) {
 
 func (b *board) state() *state {
 	s := &state{Version: Version, Slot: b.slots.Slot, Disk: b.slots.Disk, Args: b.args, Firmware: b.firmware, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
+	s.Data.Mended = s.Data.How == "memory" && b.dataMended.Load()
 	b.box.mu.Lock()
 	s.Starts, s.LastEnd = b.box.starts, b.box.lastEnd
 	b.box.mu.Unlock()
@@ -245,11 +246,14 @@ func (b *board) reset(who string) error {
 		time.Sleep(300 * time.Millisecond)
 		b.restart("reset")
 	})
-	if err := setBoxAside(boxDir); err != nil {
-		b.say("reset: nothing was reset: %v", err)
-		return err
+	err := b.forgetSpare() // before: what comes back from it would be the box that was reset
+	if err == nil {
+		err = setBoxAside(boxDir)
 	}
-	return nil
+	if err != nil {
+		b.say("reset: nothing was reset: %v", err)
+	}
+	return err
 }
 
 // resetsKept is how many boxes that were reset are kept beside the one that is.

@@ -26,9 +26,9 @@ const (
 // Bounds of the start's care for the data partition: edged does not wait longer.
 const (
 	dataWait   = 2 * time.Second  // for the disk to appear
-	fsckWait   = 20 * time.Second // for a check that mends what is safe to mend
-	mendWait   = 45 * time.Second // for one that mends all
-	makeWait   = 30 * time.Second // for one that is made anew
+	mendWait   = 20 * time.Second // for a broken one to be checked and mended, or made anew: it goes on beside
+	checkMost  = time.Hour        // of one check, which a card of many GiB may need
+	makeMost   = 10 * time.Minute // of making one anew
 	asideBytes = 64 << 20         // of what still reads of a broken one
 	asideFile  = 64 << 20
 	asideFiles = 20000
@@ -42,16 +42,23 @@ type dataState struct {
 	Why string `json:"why,omitempty"`
 	// Aside is where what still read of a broken partition was put.
 	Aside string `json:"aside,omitempty"`
-	dev   string
+	// Spare is when the spare copy was made from which the box was put together; zero for not.
+	Spare time.Time `json:"spare,omitzero"`
+	// Mended: what is kept is in memory, and its partition is whole again: it is used from the
+	// next start on.
+	Mended bool `json:"mended,omitempty"`
+	dev    string
 }
 
 // openData mounts the data partition. A broken one is checked and mended; one that cannot
-// be is set aside as far as it reads, made anew, and what was set aside is put into it;
-// and where even that fails, the box keeps things in memory until its next start.
+// be is set aside as far as it reads, made anew, and what was set aside is put into it. Where
+// that takes long it goes on beside, and where it fails it is tried again at the next start:
+// until then the box keeps things in memory. Whatever was lost of the box itself comes from
+// the spare copy.
 func (b *board) openData() {
 	b.data = dataState{How: "disk"}
 	if err := b.mountData(); err != nil {
-		b.data = dataState{How: "memory", Why: err.Error()}
+		b.data.How, b.data.Why = "memory", err.Error()
 		b.say("data: %v: what is kept is kept in memory", err)
 		if err := unix.Mount("tmpfs", dataDir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=128m"); err != nil {
 			b.say("data: not even in memory: %v", err)
@@ -60,6 +67,7 @@ func (b *board) openData() {
 		b.say("data: %s %s", b.data.How, b.data.Why)
 	}
 	b.attempt("data", func() error { return makeBox(boxDir) })
+	b.fromSpare()
 }
 
 func (b *board) mountData() error {
@@ -71,7 +79,7 @@ func (b *board) mountData() error {
 		return err
 	}
 	b.data.dev = dev
-	first := mountDisk(dev, 0)
+	first := mountDisk(dev, dataDir, 0)
 	if first == nil {
 		if first = writes(dataDir); first == nil {
 			return nil
@@ -79,44 +87,74 @@ func (b *board) mountData() error {
 		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
 	}
 	b.data.Why = first.Error()
-	b.say("data: %v: checking it", first)
-	if err := b.mendData(dev); err != nil {
-		return err
-	}
-	if mountDisk(dev, 0) == nil {
-		if writes(dataDir) == nil {
-			b.data.How = "mended"
-			return nil
+	b.say("data: %v: mending it", first)
+	// How it goes is known here in time, or it is edged's to hear by and by (Mended).
+	end := make(chan mending, 1)
+	b.beside("data", func() {
+		m := b.mend(dev)
+		if m.err != nil {
+			b.say("data: %v", m.err)
 		}
-		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+		end <- m
+	})
+	select {
+	case m := <-end:
+		if m.err != nil {
+			return m.err
+		}
+		b.data.How, b.data.Aside = m.how, m.aside
+		return mountDisk(dev, dataDir, 0)
+	case <-time.After(mendWait):
+		b.beside("data", func() {
+			if m := <-end; m.err == nil {
+				b.dataMended.Store(true)
+				b.say("data: its partition is %s, and used from the next start on", m.how)
+			}
+		})
+		return fmt.Errorf("%w; mending it takes longer than %s, and goes on", first, mendWait)
+	}
+}
+
+// mending is what became of a broken partition: "mended" or "anew".
+type mending struct {
+	how, aside string
+	err        error
+}
+
+// mendDir is where a partition is mounted while it is mended.
+const mendDir = "/run/mend"
+
+// mend checks the partition: first what is safe to mend, then all of it. Only what a whole
+// check could not mend, or what takes nothing after it, is made anew. A check that does not
+// end, or that could not be done, has said nothing against what is there.
+func (b *board) mend(dev string) mending {
+	for _, how := range []string{"-p", "-y"} {
+		out, err := b.tool(checkMost, "e2fsck", how, dev)
+		code := exitOf(err)
+		if err == nil || code == 1 || code == 2 || code == 3 { // e2fsck(8): 1 mended, 2 mended and start anew
+			break
+		}
+		if code < 0 {
+			return mending{err: fmt.Errorf("the check (e2fsck %s) did not end by itself: %w", how, err)}
+		}
+		// 4 not mended, 8 it failed itself
+		b.say("data: the check (e2fsck %s) did not mend it: %v: %s", how, err, tail(out))
+	}
+	if err := os.MkdirAll(mendDir, 0o700); err != nil {
+		return mending{err: err}
+	}
+	if mountDisk(dev, mendDir, 0) == nil {
+		err := writes(mendDir)
+		_ = unix.Unmount(mendDir, unix.MNT_DETACH)
+		if err == nil {
+			return mending{how: "mended"}
+		}
 	}
 	return b.makeData(dev)
 }
 
-// mendData checks the partition: first what is safe to mend, then all of it. Only what a
-// whole check could not mend is made anew. A check that takes too long, or that could not
-// be done, has said nothing against what is there: then this start keeps things in memory,
-// and the next one tries again.
-func (b *board) mendData(dev string) error {
-	for _, c := range []struct {
-		how  string
-		most time.Duration
-	}{{"-p", fsckWait}, {"-y", mendWait}} {
-		out, err := b.tool(c.most, "e2fsck", c.how, dev)
-		code := exitOf(err)
-		switch { // e2fsck(8): 1 mended, 2 mended and start anew, 4 not mended, 8 it failed itself
-		case err == nil || code == 1 || code == 2 || code == 3:
-			return nil
-		case code < 0:
-			return fmt.Errorf("the check (e2fsck %s) did not end by itself within %s: %w", c.how, c.most, err)
-		}
-		b.say("data: the check (e2fsck %s) did not mend it: %v: %s", c.how, err, tail(out))
-	}
-	return nil
-}
-
 // makeData saves what reads, and makes the partition anew.
-func (b *board) makeData(dev string) error {
+func (b *board) makeData(dev string) mending {
 	const memory = "/run/aside"
 	saved := 0
 	if err := os.MkdirAll(memory, 0o700); err == nil { // in a place of its own: /run is small
@@ -125,40 +163,45 @@ func (b *board) makeData(dev string) error {
 			defer func() { _ = unix.Unmount(memory, unix.MNT_DETACH) }()
 		}
 	}
-	if mountDisk(dev, unix.MS_RDONLY) == nil || mountWith(dev, unix.MS_RDONLY, "norecovery") == nil {
-		saved = salvage(dataDir, memory)
-		_ = unix.Unmount(dataDir, unix.MNT_DETACH)
+	if mountDisk(dev, mendDir, unix.MS_RDONLY) == nil || mountWith(dev, mendDir, unix.MS_RDONLY, "norecovery") == nil {
+		saved = salvage(mendDir, memory)
+		_ = unix.Unmount(mendDir, unix.MNT_DETACH)
 	}
-	if out, err := b.tool(makeWait, "mkfs.ext4", "-q", "-F", "-L", "data", "-b", "4096", "-i", "32768", "-J", "size=8", "-E", "lazy_itable_init=1,lazy_journal_init=1,resize=134217728", dev); err != nil {
-		return fmt.Errorf("making it anew: %v: %s", err, tail(out))
+	if out, err := b.tool(makeMost, "mkfs.ext4", "-q", "-F", "-L", "data", "-b", "4096", "-i", "32768", "-J", "size=8", "-E", "lazy_itable_init=1,lazy_journal_init=1,resize=134217728", dev); err != nil {
+		return mending{err: fmt.Errorf("making it anew: %v: %s", err, tail(out))}
 	}
-	if err := mountDisk(dev, 0); err != nil {
-		return fmt.Errorf("made anew: %w", err)
+	if err := mountDisk(dev, mendDir, 0); err != nil {
+		return mending{err: fmt.Errorf("made anew: %w", err)}
 	}
-	b.data.How = "anew"
+	m := mending{how: "anew"}
 	if saved > 0 {
-		b.data.Aside = filepath.Join(dataDir, "aside")
-		if err := os.CopyFS(b.data.Aside, os.DirFS(memory)); err != nil {
+		const aside = "aside"
+		m.aside = filepath.Join(dataDir, aside)
+		if err := os.CopyFS(filepath.Join(mendDir, aside), os.DirFS(memory)); err != nil {
 			b.say("data: what was saved is not whole: %v", err)
 		}
 		// The site's file and the keys are put back where they were: edged proves the file
 		// before it runs it, and takes its last good copy where it is broken.
-		if _, err := os.Stat(filepath.Join(b.data.Aside, "tocsin")); err == nil {
-			b.attempt("data", func() error { return os.CopyFS(boxDir, os.DirFS(filepath.Join(b.data.Aside, "tocsin"))) })
-			b.attempt("data", func() error { return ownAll(boxDir) })
+		const box = "tocsin"
+		if _, err := os.Stat(filepath.Join(mendDir, aside, box)); err == nil {
+			b.attempt("data", func() error {
+				return os.CopyFS(filepath.Join(mendDir, box), os.DirFS(filepath.Join(mendDir, aside, box)))
+			})
+			b.attempt("data", func() error { return ownAll(filepath.Join(mendDir, box)) })
 		}
 		unix.Sync() // it was in memory alone since the partition was made anew
 	}
 	_ = os.RemoveAll(memory)
-	return nil
+	m.err = unix.Unmount(mendDir, 0)
+	return m
 }
 
-func mountDisk(dev string, flags uintptr) error {
-	return mountWith(dev, flags, "errors=remount-ro,commit=5")
+func mountDisk(dev, dir string, flags uintptr) error {
+	return mountWith(dev, dir, flags, "errors=remount-ro,commit=5")
 }
 
-func mountWith(dev string, flags uintptr, opts string) error {
-	return unix.Mount(dev, dataDir, "ext4", flags|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_NOATIME, opts)
+func mountWith(dev, dir string, flags uintptr, opts string) error {
+	return unix.Mount(dev, dir, "ext4", flags|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_NOATIME, opts)
 }
 
 // writes tells whether a folder takes a file and keeps it.
@@ -308,6 +351,26 @@ func tail(s string) string {
 		s = "… " + s[len(s)-300:]
 	}
 	return clean(s)
+}
+
+// asideMemory is where what was kept in memory goes once its partition is mended.
+const asideMemory = "in-memory"
+
+// saveMemory puts what was kept in memory beside what is kept on the disk, where that is
+// mended: nothing of the time between is lost, and it takes nothing's place.
+func (b *board) saveMemory() error {
+	if b.data.How != "memory" || !b.dataMended.Load() {
+		return nil
+	}
+	if err := mountDisk(b.data.dev, mendDir, 0); err != nil {
+		return err
+	}
+	defer func() { _ = unix.Unmount(mendDir, 0) }()
+	to := filepath.Join(mendDir, asideMemory)
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return os.CopyFS(to, os.DirFS(boxDir))
 }
 
 // close unmounts before a new start.

@@ -4,8 +4,9 @@
 //	kernel's file systems, drivers     mounts.go, modules.go, devices.go
 //	the slot, read-only, as the root   mounts.go, disk.go
 //	the data partition                 data.go: mended, or set aside and made anew, or done
-//	                                   without; edged waits for a check within bounds, a
-//	                                   minute and a half at the worst
+//	                                   without; edged waits twenty seconds at the worst, and
+//	                                   what takes longer goes on beside
+//	the box, where that lost it        spare.go: from a copy that no partition has
 //	its growth to the card's end       grow.go, once all else runs
 //	cycles of power, the button        cycles.go
 //	edged                              supervise.go, notify.go, groups.go

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -58,5 +60,26 @@ func FuzzFailed(f *testing.F) {
 		if got := readFailed(bytes.NewReader(disk)); got.Count < 0 {
 			t.Fatal(got)
 		}
+	})
+}
+
+// FuzzSpare: what stands where the spare copy is may be anything.
+func FuzzSpare(f *testing.F) {
+	f.Add([]byte("none"))
+	f.Add(append(spareHead{number: 1, length: 4}.bytes(), "none"...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, ok := parseSpareHead(b); ok && (h.length <= 0 || h.length > spareEach-sector) {
+			t.Fatal(h.length)
+		}
+		total := 0
+		_ = unpackSpare(b, func(name string, _ fs.FileMode, text []byte) error {
+			if !spared(name, int64(len(text))) || !filepath.IsLocal(name) {
+				t.Fatalf("%q, %d bytes", name, len(text))
+			}
+			if total += len(text); total > spareBytes+spareFiles*2048 {
+				t.Fatal(total)
+			}
+			return nil
+		})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,15 +35,22 @@ type board struct {
 	args    cmdline
 	slots   slotPlaces
 	data    dataState
-	box     *supervisor
-	dog     *watchdog
-	net     *network
-	cycles  cycles
+	// dataMended: a partition whose mending took longer than the start waited is whole.
+	dataMended atomic.Bool
+	box        *supervisor
+	dog        *watchdog
+	net        *network
+	cycles     cycles
 	// firmware: it chose the slot itself, and not a boot loader of ours.
 	firmware bool
 
 	// reboot starts the machine anew; nil in a test, which does not.
 	reboot func() error
+
+	// spare guards the spare copy; spareOver: a reset has begun, and none is made any more.
+	spare     sync.Mutex
+	spareOver bool
+	spareSaid bool
 
 	// allowReset is until when the button allows a reset, in nanoseconds since 1970.
 	allowReset atomic.Int64
@@ -90,6 +98,7 @@ func (b *board) run(ctx context.Context) {
 	b.vital("supervisor", func() { b.box.run(ctx) })
 	b.start("network", func() { b.net.run(ctx) })
 	b.beside("growth", func() { b.growData(ctx) })
+	b.start("spare", func() { b.followSpare(ctx) })
 	b.start("label", func() { b.showLabel(ctx) })
 	b.start("button", func() { b.watchButton(ctx) })
 	b.reap(ctx)
@@ -114,6 +123,7 @@ func (b *board) restart(why string) {
 	if b.box != nil {
 		b.box.end()
 	}
+	b.attempt("data", b.saveMemory)
 	unix.Sync()
 	b.data.close()
 	if b.reboot == nil {

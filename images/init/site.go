@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,6 +55,15 @@ func seedSite(from, to string) error {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	t, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return putSite(t, to)
+}
+
+// putSite writes the site's file, whole or not at all.
+func putSite(t []byte, to string) error {
 	// The folder is edged's, and a link in it edged's word: root follows none out of the box's.
 	box, err := os.OpenRoot(filepath.Dir(filepath.Dir(to)))
 	if err != nil {
@@ -63,10 +73,6 @@ func seedSite(from, to string) error {
 	dir := filepath.Base(filepath.Dir(to))
 	name := filepath.Join(dir, filepath.Base(to))
 	next := name + ".new"
-	t, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
 	if err := box.RemoveAll(next); err != nil {
 		return err
 	}
@@ -112,9 +118,11 @@ func makeBox(dir string) error {
 	return nil
 }
 
-// setSiteAside puts a file that edged refused twice beside its place, and gives the box the
-// image's: it then tells what is wrong on its page, where the last revisions are too.
-// Without a page it could only be mended on the pole. What was set aside before stays.
+// setSiteAside puts a file that edged refused twice beside its place. In its stead comes that
+// of the spare copy, where it is another one: a card that loses bytes takes the last good copy
+// with it. Else the box gets the image's: it then tells what is wrong on its page, where the
+// last revisions are too. Without a page it could only be mended on the pole. What was set
+// aside before stays.
 func (b *board) setSiteAside(from, to string) error {
 	aside := to + ".refused"
 	for n := 2; n <= refusedMost; n++ {
@@ -126,10 +134,21 @@ func (b *board) setSiteAside(from, to string) error {
 	if _, err := os.Lstat(aside); err == nil {
 		return fmt.Errorf("%d files are set aside already: look at them, and remove those that nobody needs", refusedMost)
 	}
-	b.say("site: edged cannot run it: it is set aside as %s, the box starts as a new one", aside)
+	var refused []byte
+	if root, err := os.OpenRoot(filepath.Dir(to)); err == nil {
+		refused, _ = readPlain(root, filepath.Base(to))
+		root.Close()
+	}
 	if err := os.Rename(to, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("setting it aside: %w", err)
 	}
+	if h, content := b.spareContent(); content != nil {
+		if t := fileOfSpare(content, "site/"+filepath.Base(to)); len(t) > 0 && !bytes.Equal(t, refused) {
+			b.say("site: edged cannot run it: it is set aside as %s, and that of the spare copy of %s takes its place", aside, time.Unix(h.at, 0).UTC().Format(time.RFC3339))
+			return putSite(t, to)
+		}
+	}
+	b.say("site: edged cannot run it: it is set aside as %s, the box starts as a new one", aside)
 	return seedSite(from, to)
 }
 

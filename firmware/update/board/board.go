@@ -55,6 +55,10 @@ type Data struct {
 	How   string `json:"how"`
 	Why   string `json:"why"`
 	Aside string `json:"aside"`
+	// Spare is when the spare copy was made from which the box was put together; zero for not.
+	Spare time.Time `json:"spare"`
+	// Mended: things are kept in memory, and the partition is whole again from the next start on.
+	Mended bool `json:"mended"`
 }
 
 type request struct {
