@@ -222,3 +222,64 @@ func TestWhateverBecomesOfWhatItKeepsABoardStandsWatch(t *testing.T) {
 		})
 	}
 }
+
+// A card of many GiB, or one that is failing, takes longer to check than anybody may wait.
+func TestASlowCheckOfTheDataHoldsUpNothing(t *testing.T) {
+	if why := bench.Needs(); why != "" {
+		t.Fatal(why)
+	}
+	past, err := bench.NewPast(t.TempDir(), os.Getenv("TOCSIN_IMAGE"), most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
+	b, err := past.Board(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Cut()
+		if t.Failed() {
+			t.Log(b.Console())
+		}
+	})
+	if err := b.Spoil("superblock", rand.New(rand.NewPCG(3, 3))); err != nil {
+		t.Fatal(err)
+	}
+	says := func(word string) {
+		t.Helper()
+		if err := b.Says(word, 1, most); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func() {
+		t.Helper()
+		if err := past.Is(b, most); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.On(); err != nil {
+		t.Fatal(err)
+	}
+	says("mending it")
+	if err := b.Slow(1); err != nil {
+		t.Fatal(err)
+	}
+	says("mending it takes longer than")
+	if err := b.Slow(0); err != nil {
+		t.Fatal(err)
+	}
+	says(bench.Armed)
+	t.Logf("armed after %.1f s", b.SinceOn().Seconds())
+	if !strings.Contains(b.Console(), "are from the spare copy of") {
+		t.Fatal("where does it know its site from?")
+	}
+	is()
+	says("used from the next start on")
+	b.Cut()
+	boots(t, b)
+	if !strings.Contains(b.Console(), "init: data: disk") {
+		t.Fatal("it is not used")
+	}
+	is()
+}

@@ -128,7 +128,7 @@ func (b *Board) On() error {
 	// Without ACPI the emulator has the GPIO lines and the button of a board, with firmware too.
 	args := []string{"-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
 		"-bios", uboot, "-drive", "if=pflash,unit=1,format=raw,file=" + flash,
-		"-device", "virtio-blk-device,drive=d", "-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
+		"-device", "virtio-blk-device,drive=d,id=disk", "-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
 		"-device", "i6300esb", "-device", "virtio-balloon-pci,id=balloon", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}
 	card, err := b.card()
 	if err != nil {
@@ -305,6 +305,12 @@ func (b *Board) Taken() (mib float64, err error) {
 // it run again.
 func (b *Board) Stop() error { _, err := b.ask("stop", nil); return err }
 func (b *Board) Go() error   { _, err := b.ask("cont", nil); return err }
+
+// Slow lets the card do so many things in a second and no more; 0 for as it can.
+func (b *Board) Slow(iops int) error {
+	_, err := b.ask("block_set_io_throttle", map[string]any{"id": "disk", "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": iops, "iops_rd": 0, "iops_wr": 0})
+	return err
+}
 
 func (b *Board) monitor(command string) error { _, err := b.ask(command, nil); return err }
 

@@ -57,8 +57,8 @@ func (a *Past) Close() { a.pole.Close() }
 // Spoiled breaks what a copy of the card keeps in one of the ways, starts it in dir, and gives how long it took to arm.
 // A box that stands watch over nothing is not armed: it must be the one that it was.
 func (a *Past) Spoiled(dir, how string, r *rand.Rand, most time.Duration) (time.Duration, error) {
-	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: a.pole.Wire}
-	if err := CopyDisk(b.Disk, a.card); err != nil {
+	b, err := a.Board(dir)
+	if err != nil {
 		return 0, err
 	}
 	defer b.Cut()
@@ -93,11 +93,22 @@ func (a *Past) Spoiled(dir, how string, r *rand.Rand, most time.Duration) (time.
 	if !strings.Contains(b.Console(), "init: data: ") {
 		return 0, errors.New("nobody said what became of what is kept")
 	}
+	return took, a.Is(b, most)
+}
+
+// Board gives a board with a copy of the card, switched off.
+func (a *Past) Board(dir string) (*Board, error) {
+	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: a.pole.Wire}
+	return b, CopyDisk(b.Disk, a.card)
+}
+
+// Is tells whether a board that stands watch is the box that it was.
+func (a *Past) Is(b *Board, most time.Duration) error {
 	page, err := b.Get("/", most)
 	if err == nil && !strings.Contains(string(page), poleName) {
 		err = fmt.Errorf("it stands watch as another box: %.300s", page)
 	}
-	return took, err
+	return err
 }
 
 // Spoil breaks the data partition of a card. Where things lie is ext4's own layout for
