@@ -27,6 +27,8 @@ type debt struct {
 	// overtaken: a different write went to the unit after this one, so that
 	// this one's echo must not pass for that of a later equal write.
 	overtaken bool
+	// early: an answer came, alone, and too soon to be believed.
+	early bool
 }
 
 // paid is the frame that lately paid a debt. While a copy of it may follow, it

@@ -24,6 +24,12 @@
 // every answer, and every copy of one, that comes within five timeouts; what
 // comes later than six can be told only by that mark.
 //
+// # Ports without a wire
+//
+// What comes before a request's last bit can have left is no answer to it. A
+// port on which bytes take no time, and which does not say so, is found out by
+// its first answers (early.go).
+//
 // It never retries, never sleeps for bytes, and never gives a value whose
 // belonging it is not sure of without saying so.
 package modbus

@@ -45,7 +45,7 @@ type RTUOpts struct {
 //
 // A port that has no wire (a pseudo terminal) may say so by a method
 // Instant() bool; then an answer may come sooner than the request could have
-// travelled.
+// travelled. One that does not say so is found out: see early.go.
 func NewRTU(open func() (drivers.Port, error), o RTUOpts) *Line {
 	if o.Baud <= 0 {
 		o.Baud = 9600
@@ -100,9 +100,10 @@ type rtu struct {
 	led     *ledger
 	echo    echo
 	instant bool
-	quiet   time.Time // when the line was last driven or heard
-	buf     []byte    // heard, and maybe the beginning of a frame
-	need    int       // bytes that the first such frame still misses, if known
+	early   []time.Time // answers that no wire could have brought so soon: see early.go
+	quiet   time.Time   // when the line was last driven or heard
+	buf     []byte      // heard, and maybe the beginning of a frame
+	need    int         // bytes that the first such frame still misses, if known
 }
 
 // query is a request that waits for its answer.
@@ -179,7 +180,7 @@ func (r *rtu) ready() (fresh bool, err error) {
 		return true, closed(p.String())
 	default:
 	}
-	r.port, r.buf, r.need, r.echo = p, nil, 0, echoUnknown
+	r.port, r.buf, r.need, r.echo, r.early = p, nil, 0, echoUnknown, nil
 	if r.bare != nil {
 		r.bare.begin(false)
 	}
@@ -432,7 +433,11 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 			r.seen.frame(time.Now(), drivers.FrameAnswer, q.refused)
 			return q.refused, nil
 		}
+		early := s.read() && q.alone() && !r.led.unsure(s)
 		owe()
+		if early {
+			r.tooSoon(s, time.Now())
+		}
 		r.showStray(q)
 		return nil, q.failure()
 	}
