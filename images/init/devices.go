@@ -62,6 +62,9 @@ func (b *board) give(name string) {
 	case boxOwns(name):
 		_ = os.Chown(path, 0, boxUser)
 		_ = os.Chmod(path, 0o660)
+		if err := nameBySocket("/sys", "/dev", name); err != nil {
+			b.say("devices: %s has no name by its socket: %v", name, err)
+		}
 	case other && path == b.slots.device(b.slots.Slot): // the base of deltas
 		_ = os.Chown(path, 0, boxUser)
 		_ = os.Chmod(path, 0o640)
@@ -95,10 +98,14 @@ func (b *board) watchDevices(ctx context.Context) {
 		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
 			continue // not the kernel's
 		}
-		if e := parseEvent(buf[:n]); e["ACTION"] == "add" || e["ACTION"] == "change" {
-			if name := e["DEVNAME"]; name != "" && !strings.Contains(name, "..") {
-				b.give(name)
-			}
+		e := parseEvent(buf[:n])
+		name := e["DEVNAME"]
+		switch {
+		case name == "" || strings.Contains(name, ".."):
+		case e["ACTION"] == "add", e["ACTION"] == "change":
+			b.give(name)
+		case e["ACTION"] == "remove":
+			forgetSocket("/dev", name)
 		}
 	}
 }
