@@ -27,7 +27,8 @@ type Board struct {
 	Disk string
 	// Dir is where its console, sockets and recordings go.
 	Dir string
-	// Lines are RS-485 lines by USB: addresses of TCP listeners that play the instruments.
+	// Lines are RS-485 lines by USB (FT232): addresses of TCP listeners that play the
+	// instruments. Their adapters stay while such a listener is away, and go by Pull.
 	Lines []string
 	// Wire is an RS-485 line at the board's own serial port (16550A): the address of a TCP
 	// listener that plays the instruments; "" for none.
@@ -53,6 +54,7 @@ type Board struct {
 	client  *http.Client
 	lost    int64 // by the last cut, of a wary board
 	wrong   error // with what that cut left
+	events  []string
 }
 
 // uboot is the boot loader that Debian has for this board. Its environment is in the second
@@ -129,21 +131,21 @@ func (b *Board) On() error {
 	args := []string{"-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", fmt.Sprint(mem), "-display", "none", "-nodefaults", "-serial", "stdio",
 		"-bios", uboot, "-drive", "if=pflash,unit=1,format=raw,file=" + flash,
 		"-device", "virtio-blk-device,drive=d,id=disk", "-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:80", b.port), "-device", "virtio-net-pci,netdev=n,romfile=",
-		"-device", "i6300esb", "-device", "virtio-balloon-pci,id=balloon", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off"}
+		"-device", "i6300esb", "-device", "virtio-balloon-pci,id=balloon", "-qmp", "unix:" + b.qmp() + ",server=on,wait=off", "-qmp", "unix:" + b.eventSocket() + ",server=on,wait=off"}
 	card, err := b.card()
 	if err != nil {
 		return err
 	}
 	args = append(args, card...)
 	if len(b.Lines) > 0 || b.Sound || b.Stick != "" {
-		args = append(args, "-device", "qemu-xhci,id=xhci")
+		args = append(args, "-device", "qemu-xhci,id=xhci,addr="+usbHost)
 	}
 	for n, addr := range b.Lines {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil {
 			return err
 		}
-		args = append(args, "-chardev", fmt.Sprintf("socket,id=rs%d,host=%s,port=%s,reconnect=1", n, host, port), "-device", fmt.Sprintf("usb-serial,chardev=rs%d,bus=xhci.0", n))
+		args = append(args, "-chardev", fmt.Sprintf("socket,id=rs%d,host=%s,port=%s,reconnect=1", n, host, port), "-device", fmt.Sprintf("usb-serial,chardev=rs%d,bus=xhci.0,port=%d,id=%s,always-plugged=on", n, n+1, adapter(n)))
 	}
 	if b.Wire != "" {
 		host, port, err := net.SplitHostPort(b.Wire)
@@ -164,12 +166,36 @@ func (b *Board) On() error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	b.cmd, b.done, b.on = c, make(chan struct{}), time.Now()
+	b.cmd, b.done, b.on, b.events = c, make(chan struct{}), time.Now(), nil
 	go func(done chan struct{}) { _ = c.Wait(); close(done) }(b.done)
+	go b.listen(b.eventSocket(), b.done)
 	return nil
 }
 
-func (b *Board) qmp() string { return filepath.Join(b.Dir, "qmp.sock") }
+func (b *Board) qmp() string         { return filepath.Join(b.Dir, "qmp.sock") }
+func (b *Board) eventSocket() string { return filepath.Join(b.Dir, "events.sock") }
+
+func adapter(n int) string { return fmt.Sprintf("adapter%d", n) }
+
+// usbHost is where on its bus the board's USB has its place.
+const usbHost = "0x10"
+
+// Port is the path of the port by USB of one of Lines, by its socket.
+func Port(n int) string {
+	return fmt.Sprintf("/dev/serial/by-path/platform-4010000000.pcie-pci-0000:00:10.0-usb-0:%d:1.0-port0", n+1)
+}
+
+// Pull takes the USB adapter of one of Lines out of its socket.
+func (b *Board) Pull(n int) error {
+	_, err := b.ask("device_del", map[string]any{"id": adapter(n)})
+	return err
+}
+
+// Plug puts it back.
+func (b *Board) Plug(n int) error {
+	_, err := b.ask("device_add", map[string]any{"driver": "usb-serial", "chardev": fmt.Sprintf("rs%d", n), "bus": "xhci.0", "port": fmt.Sprint(n + 1), "id": adapter(n), "always-plugged": true})
+	return err
+}
 
 // Cut takes its power away, at once.
 func (b *Board) Cut() {
@@ -301,6 +327,9 @@ func (b *Board) Taken() (mib float64, err error) {
 	return 0, errors.New("the board's kernel does not tell of its memory")
 }
 
+// Reset starts the board anew at once, as its hardware does: its memory keeps what it held.
+func (b *Board) Reset() error { return b.monitor("system_reset") }
+
 // Stop holds the whole board still, as a bus or a processor that hangs does, and Go lets
 // it run again.
 func (b *Board) Stop() error { _, err := b.ask("stop", nil); return err }
@@ -359,6 +388,50 @@ func (b *Board) ask(command string, args map[string]any) (json.RawMessage, error
 		}
 	}
 	return last, nil
+}
+
+// Events gives what the emulator told of the board since it was last switched on: RESET,
+// WATCHDOG and others by their names (QEMU Machine Protocol).
+func (b *Board) Events() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.events...)
+}
+
+// listen keeps what the emulator tells by itself, on a socket of its own, until it ends.
+func (b *Board) listen(socket string, done chan struct{}) {
+	var c net.Conn
+	for c == nil {
+		var err error
+		if c, err = net.Dial("unix", socket); err == nil {
+			break
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, `{"execute":"qmp_capabilities"}`+"\n"); err != nil {
+		return
+	}
+	for r := json.NewDecoder(c); ; {
+		var m struct {
+			Event string `json:"event"`
+		}
+		if r.Decode(&m) != nil {
+			return
+		}
+		if m.Event == "" {
+			continue
+		}
+		b.mu.Lock()
+		if b.done == done {
+			b.events = append(b.events, m.Event)
+		}
+		b.mu.Unlock()
+	}
 }
 
 // CopyDisk copies an image with its holes.

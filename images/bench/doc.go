@@ -1,5 +1,15 @@
 // Package bench is an emulated board as somebody stands before it: a disk, a power switch,
-// a console, a cable, an RS-485 line, a loudspeaker and a button, under qemu-system-aarch64
+// a console, a cable, RS-485 lines, a loudspeaker and a button, under qemu-system-aarch64
 // with the boot loader that boards have. It knows nothing of what runs on the board but what
 // comes out of it.
+//
+// What differs from a board on a pole, of QEMU 7.2:
+//
+//	RS-485 by USB     its FT232 heeds no rate: what is sent is at the other end at once, and an
+//	                  answer is back sooner than its request could have travelled. A Modbus line
+//	                  loses its first three answers to find that out (drivers/modbus/early.go)
+//	RS-485 at the UART  keeps its rate when it sends, and receives at once
+//	watchdog          i6300esb, which only runs while the emulator does (Stop)
+//	a start anew      by kernel, watchdog or Reset leaves the memory as it was, but for what the
+//	                  boot loader takes; a cut of the power leaves none
 package bench

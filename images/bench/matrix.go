@@ -33,7 +33,7 @@ func Matrix(seed uint64) []Case {
 		{Name: "a file that ends early", Run: refused(Variant{Version: "v2", Above: 1}, func(b []byte) []byte { return b[:len(b)-100] }, "update.cut_short")},
 		{Name: "a bit flipped in a chunk", Run: refused(Variant{Version: "v2", Above: 1}, func(b []byte) []byte { b[len(b)-50] ^= 4; return b }, "update.bad_chunk")},
 		{Name: "a bit flipped in the manifest", Run: refused(Variant{Version: "v2", Above: 1}, func(b []byte) []byte { b[200] ^= 1; return b }, "update.bad_manifest", "update.bad_signature")},
-		{Name: "an init that panics", Run: failing(Variant{Version: "v2-panic", Above: 1, Init: "panic"}, nil, "update.tries", "update.tries_crash")},
+		{Name: "an init that panics", Run: failing(Variant{Version: "v2-panic", Above: 1, Init: "panic"}, nil, "update.tries_crash")},
 		{Name: "an init that hangs", Long: true, Run: failing(Variant{Version: "v2-hang", Above: 1, Init: "hang"}, cutOften, "update.tries", "update.tries_crash")},
 		{Name: "an init that starves the watchdog", Long: true, Run: failing(Variant{Version: "v2-starve", Above: 1, Init: "starve"}, nil, "update.tries", "update.tries_crash")},
 		{Name: "a root that is not there", Long: true, Run: failing(Variant{Version: "v2-rootless", Above: 1, Root: "none"}, nil, "update.tries", "update.tries_crash")},

@@ -3,8 +3,10 @@ package bench
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -121,6 +123,34 @@ func (r *Releases) Make(v Variant) (string, error) {
 		return "", err
 	}
 	return to, os.Rename(tmp, to)
+}
+
+// Try puts a variant into slot B of a board that is off, to be tried once, as an update that
+// was activated does; but without its header, so that nothing but the boot loader knows of it.
+func (r *Releases) Try(b *Board, v Variant) error {
+	slot, err := r.slot(v)
+	if err != nil {
+		return err
+	}
+	at, size, err := b.Partition(SlotB)
+	if err != nil {
+		return err
+	}
+	if int64(len(slot)) > size {
+		return errors.New("slot B is too small for it")
+	}
+	if err := b.Overwrite(at, slot); err != nil {
+		return err
+	}
+	e := make([]byte, 512)
+	copy(e[4:], "good=A\x00next=B\x00left=1\x00\x00")
+	binary.LittleEndian.PutUint32(e, crc32.ChecksumIEEE(e[4:]))
+	for _, at := range Environments {
+		if err := b.Overwrite(at, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // slot gives a variant's image: the card's own with a word of its version, and with a

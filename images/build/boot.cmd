@@ -7,6 +7,26 @@
 if test -n "${fdt_addr}"; then setenv dt ${fdt_addr}; else setenv dt ${fdtcontroladdr}; fi
 # A board whose boot loader has no device tree that this kernel understands brings its own.
 if test -e ${devtype} ${devnum}:1 board.dtb; then if load ${devtype} ${devnum}:1 ${fdt_addr_r} board.dtb; then setenv dt ${fdt_addr_r}; fi; fi
+# What the kernel says last is kept over a reset (ramoops), in memory that neither this loader nor a kernel takes: at one
+# place, whichever release starts, so that the one before tells the next why it ended. A place that each kernel seeks for
+# itself (reserve_mem=) is another with another initramfs, and lies at the end of memory, where this loader runs.
+if test -n "${keep}"; then
+  if fdt addr ${dt}; then
+    if test -z "${fdt_addr_r}"; then fdt resize 1000; elif fdt move ${dt} ${fdt_addr_r} 80000; then setenv dt ${fdt_addr_r}; fi
+    fdt get value cells / '#address-cells'; fdt get value sizes / '#size-cells'
+    if test "${cells}" = 0x00000002; then setenv place "0 0x${keep}"; else setenv place 0x${keep}; fi
+    if test "${sizes}" = 0x00000002; then setenv place "${place} 0 0x100000"; else setenv place "${place} 0x100000"; fi
+    fdt mknode / reserved-memory
+    fdt set /reserved-memory '#address-cells' "<${cells}>"
+    fdt set /reserved-memory '#size-cells' "<${sizes}>"
+    fdt set /reserved-memory ranges
+    fdt mknode /reserved-memory ramoops@${keep}
+    fdt set /reserved-memory/ramoops@${keep} compatible ramoops
+    fdt set /reserved-memory/ramoops@${keep} reg "<${place}>"
+    fdt set /reserved-memory/ramoops@${keep} record-size "<0x20000>"
+    fdt set /reserved-memory/ramoops@${keep} console-size "<0x40000>"
+  fi
+fi
 setenv ok 0; setenv good; setenv next; setenv left; setenv floor; setenv bad; setenv within; setenv why
 for lba in 800 1800; do
   if test ${ok} = 0; then
@@ -33,7 +53,7 @@ for slot in ${order}; do
   echo "tocsin: slot ${slot} good=${good} next=${next} left=${left}"
   if load ${devtype} ${devnum}:${p} ${k} Image; then
     if load ${devtype} ${devnum}:${p} ${r} initrd.gz; then
-      setenv bootargs "${con} panic=3 oops=panic net.ifnames=0 loglevel=5 slot=${slot} disk=${disk} good=${good} next=${next} left=${left} reserve_mem=1M:4096:oops ramoops.mem_name=oops ramoops.record_size=0x20000 ramoops.console_size=0x40000"
+      setenv bootargs "${con} panic=3 oops=panic net.ifnames=0 loglevel=5 slot=${slot} disk=${disk} good=${good} next=${next} left=${left}"
       ${go} ${k} ${r}:${filesize} ${dt}
     fi
   fi

@@ -19,7 +19,8 @@ type raspberry struct {
 // boardSettings are the lines of config.txt that all Raspberry Pis have
 // (raspberrypi.com/documentation, config.txt; kernel_watchdog_timeout is recalled: firmware
 // that does not know it passes it over). The UART on the pins is the good one, and
-// the instruments': Bluetooth, which nobody uses here, gives it up.
+// the instruments': Bluetooth, which nobody uses here, gives it up. What the kernel says last
+// is kept over a reset in a MiB between where U-Boot puts kernel and initramfs (loadsPi).
 const boardSettings = `arm_64bit=1
 disable_splash=1
 dtparam=i2c_arm=on
@@ -28,6 +29,7 @@ dtparam=audio=on
 dtparam=watchdog=on
 kernel_watchdog_timeout=60
 dtoverlay=disable-bt
+dtoverlay=ramoops,base-addr=0x0e000000,total-size=0x100000,record-size=0x20000,console-size=0x40000
 `
 
 // configPi is the first partition's config.txt of Pi 3 and 4.
@@ -60,7 +62,7 @@ cmdline=cmdline.txt
 
 // cmdlineSlot5 is the kernel's: which slot it is in, init reads of the device tree, where
 // the firmware says which partition it started.
-const cmdlineSlot5 = "console=tty1 panic=3 oops=panic net.ifnames=0 loglevel=5 disk=auto reserve_mem=1M:4096:oops ramoops.mem_name=oops ramoops.record_size=0x20000 ramoops.console_size=0x40000\n"
+const cmdlineSlot5 = "console=tty1 panic=3 oops=panic net.ifnames=0 loglevel=5 disk=auto\n"
 
 // The firmware of Raspberry Pi 3 and 4 (Pi 5 has its own in flash).
 const (

@@ -25,15 +25,16 @@ type target struct {
 	pi *raspberry
 }
 
-// Where the boot script puts kernel, initramfs and the environment in memory, which disk
-// that is to Linux, what its console is, and what starts the kernel. U-Boot knows its
-// board's memory; on a Raspberry Pi its own places are too close together for this kernel.
+// Where the boot script puts kernel, initramfs and the environment in memory, where the
+// last words are kept, which disk that is to Linux, what its console is, and what starts the
+// kernel. U-Boot knows its board's memory; on a Raspberry Pi its own places are too close
+// together for this kernel, and the last words have theirs by an overlay (boardSettings).
 const (
-	loadsVirt = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a 0x48000000; setenv con "console=ttyAMA0,115200"; setenv go booti; setenv disk auto`
-	loadsPi   = `setenv k 0x08000000; setenv r 0x10000000; setenv a 0x0f000000; setenv con "console=tty1"; setenv go booti; setenv disk auto
+	loadsVirt = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a 0x48000000; setenv keep 4a000000; setenv con "console=ttyAMA0,115200"; setenv go booti; setenv disk auto`
+	loadsPi   = `setenv k 0x08000000; setenv r 0x10000000; setenv a 0x0f000000; setenv keep; setenv con "console=tty1"; setenv go booti; setenv disk auto
 if test -e ${devtype} ${devnum}:1 uart.on; then setenv con "console=tty1 console=ttyAMA0,115200"; fi`
-	loads64 = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a ${pxefile_addr_r}; setenv con; setenv go booti; setenv disk auto`
-	loads32 = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a ${pxefile_addr_r}; setenv con; setenv go bootz; setenv disk auto`
+	loads64 = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a ${pxefile_addr_r}; setexpr keep ${ramdisk_addr_r} + 4000000; setenv con; setenv go booti; setenv disk auto`
+	loads32 = `setenv k ${kernel_addr_r}; setenv r ${ramdisk_addr_r}; setenv a ${pxefile_addr_r}; setexpr keep ${ramdisk_addr_r} + 4000000; setenv con; setenv go bootz; setenv disk auto`
 )
 
 // rpi is the kernel that Raspberry Pi's own ports need, and that the emulator boots too.
@@ -42,7 +43,7 @@ var rpi = kernel{module: "github.com/gokrazy/kernel.rpi", version: "v0.0.0-20251
 		"bcm2712-rpi-5-b.dtb", "bcm2712-d-rpi-5-b.dtb", "bcm2712d0-rpi-5-b.dtb", "bcm2712-rpi-500.dtb", "bcm2712-rpi-cm5-cm5io.dtb", "bcm2712-rpi-cm5-cm4io.dtb", "bcm2712-rpi-cm5l-cm5io.dtb"},
 	// What stations put on the pins: clocks, RS-485 on the UARTs, sound cards, fans, a button.
 	overlays: []string{"overlay_map.dtb", "disable-bt*.dtbo", "disable-wifi*.dtbo", "i2c-rtc*.dtbo", "i2c[0-6]*.dtbo", "i2c-sensor.dtbo", "spi[01]-?cs.dtbo", "uart[0-5]*.dtbo", "midi-uart0*.dtbo", "miniuart-bt.dtbo",
-		"sc16is75*.dtbo", "hifiberry-dac*.dtbo", "hifiberry-amp*.dtbo", "iqaudio-dac*.dtbo", "i2s-dac.dtbo", "max98357a.dtbo", "gpio-*.dtbo", "pps-gpio.dtbo", "w1-gpio*.dtbo", "dwc2.dtbo", "mcp23017.dtbo", "mcp3008.dtbo", "ads1115.dtbo", "bcm2712d0.dtbo", "vc4-kms-v3d*.dtbo"}}
+		"sc16is75*.dtbo", "hifiberry-dac*.dtbo", "hifiberry-amp*.dtbo", "iqaudio-dac*.dtbo", "i2s-dac.dtbo", "max98357a.dtbo", "ramoops*.dtbo", "gpio-*.dtbo", "pps-gpio.dtbo", "w1-gpio*.dtbo", "dwc2.dtbo", "mcp23017.dtbo", "mcp3008.dtbo", "ads1115.dtbo", "bcm2712d0.dtbo", "vc4-kms-v3d*.dtbo"}}
 
 // piWiFi are the chips on Raspberry Pis.
 var piWiFi = []string{"lib/firmware/brcm/brcmfmac43430-sdio.bin", "lib/firmware/brcm/brcmfmac43430-sdio.clm_blob", "lib/firmware/brcm/brcmfmac43430-sdio.raspberrypi,3-model-b.txt",

@@ -355,6 +355,24 @@ func TestTheLastWordsOfABootAreFound(t *testing.T) {
 	if lastWords(dir) == "" {
 		t.Fatal("nothing is found where the kernel keeps it")
 	}
+	// The boot after it tells its words, and dies of nothing: those are not its own.
+	told := "[    2.1] init: init 1.1\n[    2.2] init: " + quoting + lastWords(dir) + "\n[   99.0] init: restart: update\n"
+	if err := os.WriteFile(filepath.Join(dir, "console-ramoops-0"), []byte(told), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dmesg-ramoops-0"), []byte("Panic#1 Part1\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := lastWords(dir); w != "" || panicked(dir) {
+		t.Fatalf("the boot before last is told as the last: %q", w)
+	}
+	// A board that keeps no console has its records alone.
+	if err := os.Remove(filepath.Join(dir, "console-ramoops-0")); err != nil {
+		t.Fatal(err)
+	}
+	if lastWords(dir) == "" {
+		t.Fatal("a record is not found")
+	}
 }
 
 func TestTheDeadAreFoundWhateverTheirNames(t *testing.T) {

@@ -76,7 +76,7 @@ func (b *board) run(ctx context.Context) {
 		b.restart("it has no root")
 	}
 	if words := lastWords("/sys/fs/pstore"); words != "" {
-		b.say("the last words of a boot before this one: %s", words)
+		b.say(quoting+"%s", words)
 	}
 	if panicked("/sys/fs/pstore") {
 		b.startFailed("the one before ended in a panic")

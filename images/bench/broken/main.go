@@ -7,10 +7,13 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // How it is broken, set by the linker: "panic" ends, so that the kernel panics; "hang"
-// does nothing for ever; "starve" opens the watchdog and then does nothing.
+// does nothing for ever; "starve" opens the watchdog, for so long as init does, and then
+// does nothing.
 var How = "panic"
 
 func main() {
@@ -21,6 +24,7 @@ func main() {
 		_ = syscall.Mount("devtmpfs", "/dev", "devtmpfs", 0, "")
 		if f, err := os.OpenFile("/dev/watchdog0", os.O_WRONLY, 0); err == nil {
 			defer f.Close()
+			_ = unix.IoctlSetPointerInt(int(f.Fd()), unix.WDIOC_SETTIMEOUT, 15)
 		}
 	default:
 		panic("this release is broken")
