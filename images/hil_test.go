@@ -49,7 +49,30 @@ func until(t *testing.T, what string, p *bench.Pole, path string, most time.Dura
 	t.Fatalf("%s: not in %s: %s", what, most, text)
 }
 
-func quiet(text string) bool { return text == "[]" || text == "null" || text == "[]\n" }
+// qualityIn finds a point's quality in what the page says of all readings.
+func qualityIn(t *testing.T, readings, point string) string {
+	t.Helper()
+	var all []struct{ Point, Quality string }
+	if err := json.Unmarshal([]byte(readings), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		if r.Point == point {
+			return r.Quality
+		}
+	}
+	t.Fatalf("nothing is said of %s", point)
+	return ""
+}
+
+func quality(t *testing.T, p *bench.Pole, point string) string {
+	t.Helper()
+	b, err := p.Get("/api/v1/readings", 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return qualityIn(t, string(b), point)
+}
 
 func TestAPoleWarnsByItsRealDriversAndTellsWhatIsBroken(t *testing.T) {
 	p := pole(t)
@@ -63,21 +86,33 @@ func TestAPoleWarnsByItsRealDriversAndTellsWhatIsBroken(t *testing.T) {
 		}
 		until(t, "told", p, "/api/v1/faults", 2*time.Minute, func(s string) bool { return strings.Contains(s, "gas") || strings.Contains(s, "field") })
 		until(t, "no value is taken as good", p, "/api/v1/readings", time.Minute, func(s string) bool {
-			var all []struct{ Point, Quality string }
-			if err := json.Unmarshal([]byte(s), &all); err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range all {
-				if r.Point == "gas.ch4" {
-					return r.Quality != "good"
-				}
-			}
-			return false
+			return qualityIn(t, s, "gas.ch4") != "good"
 		})
 		if err := p.Line.Replug(); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "mended", p, "/api/v1/faults", 2*time.Minute, func(s string) bool { return !strings.Contains(s, "gas") && !strings.Contains(s, "field") })
+	})
+	t.Run("an adapter that is pulled out is told, and its line comes back by itself", func(t *testing.T) {
+		if err := p.Pull(0); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "told", p, "/api/v1/faults", time.Minute, func(s string) bool {
+			return strings.Contains(s, `"line.gone"`) && strings.Contains(s, bench.Port(0)) && strings.Contains(s, "hazard gas")
+		})
+		if q := quality(t, p, "gas.ch4"); q == "good" {
+			t.Fatal("a value whose line is gone is good")
+		}
+		until(t, "the other line goes on", p, "/api/v1/readings", 20*time.Second, func(s string) bool { return qualityIn(t, s, "river.level") == "good" })
+		if err := p.Plug(0); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "back", p, "/api/v1/faults", time.Minute, func(s string) bool {
+			return !strings.Contains(s, "field") && !strings.Contains(s, "gas") && !strings.Contains(s, "siren")
+		})
+		if q := quality(t, p, "gas.ch4"); q != "good" {
+			t.Fatal("its gauge is", q)
+		}
 	})
 	t.Run("the board's button is heard", func(t *testing.T) {
 		if err := p.Says("button: listening", 1, 20*time.Second); err != nil {
@@ -139,11 +174,17 @@ func TestAHungAlarmPathIsStartedAnewThoughItsProcessLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	boots(t, p.Board)
+	if err := p.Settled(most); err != nil {
+		t.Fatal(err)
+	}
 	took, err := p.Hang(most)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("armed again after %.1f s", took.Seconds())
+	if err := p.Settled(most); err != nil {
+		t.Fatal(err)
+	}
 	if siren, tone, err := p.Cross(time.Minute); err != nil {
 		t.Fatal("it stands watch and does not warn:", siren, tone, err)
 	}

@@ -60,6 +60,9 @@ func poles(b *bench) error {
 			return err
 		}
 		boots = append(boots, p.SinceOn().Seconds())
+		if err := p.Settled(startMost); err != nil {
+			return err
+		}
 		if err := b.pause(5 * time.Second); err != nil { // the crossing is measured of a box that has settled
 			return err
 		}
@@ -154,6 +157,9 @@ func hung(b *bench) error {
 			return err
 		}
 		if err := p.Says(imagebench.Armed, 1, startMost); err != nil {
+			return err
+		}
+		if err := p.Settled(startMost); err != nil {
 			return err
 		}
 		took, err := p.Hang(startMost)

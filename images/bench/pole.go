@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -10,11 +11,13 @@ import (
 	"tocsin/hwtest/line"
 )
 
-// Pole is a board with what hangs on it: instruments and a relay board with a siren on an
-// RS-485 line, and a loudspeaker with an ear before it.
+// Pole is a board with what hangs on it: a gas gauge and a relay board with a siren on an
+// RS-485 line by USB, a radar on one at the board's own port, and a loudspeaker with an ear
+// before it.
 type Pole struct {
 	*Board
-	Line   *line.TCP
+	Line   *line.TCP // by USB
+	Shore  *line.TCP // at the board's own port
 	River  *gauge.Radar
 	Gas    *gauge.Gas
 	Relays *gauge.Board
@@ -37,12 +40,13 @@ const (
 // poleName is how the pole's site is called.
 const poleName = "黄渡村"
 
-const poleSite = `version: 1
+var poleSite = `version: 1
 site: {id: "441882103201", name: {zh: ` + poleName + `, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
 lines:
-  field: {port: /dev/ttyS0, baud: 19200, timeout: 1s}
+  field: {port: "` + Port(0) + `", baud: 19200, timeout: 1s}
+  shore: {port: /dev/ttyS0, baud: 9600, timeout: 1s}
 devices:
-  river: {profile: generic-radar-level-rs485, line: field, unit: 3, zero: 96.20 m, every: 1s}
+  river: {profile: generic-radar-level-rs485, line: shore, unit: 3, zero: 96.20 m, every: 1s}
   gas: {profile: generic-ch4-rs485, line: field, unit: 4, every: 270ms}
   relay: {profile: generic-relay-8in-8out, line: field, unit: 11, every: 250ms}
 outputs:
@@ -77,10 +81,14 @@ func NewPole(dir, image string) (*Pole, error) {
 	if p.Line, err = line.NewRTUOverTCP("127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	p.Wire = p.Line.Addr()
-	p.Line.Attach(unitRiver, p.River)
+	if p.Shore, err = line.NewRTUOverTCP("127.0.0.1:0"); err != nil {
+		p.Line.Close()
+		return nil, err
+	}
+	p.Lines, p.Wire = []string{p.Line.Addr()}, p.Shore.Addr()
 	p.Line.Attach(unitGas, p.Gas)
 	p.Line.Attach(unitRelays, p.Relays)
+	p.Shore.Attach(unitRiver, p.River)
 	if p.Ear, err = ear.Open(filepath.Join(dir, "sound.wav")); err != nil {
 		p.Close()
 		return nil, err
@@ -92,9 +100,36 @@ func NewPole(dir, image string) (*Pole, error) {
 func (p *Pole) Close() {
 	p.Cut()
 	p.Line.Close()
+	p.Shore.Close()
 	if p.Ear != nil {
 		p.Ear.Close()
 	}
+}
+
+// Settled waits until the values of both lines are good.
+func (p *Pole) Settled(most time.Duration) error {
+	last := ""
+	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		t, err := p.Get("/api/v1/readings", time.Until(end))
+		if err != nil {
+			return err
+		}
+		var all []struct{ Point, Quality string }
+		if err := json.Unmarshal(t, &all); err != nil {
+			return err
+		}
+		good := 0
+		for _, r := range all {
+			if (r.Point == "gas.ch4" || r.Point == "river.level") && r.Quality == "good" {
+				good++
+			}
+		}
+		if good == 2 {
+			return nil
+		}
+		last = string(t)
+	}
+	return fmt.Errorf("its gauges are not good in %v: %.2000s", most, last)
 }
 
 // Cross puts the gas over its threshold, and gives how long after that the siren had

@@ -18,7 +18,7 @@ var Spoils = []string{"bytes", "superblock", "groups", "inodes", "journal", "hal
 const Burst = "burst of short power"
 
 // Past is a card that has been a box's for a while: its site with rules, its keys, what it
-// wrote of them a second time; and the line that its instruments hang on.
+// wrote of them a second time; and the lines that its instruments hang on.
 type Past struct {
 	pole *Pole
 	card string
@@ -51,7 +51,7 @@ func NewPast(dir, image string, most time.Duration) (*Past, error) {
 	return a, nil
 }
 
-// Close takes its line away.
+// Close takes its lines away.
 func (a *Past) Close() { a.pole.Close() }
 
 // Spoiled breaks what a copy of the card keeps in one of the ways, starts it in dir, and gives how long it took to arm.
@@ -98,7 +98,7 @@ func (a *Past) Spoiled(dir, how string, r *rand.Rand, most time.Duration) (time.
 
 // Board gives a board with a copy of the card, switched off.
 func (a *Past) Board(dir string) (*Board, error) {
-	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: a.pole.Wire}
+	b := &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Lines: a.pole.Lines, Wire: a.pole.Wire}
 	return b, CopyDisk(b.Disk, a.card)
 }
 
