@@ -1,13 +1,13 @@
 package pack
 
 import (
-	"bytes"
-	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 
 	"tocsin/firmware/phrase"
 )
@@ -15,16 +15,17 @@ import (
 // Reader makes chunks of an image out of what travelled. It keeps its memory from one to
 // the next, and is for one goroutine.
 type Reader struct {
-	h    *Header
-	base io.ReaderAt
+	h         *Header
+	base, own io.ReaderAt
 
-	inflate io.ReadCloser
-	out     []byte
-	raw     []byte // an opened patch
+	frames *zstd.Decoder
+	out    []byte
+	raw    []byte // an opened patch
 }
 
-// NewReader begins; base is the image that the manifest's Base names, nil for none.
-func NewReader(h *Header, base io.ReaderAt) *Reader { return &Reader{h: h, base: base} }
+// NewReader begins; base is the image that the manifest's Base names, nil for none. own is
+// where the image itself comes to be: whoever asks for a chunk has put those before it there.
+func NewReader(h *Header, base, own io.ReaderAt) *Reader { return &Reader{h: h, base: base, own: own} }
 
 // Chunk gives chunk n, held to its sum, valid until the next call. coded is what travelled,
 // of Chunks[n].Bytes.
@@ -40,11 +41,17 @@ func (r *Reader) Chunk(n int, coded []byte) ([]byte, error) {
 	case Zero:
 		clear(out)
 	case Same:
-		err = r.copy(out, at)
-	case Flate:
+		err = r.copy(out, at, at)
+	case Zstd:
 		err = r.open(out, coded)
+	case A64:
+		if len(coded) == 0 || coded[0] > 3 {
+			err = errors.New("words have four bytes")
+		} else if err = r.open(out, coded[1:]); err == nil {
+			jumps(out, int(coded[0]))
+		}
 	case Patch:
-		err = r.patch(out, coded)
+		err = r.patch(out, coded, at)
 	}
 	if err == nil && sha256.Sum256(out) != c.SHA256 {
 		err = errors.New("not what its sum says")
@@ -55,52 +62,61 @@ func (r *Reader) Chunk(n int, coded []byte) ([]byte, error) {
 	return out, nil
 }
 
-// copy reads from the base.
-func (r *Reader) copy(b []byte, at int64) error {
-	if r.base == nil {
-		return errors.New("no base")
+// copy reads what a patch is made from: the base, and behind its last byte the image's own
+// first bytes, as many as stand.
+func (r *Reader) copy(b []byte, at, stand int64) error {
+	from, size := r.base, int64(0)
+	if r.h.Base != nil {
+		size = r.h.Base.Size
 	}
-	if at < 0 || at > r.h.Base.Size-int64(len(b)) {
-		return errors.New("beyond the base")
+	if at >= size {
+		from, at, size = r.own, at-size, stand
 	}
-	n, err := r.base.ReadAt(b, at)
+	switch {
+	case from == nil:
+		return errors.New("there is nothing to copy from")
+	case at < 0 || at > size-int64(len(b)):
+		return errors.New("beyond what it is copied from")
+	}
+	n, err := from.ReadAt(b, at)
 	if n == len(b) {
 		return nil
 	}
 	return err
 }
 
-// open inflates exactly len(b) bytes.
+// open unpacks exactly len(b) bytes.
 func (r *Reader) open(b, coded []byte) error {
-	in := bytes.NewReader(coded)
-	if r.inflate == nil {
-		r.inflate = flate.NewReader(in)
-	} else if err := r.inflate.(flate.Resetter).Reset(in, nil); err != nil {
-		return err
+	if r.frames == nil {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(mostOpened), zstd.WithDecoderMaxWindow(mostOpened))
+		if err != nil {
+			return err
+		}
+		r.frames = d
 	}
-	if _, err := io.ReadFull(r.inflate, b); err != nil {
-		return err
+	got, err := r.frames.DecodeAll(coded, b[:0:len(b)])
+	if err == nil && len(got) != len(b) {
+		err = fmt.Errorf("%d bytes where %d were said", len(got), len(b))
 	}
-	var more [1]byte
-	if n, err := io.ReadFull(r.inflate, more[:]); n != 0 || err != io.EOF || in.Len() != 0 {
-		return errors.New("more than it says")
-	}
-	return nil
+	return err
 }
 
-// mostSteps bounds the steps of one patch.
-const mostSteps = ChunkSize / 8
+// Bounds of one patch: its steps, and its bytes once opened.
+const (
+	mostSteps  = ChunkSize / 8
+	mostOpened = ChunkSize + mostSteps*3*binary.MaxVarintLen64/4
+)
 
-// patch makes a chunk out of the base. Opened, a patch is: the number of steps; for each
-// step three varints (how many new bytes, how many copied, how far the base is from where
-// the step before ended); then the differences of all copies, then all new bytes.
-func (r *Reader) patch(out, coded []byte) error {
+// patch makes a chunk, of which stand bytes of the image lie before, out of copies. Opened, a patch is: the number of steps; for each
+// step three varints (how many new bytes, how many copied, how far the copy is from
+// where the one before ended); then the differences of all copies, then all new bytes.
+func (r *Reader) patch(out, coded []byte, stand int64) error {
 	// The opened size stands before it, 4 bytes big endian.
 	if len(coded) < 4 {
 		return io.ErrUnexpectedEOF
 	}
 	size := binary.BigEndian.Uint32(coded)
-	if size > uint32(len(out)+mostSteps*3*binary.MaxVarintLen64/4) {
+	if size > mostOpened {
 		return fmt.Errorf("%d bytes of patch", size)
 	}
 	if cap(r.raw) < int(size) {
@@ -162,8 +178,10 @@ func (r *Reader) patch(out, coded []byte) error {
 		news = news[s.fresh:]
 		base += s.from
 		b := out[:s.copied]
-		if err := r.copy(b, base); err != nil {
-			return err
+		if len(b) > 0 {
+			if err := r.copy(b, base, stand); err != nil {
+				return err
+			}
 		}
 		for n, d := range diff[:s.copied] {
 			b[n] += d

@@ -59,8 +59,9 @@ type Form string
 const (
 	Zero  Form = "zero"  // all bytes are zero
 	Same  Form = "same"  // as the base has it at the same place
-	Flate Form = "flate" // RFC 1951
-	Patch Form = "patch" // copies from the base, with differences
+	Zstd  Form = "zstd"  // RFC 8878
+	A64   Form = "a64"   // how the words lie, one byte, and RFC 8878 of code whose calls say places
+	Patch Form = "patch" // copies from the base and from the chunks before, with differences
 )
 
 // Chunk is one piece of the image.
@@ -71,7 +72,7 @@ type Chunk struct {
 	Bytes int `json:"bytes,omitempty"`
 }
 
-// Base is the image that patches are made from.
+// Base is the image that a delta is made from.
 type Base struct {
 	SHA256 Sum   `json:"sha256"`
 	Size   int64 `json:"size"`
@@ -159,11 +160,11 @@ func (h *Header) check() error {
 	}
 	at := h.Length
 	for n, c := range m.Chunks {
-		travels := c.Form == Flate || c.Form == Patch
+		travels := c.Form == Zstd || c.Form == A64 || c.Form == Patch
 		switch {
-		case !slices.Contains([]Form{Zero, Same, Flate, Patch}, c.Form):
+		case !slices.Contains([]Form{Zero, Same, Zstd, A64, Patch}, c.Form):
 			return fmt.Errorf("chunk %d is of no form that is known", n)
-		case m.Base == nil && (c.Form == Same || c.Form == Patch):
+		case m.Base == nil && c.Form == Same:
 			return fmt.Errorf("chunk %d needs a base, and none is named", n)
 		case travels != (c.Bytes > 0) || c.Bytes < 0 || c.Bytes > mostChunk:
 			return fmt.Errorf("chunk %d has %d bytes", n, c.Bytes)

@@ -75,14 +75,19 @@ func made(t testing.TB, image, base []byte, s ...trust.Signer) ([]byte, *Header)
 	return w.Bytes(), h
 }
 
+// standing is the image as far as it is made.
+type standing struct{ b *[]byte }
+
+func (s standing) ReadAt(b []byte, at int64) (int, error) { return bytes.NewReader(*s.b).ReadAt(b, at) }
+
 // whole reads every chunk.
 func whole(h *Header, pkg []byte, base []byte) ([]byte, error) {
 	var at io.ReaderAt
 	if base != nil {
 		at = bytes.NewReader(base)
 	}
-	r := NewReader(h, at)
 	var out []byte
+	r := NewReader(h, at, standing{&out})
 	for n := range h.Chunks {
 		b, err := r.Chunk(n, pkg[h.Offset(n):h.Offset(n+1)])
 		if err != nil {
@@ -123,6 +128,105 @@ func TestADeltaOfMovedCodeIsSmall(t *testing.T) {
 	}
 }
 
+// twice is two programs of one release: the second has the first one's functions, with other calls.
+func twice(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 2))
+	one := make([]byte, 3*ChunkSize/2)
+	for i := 0; i < len(one); i += 4 {
+		binary.LittleEndian.PutUint32(one[i:], 0xa9000000|r.Uint32N(1<<16)<<5)
+		if i%64 == 0 {
+			binary.LittleEndian.PutUint32(one[i:], 0x94000000|r.Uint32N(1<<20))
+		}
+	}
+	two := bytes.Clone(one)
+	for i := 0; i < len(two); i += 64 {
+		binary.LittleEndian.PutUint32(two[i:], binary.LittleEndian.Uint32(two[i:])-77)
+	}
+	return append(append(one, 1, 2, 3), two...)
+}
+
+func TestASecondProgramOfTheSameCodeTakesLittle(t *testing.T) {
+	both := twice(1)
+	one, _ := made(t, both[:3*ChunkSize/2], nil)
+	pkg, h := made(t, both, nil)
+	if len(pkg) > len(one)*11/10 {
+		t.Fatalf("one program is %d bytes, both are %d", len(one), len(pkg))
+	}
+	if got, err := whole(h, pkg, nil); err != nil || !bytes.Equal(got, both) {
+		t.Fatal(err)
+	}
+}
+
+// What is copied was proved before: a chunk that is not there yet, or is another, makes none.
+func TestAChunkIsNotMadeOfChunksThatDoNotStand(t *testing.T) {
+	both := twice(2)
+	pkg, h := made(t, both, nil)
+	last := len(h.Chunks) - 2 // the very last is three bytes
+	if h.Chunks[last].Form != Patch {
+		t.Fatalf("it is no patch but %s", h.Chunks[last].Form)
+	}
+	for name, own := range map[string]io.ReaderAt{"none": nil, "empty": bytes.NewReader(nil), "others": bytes.NewReader(make([]byte, len(both)))} {
+		if _, err := NewReader(h, nil, own).Chunk(last, pkg[h.Offset(last):h.Offset(last+1)]); err == nil || phrase.Of(err).Code != "update.bad_chunk" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NewReader(h, nil, bytes.NewReader(both)).Chunk(last, pkg[h.Offset(last):h.Offset(last+1)]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCallsComeBackAsTheyWere(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for n := range 200 {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+			if r.IntN(3) == 0 {
+				b[i] = 0x94 | byte(r.IntN(4))
+			}
+		}
+		was := bytes.Clone(b)
+		for align := range 4 {
+			calls(b, align)
+			jumps(b, align)
+			if !bytes.Equal(b, was) {
+				t.Fatalf("%d bytes from %d", n, align)
+			}
+		}
+	}
+	// In a root without compression code lies at any byte: where it does is found.
+	code := twice(4)[:4096]
+	for align := range 4 {
+		if got, _ := aligned(append(make([]byte, align), code...)); got != align {
+			t.Errorf("words from %d on are seen from %d on", align, got)
+		}
+	}
+}
+
+// A frame that claims or holds more than its chunk takes no memory beyond it.
+func TestAFrameIsHeldToTheSizeOfItsChunk(t *testing.T) {
+	_, h := made(t, bytes.Repeat([]byte{7, 8, 9, 1}, 1000), nil)
+	h.Chunks[0].Form = Zstd
+	z, err := packer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := z.EncodeAll(make([]byte, 64<<20), nil)
+	two := z.EncodeAll(make([]byte, 3000), nil)
+	for name, coded := range map[string][]byte{"64 MiB": large, "two frames": append(two, two...), "too little": two, "nothing": {}, "no frame": []byte("no frame at all")} {
+		var err error
+		r := NewReader(h, nil, nil)
+		_, _ = r.Chunk(0, two) // the decoder's own tables
+		used := testing.AllocsPerRun(1, func() { _, err = r.Chunk(0, coded) })
+		if err == nil {
+			t.Errorf("%s: was taken", name)
+		}
+		if cap(r.out) > ChunkSize || used > 50 {
+			t.Errorf("%s: took %d bytes, %.0f allocations", name, cap(r.out), used)
+		}
+	}
+}
+
 func TestEachChunkIsHeldToItsSum(t *testing.T) {
 	old, news := images(5, 2<<20)
 	pkg, h := made(t, news, old)
@@ -136,7 +240,7 @@ func TestEachChunkIsHeldToItsSum(t *testing.T) {
 		}
 		c[r.IntN(len(c))] ^= 1 << r.IntN(8)
 		at, size := h.Span(n)
-		got, err := NewReader(h, bytes.NewReader(old)).Chunk(n, c)
+		got, err := NewReader(h, bytes.NewReader(old), bytes.NewReader(news)).Chunk(n, c)
 		if err == nil && !bytes.Equal(got, news[at:at+int64(size)]) {
 			t.Fatal("a broken chunk was believed")
 		}
@@ -157,7 +261,7 @@ func TestEachChunkIsHeldToItsSum(t *testing.T) {
 	}
 	for n, c := range h.Chunks {
 		if c.Form == Same || c.Form == Patch {
-			if _, err := NewReader(h, bytes.NewReader(other)).Chunk(n, pkg[h.Offset(n):h.Offset(n+1)]); err == nil {
+			if _, err := NewReader(h, bytes.NewReader(other), bytes.NewReader(news)).Chunk(n, pkg[h.Offset(n):h.Offset(n+1)]); err == nil {
 				t.Fatalf("chunk %d came of the wrong base", n)
 			}
 		}
@@ -239,7 +343,10 @@ func TestAManifestIsHeldToItsBounds(t *testing.T) {
 		"a size below nothing":      set("size", -1),
 		"fewer chunks than image":   set("chunks", []any{}),
 		"a base of no size":         set("base", map[string]any{"sha256": strings.Repeat("0", 64), "size": 0}),
-		"patches and no base":       set("base", nil),
+		"the same and no base": func(m map[string]any) {
+			delete(m, "base")
+			m["chunks"] = []any{map[string]any{"sha256": strings.Repeat("0", 64), "form": "same"}, m["chunks"].([]any)[1]}
+		},
 		"a chunk of no known form":  chunk(0, "form", "brotli"),
 		"a chunk of a gigabyte":     chunk(0, "bytes", 1<<30),
 		"a chunk below nothing":     chunk(0, "bytes", -1),
@@ -279,16 +386,16 @@ func TestAHostilePatchStaysWithinItsBounds(t *testing.T) {
 	pkg, h := made(t, bytes.Repeat([]byte{7, 8, 9, 1}, 1000), []byte("base of some bytes that is short"))
 	_ = pkg
 	h.Chunks[0].Form = Patch
+	z, err := packer()
+	if err != nil {
+		t.Fatal(err)
+	}
 	steps := func(v ...int64) []byte {
 		var raw []byte
 		for _, x := range v {
 			raw = binary.AppendVarint(raw, x)
 		}
-		b, err := deflate(binary.BigEndian.AppendUint32(nil, uint32(len(raw))), raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+		return sized(z, raw)
 	}
 	for name, coded := range map[string][]byte{
 		"nothing":              {},
@@ -300,9 +407,10 @@ func TestAHostilePatchStaysWithinItsBounds(t *testing.T) {
 		"copies beyond":        steps(1, 0, 4000, 1<<50),
 		"copies of a terabyte": steps(1, 0, 1<<40, 0),
 		"copies below nothing": steps(1, 0, -4000, 0),
+		"of chunks to come":    steps(1, 0, 4000, int64(h.Base.Size)),
 		"overflowing sizes":    steps(2, 1<<62, 1<<62, 0, 1<<62, 1<<62, 0),
 	} {
-		if _, err := NewReader(h, strings.NewReader("base of some bytes that is short")).Chunk(0, coded); err == nil {
+		if _, err := NewReader(h, strings.NewReader("base of some bytes that is short"), bytes.NewReader(make([]byte, 1<<20))).Chunk(0, coded); err == nil {
 			t.Errorf("%s: was taken", name)
 		} else if errors.Is(err, io.EOF) && name != "nothing" {
 			t.Errorf("%s: says only %v", name, err)
@@ -331,13 +439,25 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
+func FuzzA64(f *testing.F) {
+	both := twice(5)[:2<<10]
+	pkg, h := made(f, both, nil)
+	f.Add(pkg[h.Offset(0):h.Offset(1)])
+	f.Fuzz(func(t *testing.T, coded []byte) {
+		h.Chunks[0].Form = A64
+		if b, err := NewReader(h, nil, nil).Chunk(0, coded); err == nil && !bytes.Equal(b, both) {
+			t.Fatal("other bytes were believed")
+		}
+	})
+}
+
 func FuzzPatch(f *testing.F) {
 	old, news := images(4, 2<<10)
 	pkg, h := made(f, news, old)
 	f.Add(pkg[h.Offset(0):h.Offset(1)])
 	f.Fuzz(func(t *testing.T, coded []byte) {
 		h.Chunks[0].Form = Patch
-		if b, err := NewReader(h, bytes.NewReader(old)).Chunk(0, coded); err == nil && !bytes.Equal(b, news) {
+		if b, err := NewReader(h, bytes.NewReader(old), nil).Chunk(0, coded); err == nil && !bytes.Equal(b, news) {
 			t.Fatal("other bytes were believed")
 		}
 	})

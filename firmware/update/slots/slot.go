@@ -75,7 +75,7 @@ func prove(p Partition, h *pack.Header, pause func() error) error {
 // fill writes the chunks of a release into a slot. fetch gives what travelled of chunk n;
 // it is asked for those alone that do not stand in their place yet.
 func fill(p Partition, h *pack.Header, base io.ReaderAt, fetch func(n int) ([]byte, error), pause func() error) error {
-	r := pack.NewReader(h, base)
+	r := pack.NewReader(h, base, p)
 	have := make([]byte, pack.ChunkSize)
 	for n, c := range h.Chunks {
 		at, size := h.Span(n)
