@@ -132,6 +132,7 @@ func (s *seeds) pieces(at, end int) []piece {
 	s.sown = at
 	news := s.image[:end]
 	var out []piece
+	missed := 0
 	for i := at; i+seedLength <= end; {
 		if s.on {
 			if p := i + s.shift; p >= 0 {
@@ -142,7 +143,7 @@ func (s *seeds) pieces(at, end int) []piece {
 						} else {
 							out = append(out, piece{i, i + n, p})
 						}
-						i += n
+						i, missed = i+n, 0
 						continue
 					}
 				}
@@ -153,10 +154,13 @@ func (s *seeds) pieces(at, end int) []piece {
 		if n >= worthwhile && !(s.on && s.agree(news[i:i+n], i+s.shift, at) >= n-seedLength) {
 			out = append(out, piece{i, i + n, old})
 			s.shift, s.on = old-i, true
-			i += n
+			i, missed = i+n, 0
 			continue
 		}
-		i++
+		i, missed = i+1, missed+1
+		if s.split == 0 { // what has not come before for long is looked at here and there
+			i += min(missed/512, 6)
+		}
 	}
 	for n := range out {
 		floor, ceiling := at, end
