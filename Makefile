@@ -139,6 +139,7 @@ deb: go ui ## make the Debian packages into out/deb
 	for a in $(ARCHS); do \
 	  case $$a in armhf) s=armv7; e="GOARCH=arm GOARM=7";; *) s=$$a; e=GOARCH=$$a;; esac; \
 	  for p in edged edged-desk edged-video; do env GOOS=linux $$e $(BUILD) -o $(OUT)/cross/$$p-linux-$$s ./cmd/$$p || exit 1; done; \
+	  $(GO) run ./images/build --texts $(OUT)/deb/stage/licences-$$s --target $$s --bin $(OUT)/cross || exit 1; \
 	  env ARCH=$$a SUFFIX=$$s DEB_VERSION=$(DEB_VERSION) BIN=$(OUT)/cross STAGE=$(OUT)/deb/stage SOURCE_DATE_EPOCH=$(STAMP) GOFLAGS=-mod=mod \
 	    $(GO) run $(NFPM) package -f images/deb/nfpm.yaml -p deb -t $(OUT)/deb/ || exit 1; done; ls -l $(OUT)/deb/*.deb
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,13 +27,14 @@ type options struct {
 	Version  string `help:"The release's version."`
 	Number   uint64 `help:"The release's number, which only rises."`
 	Built    int64  `help:"When its source was committed, in seconds since 1970."`
-	Keys     string `required:"" help:"The folder of the releasers' private keys (release-*.pem)."`
+	Keys     string `help:"The folder of the releasers' private keys (release-*.pem)."`
 	NewKeys  bool   `help:"Make the keys where there are none: for a bench, or once for a county. Without it a folder without keys is an error."`
 	OnlyKeys bool   `help:"Make the keys, and nothing else."`
 	Stale    bool   `help:"Take Debian's packages without its security updates, where a mirror has none: not for boards that are given to anybody."`
 	Base     string `help:"A slot's image that a delta is made from."`
 	Init     string `help:"The built init, in place of building it: of a test that needs a broken one."`
 	Card     bool   `help:"Also pack the card's image for download: .img.xz and its SHA-256."`
+	Texts    string `help:"Only write the texts of the licences of what the programs are linked of into this folder: of a package, which brings no image."`
 	Site     string `default:"configs/sites/new.yaml" help:"The site file of a new board."`
 
 	release  update.Release
@@ -50,6 +52,12 @@ func main() {
 }
 
 func (o *options) build() error {
+	if o.Texts != "" {
+		return o.programTexts()
+	}
+	if o.Keys == "" {
+		return errors.New("--keys is needed")
+	}
 	signers, err := releasers(o.Keys, o.NewKeys)
 	if err != nil || o.OnlyKeys {
 		return err
@@ -70,9 +78,7 @@ func (o *options) build() error {
 	if t.goarm != "" {
 		end = "armv" + t.goarm
 	}
-	for _, p := range []string{"edged", "edged-video", "edged-desk"} {
-		o.programs = append(o.programs, filepath.Join(o.Bin, p+"-linux-"+end))
-	}
+	o.programs = o.programsFor(end)
 	work, err := os.MkdirTemp("", "tocsin-image")
 	if err != nil {
 		return err
@@ -99,6 +105,40 @@ func (o *options) build() error {
 		return err
 	}
 	return card(img)
+}
+
+// programsFor names the programs that were built for a board.
+func (o *options) programsFor(end string) (out []string) {
+	for _, p := range []string{"edged", "edged-video", "edged-desk"} {
+		out = append(out, filepath.Join(o.Bin, p+"-linux-"+end))
+	}
+	return out
+}
+
+// programTexts writes the licences' texts of the programs of one kind of board; --target
+// names it as their files do (arm64, armv7, amd64).
+func (o *options) programTexts() error {
+	linked, err := linkedModules(o.programsFor(o.Target))
+	if err != nil {
+		return err
+	}
+	ui, err := page("firmware/serve/page/ui/package-lock.json")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.Texts, 0o755); err != nil {
+		return err
+	}
+	for name, ms := range map[string][]module{"go.txt": linked, "page.txt": ui} {
+		b, err := texts(ms)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(o.Texts, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstPartition gives the files that choose the slot.

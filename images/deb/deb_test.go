@@ -241,6 +241,17 @@ func TestThePackageInstallsStartsHealsAndKeepsItsDataOverUpgradeAndRemoval(t *te
 		t.Logf("systemd-analyze security: %.1f", score)
 	})
 
+	t.Run("the licences of what it is made of are in it", func(t *testing.T) {
+		for file, names := range map[string][]string{"copyright": {"Apache License"}, "licences/go.txt": {"github.com/pion/webrtc/v4", "modernc.org/sqlite", "Permission is hereby granted"}, "licences/page.txt": {"svelte"}} {
+			text := d.must("cat", "/usr/share/doc/tocsin/"+file)
+			for _, n := range names {
+				if !strings.Contains(text, n) {
+					t.Errorf("%s has nothing of %s", file, n)
+				}
+			}
+		}
+	})
+
 	t.Run("one that hangs is started again", func(t *testing.T) {
 		d.must("systemctl", "kill", "--kill-who=main", "-s", "STOP", "edged")
 		first = d.stands(first)
