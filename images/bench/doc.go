@@ -5,10 +5,11 @@
 //
 // What differs from a board on a pole, of QEMU 7.2:
 //
-//	RS-485 by USB     its FT232 heeds no rate: what is sent is at the other end at once, and an
-//	                  answer is back sooner than its request could have travelled. A Modbus line
-//	                  loses its first three answers to find that out (drivers/modbus/early.go)
-//	RS-485 at the UART  keeps its rate when it sends, and receives at once
+//	RS-485            neither its FT232 nor its 16550A heeds the rate: what is sent is at the
+//	                  other end at once, and an answer is back within 1 to 20 ms, often sooner
+//	                  than its request could have travelled. A Modbus line loses three answers
+//	                  until it has found that out (drivers/modbus/early.go). The lines by USB
+//	                  are at a rate where that happens, those at the UART at one where it does not
 //	watchdog          i6300esb, which only runs while the emulator does (Stop)
 //	a start anew      by kernel, watchdog or Reset leaves the memory as it was, but for what the
 //	                  boot loader takes; a cut of the power leaves none
