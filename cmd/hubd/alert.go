@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -115,9 +113,7 @@ func (c *AlertSendCmd) give(g *Globals, form, more string, raw []byte) (*console
 }
 
 func ask(socket, form, to string, raw []byte) (*console.Answer, error) {
-	h := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
+	h := overSocket(socket)
 	r, err := h.Post("http://hubd/v1/"+form+"?to="+to, "application/cap+xml", bytes.NewReader(raw))
 	if err != nil {
 		return nil, phrase.E("hubd.unreachable", "socket", socket)

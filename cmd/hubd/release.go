@@ -19,9 +19,11 @@ import (
 
 // ReleaseCmd is about software for stations.
 type ReleaseCmd struct {
-	Add   ReleaseAddCmd   `cmd:"" help:"放入一个升级包 · take a package in"`
-	Offer ReleaseOfferCmd `cmd:"" help:"把一个版本提供给若干站；不写站即收回 · offer a release to stations; to none takes it back"`
-	List  ReleaseListCmd  `cmd:"" help:"列出升级包和提供给了谁（JSON） · print what is there and who may have it"`
+	Add      ReleaseAddCmd      `cmd:"" help:"放入一个升级包 · take a package in"`
+	Offer    ReleaseOfferCmd    `cmd:"" help:"把一个版本提供给若干站；不写站即收回 · offer a release to stations; to none takes it back"`
+	Activate ReleaseActivateCmd `cmd:"" help:"签名命令各站启用一个版本：没传到或有警报级别就等，到期为止 · order stations, signed, to activate a release: it waits for the release and for calm, until its end"`
+	Withdraw ReleaseWithdrawCmd `cmd:"" help:"撤回还在等的启用命令 · withdraw an order that waits"`
+	List     ReleaseListCmd     `cmd:"" help:"列出升级包、提供给了谁，各站运行、已传到、命令和结果（JSON） · print what is there, who may have it, and what each station runs, holds, was ordered, and how the last one ended"`
 }
 
 type releaseFile struct {
@@ -86,14 +88,21 @@ func (c *ReleaseOfferCmd) Run(g *Globals) error {
 // ReleaseListCmd lists them.
 type ReleaseListCmd struct{ releaseFile }
 
-// Run prints JSON.
+// Run prints JSON. How stations stand only the running hub knows.
 func (c *ReleaseListCmd) Run(g *Globals) error {
-	s, _, err := c.open(g)
+	s, f, err := c.open(g)
 	if err != nil {
 		return err
 	}
 	all, offered := s.All()
-	return json.NewEncoder(g.out()).Encode(map[string]any{"releases": all, "offers": offered})
+	out := map[string]any{"releases": all, "offers": offered}
+	stations, err := softwareOf(f.Socket)
+	if err == nil {
+		out["stations"] = stations
+	} else {
+		fmt.Fprintln(os.Stderr, phrase.M("hubd.order_silent", "why", phrase.Of(err)).In(g.lang()))
+	}
+	return json.NewEncoder(g.out()).Encode(out)
 }
 
 // serveReleases answers stations that ask for software.

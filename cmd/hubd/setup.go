@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -32,9 +30,7 @@ func (c *SetUpCmd) Run(g *Globals) error {
 		}
 		c.Socket = f.Socket
 	}
-	h := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
-	}}}
+	h := overSocket(c.Socket)
 	url := "http://hubd/v1/set-up"
 	if c.Again {
 		url += "?again=1"

@@ -21,6 +21,13 @@ type StateCmd struct {
 // stateMost bounds what is printed.
 const stateMost = 64 << 20
 
+// overSocket asks over the hub's local socket.
+func overSocket(socket string) *http.Client {
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+}
+
 // Run prints one JSON document: stations, alarms and what was sent, each with its links.
 func (c *StateCmd) Run(g *Globals) error {
 	if c.Config != "" {
@@ -31,9 +38,7 @@ func (c *StateCmd) Run(g *Globals) error {
 		}
 		c.Socket = f.Socket
 	}
-	h := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
-	}}}
+	h := overSocket(c.Socket)
 	r, err := h.Get("http://hubd/v1/state")
 	if err != nil || r.StatusCode != http.StatusOK {
 		return phrase.E("hubd.unreachable", "socket", c.Socket)

@@ -141,7 +141,7 @@ var arrows = map[string][]string{
 	"cmd/hubd/post":       {"cmd/hubd/engine", "cmd/hubd/hubfile", "firmware/phrase", "firmware/reach/letter"},
 	"cmd/hubd/logbook":    {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust", "firmware/trust/xmldsig"},
 	"cmd/hubd/gateway":    {"cmd/hubd/hubfile", "cmd/hubd/logbook", "configs", "drivers", "drivers/beidou", "drivers/meshtastic", "drivers/modem", "drivers/sbd", "drivers/serial", "firmware/decide/alert/compact", "firmware/guard", "firmware/phrase", "firmware/reach/letter", "firmware/reach/narrow", "firmware/reach/wire"},
-	"cmd/hubd/issue":      {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/phrase", "firmware/reach/wire", "firmware/trust"},
+	"cmd/hubd/issue":      {"cmd/hubd/hubfile", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/decide/command", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire", "firmware/trust"},
 	"cmd/hubd/console":    {"drivers", "firmware/clock", "firmware/guard", "firmware/serve/access", "firmware/serve/audit", "firmware/serve/page/ui", "cmd/hubd/gateway", "cmd/hubd/hubfile", "cmd/hubd/issue", "cmd/hubd/logbook", "cmd/hubd/post", "firmware/decide/alert", "firmware/decide/alert/compact", "firmware/trust/xmldsig", "firmware/phrase", "firmware/reach/letter", "firmware/reach/wire"},
 	"cmd/hubd/pictures":   {"cmd/hubd/engine", "cmd/hubd/hubfile", "cmd/hubd/relay", "firmware/guard", "firmware/phrase", "firmware/reach/letter", "firmware/video/recorder", "firmware/video/recorder/shelf", "firmware/video/stream", "firmware/video/whep"},
 	"cmd/hubd/relay":      {"firmware/phrase"},

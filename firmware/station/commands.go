@@ -34,7 +34,10 @@ const (
 	// commandLongest is how long a command lives at the longest where the site does
 	// not say how long a warning may stand.
 	commandLongest = 24 * time.Hour
-	commandEarly   = 2 * time.Minute
+	// softwareLongest is the same for an order to activate a release, which may have to come first
+	// and then waits for calm.
+	softwareLongest = 7 * 24 * time.Hour
+	commandEarly    = 2 * time.Minute
 )
 
 // commanded is a level that a signed command raised. Its name is the issuer's and the
@@ -74,6 +77,7 @@ func commandsOf(bp *Blueprint, counters *trust.Counters) *command.Verifier {
 	if d := a.Early.Duration(); d > 0 {
 		v.Tolerance = d
 	}
+	v.Longer = map[command.Scope]time.Duration{command.Software: softwareLongest}
 	return v
 }
 
@@ -98,6 +102,7 @@ func (c *county) command(raw []byte, j *job) bool {
 	}
 	if err != nil {
 		c.commandRefused(err, j, now)
+		c.softwareRefused(raw, err, j)
 		var r *command.Refusal
 		return errors.As(err, &r) && (r.Stage == command.Address || r.Stage == command.Expiry || r.Stage == command.Counter)
 	}
@@ -112,7 +117,9 @@ func (c *county) command(raw []byte, j *job) bool {
 		what, err = act()
 	}
 	if err != nil {
-		c.commandRefused(&command.Refusal{Stage: command.Bounds, Path: "/payload/scope", ID: cmd.ID, Err: asPhrase(err)}, j, now)
+		r := &command.Refusal{Stage: command.Bounds, Path: "/payload/scope", ID: cmd.ID, Err: asPhrase(err)}
+		c.commandRefused(r, j, now)
+		c.softwareRefused(raw, r, j)
 		return true
 	}
 	v.Accepted = true
@@ -259,6 +266,8 @@ func (c *county) obey(cmd *command.Command, j *job, now clock.Stamp) (act func()
 		return c.obeyTalk(cmd, outs, who, j)
 	case command.Configuration:
 		return c.want(cmd, j, now)
+	case command.Software:
+		return c.obeySoftware(cmd, who, j, now)
 	}
 	return nil, phrase.E("station.command_scope", "scope", string(cmd.Scope))
 }

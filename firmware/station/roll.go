@@ -85,6 +85,15 @@ func (x *roll) configure(bp *Blueprint) {
 	x.m.Configure(*bp.Roll, bp.People)
 }
 
+// drills tells whether people are being told of a drill.
+func (x *roll) drills() bool {
+	if x == nil {
+		return false
+	}
+	rounds := x.view.Load()
+	return rounds != nil && slices.ContainsFunc(*rounds, func(r rollcall.RoundView) bool { return r.Drill && r.Phase == rollcall.Calling && !r.Done })
+}
+
 // soon hands work over without waiting.
 func (x *roll) soon(f func()) {
 	select {

@@ -53,6 +53,13 @@ type updates struct {
 	// refused is the number of an offered release that was none for this box.
 	refused atomic.Uint64
 	slot    string // where this boot lies: A, B or ""
+	// taking: a release is being taken in or activated, one at a time.
+	taking sync.Mutex
+	order  atomic.Pointer[updateOrder]
+	// orderKept keeps what is stored of it in the order in which it changed.
+	orderKept sync.Mutex
+	// declined is the command that was told as declined last, as long as this runs.
+	declined atomic.Pointer[string]
 }
 
 // initSocket is where the board's init answers: it names it in the environment.
@@ -130,6 +137,7 @@ func (h *House) startUpdates() {
 			case <-ctx.Done():
 			}
 			h.recallOutcome(i.State())
+			h.recallOrder()
 			if f, ok := i.(fetcher); ok { // a bench's takes none part by part
 				h.guard.Go("update", "fetch", guard.Restart, func(ctx context.Context) error { return h.keepFetching(ctx, i, f) })
 			}
@@ -157,6 +165,7 @@ func (h *House) startUpdates() {
 			if took {
 				h.outcome(wire.UpdateBack, running, phrase.M("update.told_back", "why", why))
 			}
+			h.followOrder(u.by)
 		}
 	})
 }
@@ -207,6 +216,9 @@ func (h *House) barred() error {
 	}
 	if len(h.announcer.Sounding()) > 0 {
 		return phrase.E("update.sounding")
+	}
+	if h.roll.drills() {
+		return phrase.E("update.drill")
 	}
 	return nil
 }
@@ -269,7 +281,11 @@ func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api
 		return api.Release{}, err
 	}
 	h.yieldFetch()
+	if !h.updates.taking.TryLock() {
+		return api.Release{}, phrase.E("update.busy")
+	}
 	rel, err := i.Stage(ctx, r)
+	h.updates.taking.Unlock()
 	if err != nil {
 		h.outcome(wire.UpdateRefused, nil, phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)))
 		return api.Release{}, err
@@ -293,18 +309,33 @@ func (h *House) ActivateRelease(within time.Duration, who api.Who) error {
 	if within < trialLeast || within > trialMost {
 		return phrase.E("update.within", "least", spanText(trialLeast), "most", spanText(trialMost))
 	}
+	return h.activate(i, within, who.Name, nil)
+}
+
+// activate has what is staged run, on trial; for an order only exactly the release that it names.
+func (h *House) activate(i update.Installer, within time.Duration, who string, o *updateOrder) error {
+	if !h.updates.taking.TryLock() {
+		return phrase.E("update.busy")
+	}
+	defer h.updates.taking.Unlock()
+	next := i.State().Next
+	if o != nil && (next == nil || next.Number != o.Number) {
+		return phrase.E("update.not_staged")
+	}
 	if h.updates.trial != nil {
 		if err := h.keepFooting(h.stand(answeredLately)); err != nil {
 			h.log.Warn("what answers before the update is not kept: the trial asks only for the watch", "err", err)
 		}
 	}
-	next := i.State().Next
 	if err := i.Activate(within); err != nil {
 		return err
 	}
-	told := phrase.M("update.told_trial", "version", versionOf(next), "who", who.Name, "within", spanText(within))
+	if o != nil {
+		h.endOrder(o, orderDone, phrase.Message{})
+	}
+	told := phrase.M("update.told_trial", "version", versionOf(next), "who", who, "within", spanText(within))
 	if h.updates.trial != nil {
-		told = phrase.M("update.told_trial_self", "version", versionOf(next), "who", who.Name, "within", spanText(within))
+		told = phrase.M("update.told_trial_self", "version", versionOf(next), "who", who, "within", spanText(within))
 	}
 	h.outcome(wire.UpdateTrial, next, told)
 	return nil

@@ -147,7 +147,11 @@ func (h *House) fetchFrom(ctx context.Context, s shop, i update.Installer, f fet
 			return s.Part(ctx, letter.ReleasePart{Name: o.Name, At: at, Long: n})
 		}})
 	h.log.Info("software from the county", "version", o.Release, "number", o.Number, "bytes", o.Size, "delta", o.Delta)
+	if !h.updates.taking.TryLock() {
+		return phrase.E("update.busy")
+	}
 	rel, err := f.Fetch(in, r)
+	h.updates.taking.Unlock()
 	switch {
 	case err == nil:
 		h.outcome(wire.UpdateStaged, &rel, phrase.M("update.told_fetched", "version", rel.Version, "bytes", r.Got()))

@@ -94,8 +94,9 @@ func (h *House) updateStanding() *account.Update {
 		out.Number = s.Running.Number
 	}
 	if s.Next != nil {
-		out.Next = s.Next.Version
+		out.Next, out.NextNumber = s.Next.Version, s.Next.Number
 	}
+	out.Order = h.updates.order.Load().told()
 	if t := h.updates.told.Load(); t != nil {
 		out.Outcome, out.OutcomeOf, out.OutcomeNumber = t.Outcome, t.Version, t.Number
 		if t.At.Trust > clock.Free {

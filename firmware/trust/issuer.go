@@ -76,7 +76,7 @@ type Grant struct {
 	// Areas are division codes (GB/T 2260) by their beginning, "4418" being a
 	// whole city; empty is everywhere.
 	Areas []string
-	// Scopes are the commands that it may give: sound, stop, drill, volume, configuration, talk.
+	// Scopes are the commands that it may give: sound, stop, drill, volume, configuration, talk, software.
 	Scopes []string
 	// Persons says for a scope how many distinct persons must have signed; a
 	// scope that is not here needs one.

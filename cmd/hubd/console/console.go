@@ -154,6 +154,8 @@ func (c *Console) RunDesk(ctx context.Context) error {
 	mux.HandleFunc("POST /v1/alert", c.dispatch)
 	mux.HandleFunc("POST /v1/short", c.short)
 	mux.HandleFunc("GET /v1/state", c.state)
+	mux.HandleFunc("GET /v1/software", c.giveSoftware)
+	mux.HandleFunc("POST /v1/software", c.orderSoftware)
 	mux.HandleFunc("POST /v1/set-up", c.openSetup)
 	for pattern, h := range c.desks {
 		mux.Handle(pattern, h)

@@ -11,5 +11,7 @@
 // document gives the same bytes again, so that sending twice warns once. An update or a
 // cancel takes the chain of what it refers to; where that was never condensed it cannot be.
 //
-// The key is the caller's: it is used for one signature and kept nowhere.
+// Beside them it signs officers' orders to activate software (order.go).
+//
+// The key is the caller's: it is used for what is signed now and kept nowhere.
 package issue

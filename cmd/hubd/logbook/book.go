@@ -124,6 +124,7 @@ type station struct {
 	valuesAt time.Time
 	left     []LeftOut
 	outcome  Outcome                  // of the last update
+	order    Order                    // the last one to activate a release
 	told     map[wire.About]time.Time // the warnings of which it spoke, and when last
 }
 
@@ -233,11 +234,19 @@ func (b *Book) act(s letter.Station, of hubfile.Station, st *station, l *letter.
 		o.state.Links = o.state.Links[:min(len(o.state.Links), linksMost)]
 		o.state.Blind = o.state.Blind[:min(len(o.state.Blind), faultsMost)]
 		st.state, st.stateOf, st.stateAt = o.state, o.name, at
+		if u := o.state.Update; u != nil && u.Order != nil {
+			x := u.Order
+			st.ordered(Order{State: clip(x.State), Number: x.Number, By: clip(x.By), Code: clip(x.Code), Text: phrase.Text{ZH: clip(x.ZH), EN: clip(x.EN)}, At: unix(x.At), Until: unix(x.Until)})
+		}
 		if u := o.state.Update; u != nil && u.Outcome != "" {
 			st.ended(Outcome{Code: wire.ParseOutcome(u.Outcome), Version: clip(u.OutcomeOf), Number: u.OutcomeNumber, Text: phrase.Text{ZH: clip(u.ZH), EN: clip(u.EN)}, At: unix(u.At)})
 		}
 	case o.update != nil:
 		u := o.update
+		if u.Outcome == wire.UpdateOrdered || u.Outcome == wire.UpdateDeclined {
+			st.ordered(Order{State: map[bool]string{true: OrderWaits, false: OrderDeclined}[u.Outcome == wire.UpdateOrdered], Number: uint64(u.Number), Text: phrase.Text{ZH: u.Text, EN: u.Text}, At: unix(int64(u.At)), Short: true})
+			return nil
+		}
 		st.ended(Outcome{Code: u.Outcome, Version: u.Version, Number: uint64(u.Number), Text: phrase.Text{ZH: u.Text, EN: u.Text}, At: unix(int64(u.At)), Short: true})
 	}
 	return nil
@@ -262,6 +271,36 @@ func (st *station) ended(o Outcome) {
 		return
 	}
 	st.outcome = o
+	if o.Number == st.order.Number && st.order.State == OrderWaits && (o.Code == wire.UpdateTrial || o.Code == wire.UpdateConfirmed || o.Code == wire.UpdateBack) {
+		st.order.State = OrderDone
+	}
+}
+
+// How an order stands, as stations say it.
+const (
+	OrderWaits    = "waits"
+	OrderDone     = "done"
+	OrderDeclined = "declined"
+)
+
+// Order is an officer's order to activate a release, and how it stands at a station: Text is why it waits or was not
+// carried out, by Code. Short: only its short form came, which says neither Code nor By nor Until.
+type Order struct {
+	State     string
+	Number    uint64 // 0: what was ordered before was withdrawn
+	By        string
+	Code      string
+	Text      phrase.Text
+	At, Until time.Time // zero where the station had no clock
+	Short     bool
+}
+
+// ordered takes in how an order stands, unless a later word of it is known; of one, the long form counts.
+func (st *station) ordered(o Order) {
+	if o.At.Before(st.order.At) || o.Short && !st.order.Short && o.At.Equal(st.order.At) && o.Number == st.order.Number && st.order.State != "" {
+		return
+	}
+	st.order = o
 }
 
 func unix(s int64) time.Time {
@@ -470,6 +509,8 @@ type Station struct {
 	// Update is how its software stands, nil where it says nothing of that; Outcome what became of the last release.
 	Update  *wire.UpdateContent
 	Outcome Outcome
+	// Order is the last one to activate a release; its State is "" for none.
+	Order Order
 }
 
 // State is what the page shows.
@@ -484,11 +525,11 @@ func (b *Book) State() State {
 	defer b.mu.Unlock()
 	out := State{Stations: map[letter.Station]Station{}}
 	for id, st := range b.stations {
-		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Left: slices.Clone(st.left), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt, Outcome: st.outcome}
+		v := Station{Strange: st.strange, Last: slices.Clone(st.last), Left: slices.Clone(st.left), Values: slices.Clone(st.values), ValuesAt: st.valuesAt, StateAt: st.stateAt, Outcome: st.outcome, Order: st.order}
 		if st.state != nil {
 			if u := st.state.Update; u != nil {
 				c := *u
-				c.Slot, c.Phase, c.Next = clip(c.Slot), clip(c.Phase), clip(c.Next)
+				c.Slot, c.Phase, c.Next, c.Order = clip(c.Slot), clip(c.Phase), clip(c.Next), nil
 				v.Update = &c
 			}
 			v.Ready, v.Version, v.Faults, v.Links, v.Blind = st.state.Ready, clip(st.state.Version), st.state.Faults, st.state.Links, st.state.Blind

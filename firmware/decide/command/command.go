@@ -32,10 +32,12 @@ const (
 	Configuration Scope = "configuration"
 	// Talk lets a person speak by the loudspeakers, for a while.
 	Talk Scope = "talk"
+	// Software has a release activated, by its number, or withdraws such an order.
+	Software Scope = "software"
 )
 
 // Scopes lists them all.
-var Scopes = []Scope{Sound, Stop, Drill, Volume, Configuration, Talk}
+var Scopes = []Scope{Sound, Stop, Drill, Volume, Configuration, Talk, Software}
 
 // Payload is what is signed, field by field as written.
 type Payload struct {
@@ -77,6 +79,10 @@ type Payload struct {
 	Talk *TalkWith `json:"talk,omitempty"`
 	// Cause is the alarm of the command that a stop lifts; none silences all.
 	Cause string `json:"cause,omitempty"`
+	// Release is the number of the release to activate, at once or from NotBefore on until Expires;
+	// none withdraws what was ordered before.
+	Release   uint64    `json:"release,omitempty"`
+	NotBefore time.Time `json:"not_before,omitzero"`
 }
 
 // Content names bytes by their digest.

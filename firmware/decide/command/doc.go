@@ -1,5 +1,5 @@
 // Package command reads signed commands: sound, stop, drill, volume,
-// configuration, talk. A command is a JSON payload in a DSSE envelope (DSSE 1.0.2)
+// configuration, talk, software. A command is a JSON payload in a DSSE envelope (DSSE 1.0.2)
 // that names the key it is counted under, the group of boxes it is for, a number that only
 // rises, when it was issued and when it ends.
 //

@@ -48,6 +48,9 @@ var fields = map[string]map[Scope]bool{
 	"content": {Configuration: true, Sound: false, Drill: false},
 	"cause":   {Stop: false},
 	"talk":    {Talk: true},
+
+	"release":    {Software: false},
+	"not_before": {Software: false},
 }
 
 // always are the fields of every command; boxes may be left out.
@@ -99,7 +102,7 @@ func read(b []byte) (*Payload, *Refusal) {
 		func() *Refusal { return text(top, "key", (*string)(&p.Key)) },
 		func() *Refusal { return text(top, "group", &p.Group) },
 		func() *Refusal { return texts(top, "boxes", &p.Boxes) },
-		func() *Refusal { return counter(top, &p.Counter) },
+		func() *Refusal { return whole(top, "counter", &p.Counter) },
 		func() *Refusal { return instant(top, "issued", &p.Issued) },
 		func() *Refusal { return instant(top, "expires", &p.Expires) },
 		func() *Refusal { return text(top, "scope", (*string)(&p.Scope)) },
@@ -117,6 +120,8 @@ func read(b []byte) (*Payload, *Refusal) {
 		func() *Refusal { return content(top, &p.Content) },
 		func() *Refusal { return text(top, "cause", &p.Cause) },
 		func() *Refusal { return talkWith(top, &p.Talk) },
+		func() *Refusal { return whole(top, "release", &p.Release) },
+		func() *Refusal { return instant(top, "not_before", &p.NotBefore) },
 	} {
 		if r := step(); r != nil {
 			return nil, r
@@ -193,6 +198,8 @@ func (p *Payload) check(given func(string) bool) *Refusal {
 		span("tone", !given("tone") || plain(p.Tone, longName)),
 		span("volume", !given("volume") || p.Volume >= 1 && p.Volume <= 100),
 		span("cause", !given("cause") || plain(p.Cause, 200)),
+		span("release", !given("release") || p.Release > 0 && p.Release < 1<<53),
+		span("not_before", !given("not_before") || given("release") && p.NotBefore.Before(p.Expires)),
 		span("text", !given("text") || p.Text != (phrase.Text{}) && len(p.Text.ZH)+len(p.Text.EN) <= longText && spoken(p.Text.ZH) && spoken(p.Text.EN)),
 	} {
 		if r != nil {
@@ -286,8 +293,8 @@ func text(m map[string]json.RawMessage, name string, v *string) *Refusal {
 func number(m map[string]json.RawMessage, name string, v *int) *Refusal {
 	return into(m, name, name, v)
 }
-func counter(m map[string]json.RawMessage, v *uint64) *Refusal {
-	return into(m, "counter", "counter", v)
+func whole(m map[string]json.RawMessage, name string, v *uint64) *Refusal {
+	return into(m, name, name, v)
 }
 
 // texts reads a list of strings; encoding/json would take null for one.
@@ -307,6 +314,9 @@ func texts(m map[string]json.RawMessage, name string, v *[]string) *Refusal {
 
 // instant reads RFC 3339 with whole seconds.
 func instant(m map[string]json.RawMessage, name string, v *time.Time) *Refusal {
+	if m[name] == nil {
+		return nil
+	}
 	var s string
 	if r := text(m, name, &s); r != nil {
 		return r

@@ -21,6 +21,8 @@ type Verifier struct {
 	Groups []string
 	// Longest is the longest that a command may live, from issued to expires.
 	Longest time.Duration
+	// Longer are scopes with another bound in its place.
+	Longer map[Scope]time.Duration
 	// Tolerance is how far ahead of a trusted clock issued may lie.
 	Tolerance time.Duration
 	// Limits bound the envelope; the zero value takes trust's own.
@@ -49,8 +51,12 @@ func (v *Verifier) Open(b []byte, now clock.Stamp, floor time.Time) (*Command, e
 	refuse := func(s Stage, name string, err *phrase.Error) (*Command, error) {
 		return nil, &Refusal{Stage: s, Path: "/payload/" + name, Err: err, ID: p.ID}
 	}
-	if life := p.Expires.Sub(p.Issued); life > v.Longest {
-		return refuse(Form, "expires", phrase.E("command.life", "path", "/payload/expires", "life", life.String(), "most", v.Longest.String()))
+	most := v.Longest
+	if m, ok := v.Longer[p.Scope]; ok {
+		most = m
+	}
+	if life := p.Expires.Sub(p.Issued); life > most {
+		return refuse(Form, "expires", phrase.E("command.life", "path", "/payload/expires", "life", life.String(), "most", most.String()))
 	}
 
 	verdicts := v.Trust.VerifyDSSE(e, p.Issued)

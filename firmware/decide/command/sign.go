@@ -20,7 +20,7 @@ func Sign(p Payload, signers ...trust.Signer) ([]byte, error) {
 		return nil, err
 	}
 	p.Version = Version
-	p.Issued, p.Expires = p.Issued.Truncate(time.Second), p.Expires.Truncate(time.Second)
+	p.Issued, p.Expires, p.NotBefore = p.Issued.Truncate(time.Second), p.Expires.Truncate(time.Second), p.NotBefore.Truncate(time.Second)
 	b, err := json.Marshal(p)
 	if err != nil {
 		return nil, err

@@ -64,10 +64,23 @@ type Update struct {
 	Slot          string `json:"slot,omitempty"`
 	Phase         string `json:"phase,omitempty"`
 	Next          string `json:"next,omitempty"`
+	NextNumber    uint64 `json:"next_number,omitempty"`
 	Outcome       string `json:"outcome,omitempty"`
 	OutcomeOf     string `json:"outcome_of,omitempty"`
 	OutcomeNumber uint64 `json:"outcome_number,omitempty"`
 	At            int64  `json:"at,omitempty"`
+	Text
+	Order *Order `json:"order,omitempty"`
+}
+
+// Order is wire.OrderContent.
+type Order struct {
+	Number uint64 `json:"number"`
+	By     string `json:"by"`
+	State  string `json:"state"`
+	At     int64  `json:"at,omitempty"`
+	Until  int64  `json:"until,omitempty"`
+	Code   string `json:"code,omitempty"`
 	Text
 }
 

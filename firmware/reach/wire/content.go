@@ -40,8 +40,9 @@ type UpdateContent struct {
 	Number uint64 `json:"number,omitempty"`
 	Slot   string `json:"slot,omitempty"`
 	// Phase is idle, staged or trial; Next is what is staged.
-	Phase string `json:"phase,omitempty"`
-	Next  string `json:"next,omitempty"`
+	Phase      string `json:"phase,omitempty"`
+	Next       string `json:"next,omitempty"`
+	NextNumber uint64 `json:"next_number,omitempty"`
 	// Outcome is what became of the last release, by its code, and At when, in seconds since
 	// 1970. The words say it.
 	Outcome       string `json:"outcome,omitempty"`
@@ -50,6 +51,22 @@ type UpdateContent struct {
 	At            int64  `json:"at,omitempty"`
 	ZH            string `json:"zh,omitempty"`
 	EN            string `json:"en,omitempty"`
+	// Order is the county's last one to activate a release.
+	Order *OrderContent `json:"order,omitempty"`
+}
+
+// OrderContent is an order to activate a release, and what became of it. State is waits, done or
+// declined; Code is why, as the words have it.
+type OrderContent struct {
+	Number uint64 `json:"number"`
+	By     string `json:"by"`
+	State  string `json:"state"`
+	// At is when the order came or ended, Until when it ends at the latest, in seconds since 1970.
+	At    int64  `json:"at,omitempty"`
+	Until int64  `json:"until,omitempty"`
+	Code  string `json:"code,omitempty"`
+	ZH    string `json:"zh,omitempty"`
+	EN    string `json:"en,omitempty"`
 }
 
 // FaultContent is one thing that is wrong, in words for people.

@@ -17,13 +17,21 @@ const (
 	UpdateTrial
 	UpdateConfirmed
 	UpdateBack
+	// What became of the county's order to activate one: it is kept and waits, or is not carried out.
+	UpdateOrdered
+	UpdateDeclined
 	updateOutcomes
 )
 
-var outcomeCodes = [updateOutcomes]string{"", "staged", "refused", "trial", "confirmed", "back"}
+var outcomeCodes = [updateOutcomes]string{"", "staged", "refused", "trial", "confirmed", "back", "ordered", "declined"}
 
-// String gives the outcome's code.
-func (o UpdateOutcome) String() string { return outcomeCodes[min(o, UpdateBack)] }
+// String gives the outcome's code; "" for one that this version does not know.
+func (o UpdateOutcome) String() string {
+	if o >= updateOutcomes {
+		return ""
+	}
+	return outcomeCodes[o]
+}
 
 // ParseOutcome reads a code; what is none is UpdateNone.
 func ParseOutcome(code string) UpdateOutcome {
