@@ -55,7 +55,7 @@ func (g *Globals) updateTable(u api.Update) error {
 	for _, x := range []struct {
 		what phrase.Message
 		text *api.Text
-	}{{phrase.M("edged.update_why"), u.Why}, {phrase.M("edged.update_reason"), u.Reason}, {phrase.M("edged.update_barred"), u.Barred}, {phrase.M("edged.update_unfit"), u.Unfit}} {
+	}{{phrase.M("edged.update_why"), u.Why}, {phrase.M("edged.update_reason"), u.Reason}, {phrase.M("edged.update_barred"), u.Barred}, {phrase.M("edged.update_unfit"), u.Unfit}, {phrase.M("edged.update_ordered"), u.Ordered}} {
 		if x.text != nil {
 			row(x.what, g.text(*x.text))
 		}

@@ -28,7 +28,7 @@ type CommandCmd struct {
 // CommandSignCmd makes a command of flags; what its scope does not allow is refused
 // with the field's name.
 type CommandSignCmd struct {
-	Scope   string        `required:"" enum:"sound,stop,drill,volume,configuration" help:"做什么 · what to do"`
+	Scope   string        `required:"" enum:"sound,stop,drill,volume,configuration,software" help:"做什么 · what to do"`
 	Key     string        `required:"" type:"path" help:"签发人的私钥（PEM） · the issuer's private key"`
 	Group   string        `required:"" help:"发给哪个组，或一个站的 12 位代码 · the group, or one box's 12-digit code"`
 	Box     []string      `help:"组里只发给这些站 · only these boxes of the group"`
@@ -47,6 +47,8 @@ type CommandSignCmd struct {
 	Volume  int           `help:"音量百分比 · volume in percent"`
 	Cause   string        `help:"解除哪条指令引起的警报（警报编号，w-command- 开头），不写则只静音 · the alarm of the command that a stop lifts (w-command-…); without it a stop silences"`
 	File    string        `type:"path" help:"configuration 指明的站点文件 · the site's file that configuration names"`
+	Release uint64        `help:"software 启用的版本序号；不写是撤回还在等的命令 · the number of the release that software activates; without it what waits is withdrawn"`
+	Not     time.Time     `name:"not-before" placeholder:"2026-06-01T02:00:00+08:00" help:"software：不早于 · software: not before"`
 	Out     string        `short:"o" type:"path" help:"写到文件，默认标准输出 · write to a file, by default standard output"`
 }
 
@@ -65,6 +67,7 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 		ID: c.ID, Group: c.Group, Boxes: c.Box, Counter: c.Counter, Issued: now, Expires: now.Add(c.Valid), Scope: command.Scope(c.Scope), Person: c.Person,
 		Kind: c.Kind, Level: c.Level, Outputs: c.Output, Zones: c.Zone, Seconds: int(c.For / time.Second), Tone: c.Tone, Clips: c.Clip,
 		Text: phrase.Text{ZH: c.Text}, Volume: c.Volume, Cause: c.Cause,
+		Release: c.Release, NotBefore: c.Not,
 	}
 	if p.Counter == 0 {
 		p.Counter = uint64(now.Unix())

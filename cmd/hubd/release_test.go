@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,8 @@ import (
 	"tocsin/cmd/hubd/releases"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/reach/letter"
+	"tocsin/firmware/reach/narrow"
+	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/trust"
 	"tocsin/firmware/update"
 	"tocsin/firmware/update/pack"
@@ -245,4 +249,55 @@ func TestAnOrderForSoftwareIsSignedForEachStationAndRefusedWhereNobodyWouldCarry
 	case <-time.After(20 * time.Second):
 		t.Fatal("the station got nothing")
 	}
+}
+
+// TestAnOrderForSoftwareFitsAShortMessagesFragments holds the longest one that two persons can sign against a BeiDou
+// card of level 3.
+func TestAnOrderForSoftwareFitsAShortMessagesFragments(t *testing.T) {
+	t.Parallel()
+	var keys []trust.Signer
+	for range 2 {
+		k, err := trust.NewSigner(trust.SM2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	now := time.Now()
+	o := issue.ReleaseOrder{ID: strings.Repeat("f", 16), Number: 1<<53 - 1, Person: strings.Repeat("王", 21), Issued: now, NotBefore: now.Add(time.Hour), Until: now.Add(issue.OrderMost)}
+	raw, err := o.Sign(upper, keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := make([]byte, letter.KeySize)
+	rand.Read(root)
+	k, err := wire.NewKeys(root, string(upper), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := narrow.New(narrow.Opts{Link: "bd", Direction: wire.Down, Keys: []*wire.Keys{k}, Self: "1", Peer: "2", Keep: &shelf{}, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, err := end.Pack(t.Context(), 78, []narrow.Part{{ID: "o-1", Class: wire.Command, Item: wire.Item{Type: wire.ItemCommand, Bytes: raw}}})
+	if err != nil || len(frames) == 0 {
+		t.Fatalf("%d bytes do not go by BeiDou: %v", len(raw), err)
+	}
+	t.Logf("%d bytes in %d messages", len(raw), len(frames))
+}
+
+// shelf keeps a pair's counters in RAM.
+type shelf struct{ sync.Map }
+
+func (s *shelf) Get(key string) ([]byte, bool) {
+	v, ok := s.Load(key)
+	if !ok {
+		return nil, false
+	}
+	return v.([]byte), true
+}
+
+func (s *shelf) Put(_ context.Context, key string, b []byte) error {
+	s.Store(key, b)
+	return nil
 }

@@ -265,6 +265,10 @@ func (h *House) Update() api.Update {
 		out.Why = said(err)
 		return out
 	}
+	if o := h.updates.order.Load(); o != nil && o.State == orderWaits {
+		said := api.TextOf(o.says())
+		out.Ordered = &said
+	}
 	s := i.State()
 	out.Phase, out.Running, out.Before, out.Next, out.Left = string(s.Phase), *releaseOf(s.Running), releaseOf(s.Before), releaseOf(s.Next), s.Left
 	h.viewTrial(&out, s)

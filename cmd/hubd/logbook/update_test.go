@@ -34,3 +34,38 @@ func TestTheLatestOutcomeOfAnUpdateIsShownWhicheverLinkBroughtIt(t *testing.T) {
 		t.Fatal("nothing is taken for an outcome")
 	}
 }
+
+func TestTheLatestWordOnAnOrderIsShownAndItsTrialEndsIt(t *testing.T) {
+	st := &station{}
+	at := time.Unix(1_790_000_000, 0).UTC()
+	short := Order{State: OrderWaits, Number: 13, Text: phrase.Text{ZH: "序号 13 的升"}, At: at, Short: true}
+	long := short
+	long.By, long.Code, long.Text, long.Short = "县局 李", "update.order_not_here", phrase.Text{ZH: "序号 13 的升级包还没有传到"}, false
+	for _, o := range []Order{short, long, short} {
+		st.ordered(o)
+	}
+	if st.order != long {
+		t.Fatalf("%+v", st.order)
+	}
+	calm := long // since it came it waits for something else
+	calm.Code, calm.Text = "update.level", phrase.Text{ZH: "有警报级别时不升级"}
+	if st.ordered(calm); st.order != calm {
+		t.Fatalf("%+v", st.order)
+	}
+	older := Order{State: OrderDeclined, Number: 12, At: at.Add(-time.Minute)}
+	if st.ordered(older); st.order != calm {
+		t.Fatal("an older word that came later is shown")
+	}
+	st.ended(Outcome{Code: wire.UpdateTrial, Number: 12, At: at.Add(time.Minute)})
+	if st.order.State != OrderWaits {
+		t.Fatal("another release's trial ended it")
+	}
+	st.ended(Outcome{Code: wire.UpdateTrial, Number: 13, At: at.Add(2 * time.Minute), Short: true})
+	if st.order.State != OrderDone {
+		t.Fatal("its trial did not end it, where only short forms come")
+	}
+	declined := Order{State: OrderDeclined, Number: 14, At: at.Add(time.Hour), Short: true}
+	if st.ordered(declined); st.order != declined {
+		t.Fatal("a later order in short form is not shown")
+	}
+}

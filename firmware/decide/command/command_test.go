@@ -388,7 +388,7 @@ func TestNoCommandActsTwice(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	for _, p := range []Payload{stop(1), sound(2)} {
+	for _, p := range []Payload{stop(1), sound(2), software(3)} {
 		p.Version, p.Key = 1, "0123456789abcdef0123456789abcdef"
 		b, err := json.Marshal(p)
 		if err != nil {

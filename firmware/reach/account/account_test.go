@@ -88,6 +88,7 @@ func TestBothEndsReadTheSameJSON(t *testing.T) {
 	s := someState()
 	var state wire.StateContent
 	if err := json.Unmarshal(s.Bytes(), &state); err != nil || state.Version != "1.2.3" || state.Started != s.Started || !state.Ready || len(state.Faults) != 1 || state.Faults[0].EN != "dry" ||
+		state.Update == nil || state.Update.NextNumber != 14 || state.Update.Order == nil || *state.Update.Order != (wire.OrderContent{Number: 14, By: "李", State: "waits", At: 5, Until: 6, Code: "update.level", ZH: "等", EN: "waits"}) ||
 		len(state.Links) != 1 || state.Links[0] != (wire.LinkContent{Name: "fibre", State: "up"}) {
 		t.Errorf("%+v %v", state, err)
 	}
@@ -95,7 +96,8 @@ func TestBothEndsReadTheSameJSON(t *testing.T) {
 
 func someState() State {
 	return State{Version: "1.2.3", Started: 1_790_000_000, At: 1_790_000_100, Trust: "set", Ready: true, Journal: true, Points: 4, Told: 3, Blind: []string{"gas"},
-		Faults: []Fault{{"device rain", 1_790_000_050, Text{"干", "dry"}}}, Links: []Link{{Name: "fibre", State: "up", Delivery: 0.99, Latency: time.Second}}, Outbox: &Outbox{Waiting: 3}}
+		Faults: []Fault{{"device rain", 1_790_000_050, Text{"干", "dry"}}}, Links: []Link{{Name: "fibre", State: "up", Delivery: 0.99, Latency: time.Second}}, Outbox: &Outbox{Waiting: 3},
+		Update: &Update{Number: 13, Next: "1.4", NextNumber: 14, Order: &Order{Number: 14, By: "李", State: "waits", At: 5, Until: 6, Code: "update.level", Text: Text{"等", "waits"}}}}
 }
 
 func TestOnlyWhatChangedIsNews(t *testing.T) {
@@ -110,6 +112,7 @@ func TestOnlyWhatChangedIsNews(t *testing.T) {
 		"a link that fell":    {func(s *State) { s.Links[0].State = "down" }, true},
 		"another fault":       {func(s *State) { s.Faults = append(s.Faults, Fault{Thing: "journal"}) }, true},
 		"a hazard that sees":  {func(s *State) { s.Blind = nil }, true},
+		"an order's reason":   {func(s *State) { s.Update.Order.Code = "update.sounding" }, true},
 		"the clock":           {func(s *State) { s.Trust = "free" }, true},
 		"not ready":           {func(s *State) { s.Ready = false }, true},
 	} {

@@ -48,6 +48,8 @@ type Update struct {
 	// trial may not be confirmed yet.
 	Barred *Text `json:"barred,omitempty"`
 	Unfit  *Text `json:"unfit,omitempty"`
+	// Ordered is the county's order to activate a release, and for what it waits; absent where none does.
+	Ordered *Text `json:"ordered,omitempty"`
 	// Trial is how long a trial lasts unless told.
 	Trial time.Duration `json:"trial_ns"`
 }

@@ -3222,6 +3222,7 @@ export interface components {
             left_ns: number;
             missing?: components["schemas"]["Text"][] | null;
             next?: components["schemas"]["Release"];
+            ordered?: components["schemas"]["Text"];
             /** @enum {string} */
             phase: "idle" | "staged" | "trial";
             reason?: components["schemas"]["Text"];
