@@ -295,9 +295,10 @@ type Order struct {
 	Short     bool
 }
 
-// ordered takes in how an order stands, unless a later word of it is known; of one, the long form counts.
+// ordered takes in how an order stands, unless a later word of it is known; of one, the long form counts. A station
+// that has lost its clock since is believed.
 func (st *station) ordered(o Order) {
-	if o.At.Before(st.order.At) || o.Short && !st.order.Short && o.At.Equal(st.order.At) && o.Number == st.order.Number && st.order.State != "" {
+	if !o.At.IsZero() && o.At.Before(st.order.At) || o.Short && !st.order.Short && o.At.Equal(st.order.At) && o.Number == st.order.Number && st.order.State != "" {
 		return
 	}
 	st.order = o

@@ -68,4 +68,8 @@ func TestTheLatestWordOnAnOrderIsShownAndItsTrialEndsIt(t *testing.T) {
 	if st.ordered(declined); st.order != declined {
 		t.Fatal("a later order in short form is not shown")
 	}
+	clockless := Order{State: OrderWaits, Number: 15}
+	if st.ordered(clockless); st.order != clockless {
+		t.Fatal("a station without a clock is not believed")
+	}
 }
