@@ -14,9 +14,6 @@ import (
 	"tocsin/firmware/serve/api"
 )
 
-// loadOver is over how long what is drawn is averaged: sirens come and go.
-const loadOver = 10 * time.Minute
-
 // supply is what the points say of it at one moment; nil is not known.
 type supply struct {
 	now                           clock.Stamp
@@ -90,7 +87,7 @@ func (x *supplied) see(now time.Duration, watts *float64, mains *bool) (average 
 		if !x.begun {
 			x.watts, x.begun = *watts, true
 		} else if d := now - x.last; d > 0 {
-			x.watts += (*watts - x.watts) * (1 - math.Exp(-d.Seconds()/loadOver.Seconds()))
+			x.watts += (*watts - x.watts) * (1 - math.Exp(-d.Seconds()/power.LoadOver.Seconds()))
 		}
 		x.last = now
 		w := x.watts

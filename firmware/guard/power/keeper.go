@@ -71,8 +71,8 @@ type kept struct {
 }
 
 const (
-	// loadOver is over how long what is drawn is averaged.
-	loadOver = 10 * time.Minute
+	// LoadOver is over how long what is drawn is averaged.
+	LoadOver = 10 * time.Minute
 	// sunLeast is what a panel gives at night, at the most, in watts: meters are not exact.
 	sunLeast = 1.0
 	// LastsMost is the longest forecast.
@@ -202,7 +202,7 @@ func (k *Keeper) seeLoad(now time.Duration, s Sample, dt time.Duration) {
 	case !k.drawn || k.drawing <= 0:
 		k.drawing, k.drawn = max(0, *s.Drawn-s.Sounding), true
 	default:
-		k.drawing += (*s.Drawn - k.drawing) * (1 - math.Exp(-dt.Seconds()/loadOver.Seconds()))
+		k.drawing += (*s.Drawn - k.drawing) * (1 - math.Exp(-dt.Seconds()/LoadOver.Seconds()))
 	}
 	if !k.drawn {
 		k.drawing = 0
