@@ -50,6 +50,7 @@ type updates struct {
 	// shops are links by which software is fetched, by their names.
 	shops    sync.Map
 	fetching atomic.Pointer[fetching]
+	coming   atomic.Pointer[coming]
 	// refused is the number of an offered release that was none for this box.
 	refused atomic.Uint64
 	slot    string // where this boot lies: A, B or ""
@@ -271,6 +272,7 @@ func (h *House) Update() api.Update {
 	}
 	s := i.State()
 	out.Phase, out.Running, out.Before, out.Next, out.Left = string(s.Phase), *releaseOf(s.Running), releaseOf(s.Before), releaseOf(s.Next), s.Left
+	out.Coming = h.viewComing()
 	h.viewTrial(&out, s)
 	if s.Phase == update.Trial {
 		out.Unfit = said(h.unfit())
@@ -285,17 +287,27 @@ func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api
 		return api.Release{}, err
 	}
 	h.yieldFetch()
-	if !h.updates.taking.TryLock() {
-		return api.Release{}, phrase.E("update.busy")
+	rel, err := h.takeStream(ctx, i, r, who)
+	if phrase.Of(err).Code == "update.busy" {
+		return api.Release{}, err
 	}
-	rel, err := i.Stage(ctx, r)
-	h.updates.taking.Unlock()
 	if err != nil {
 		h.outcome(wire.UpdateRefused, nil, phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)))
 		return api.Release{}, err
 	}
 	h.outcome(wire.UpdateStaged, &rel, phrase.M("update.told_staged", "version", rel.Version, "who", who.Name))
 	return *releaseOf(&rel), nil
+}
+
+// takeStream stages what comes in one stream, unless another release is being taken.
+func (h *House) takeStream(ctx context.Context, i update.Installer, r io.Reader, who api.Who) (update.Release, error) {
+	if !h.updates.taking.TryLock() {
+		return update.Release{}, phrase.E("update.busy")
+	}
+	defer h.updates.taking.Unlock()
+	c := &counted{Reader: r}
+	defer h.comes(who.Name, sizeOf(r), c.n.Load)()
+	return i.Stage(ctx, c)
 }
 
 // ActivateRelease runs what is staged, on trial; never while a level stands.

@@ -147,11 +147,7 @@ func (h *House) fetchFrom(ctx context.Context, s shop, i update.Installer, f fet
 			return s.Part(ctx, letter.ReleasePart{Name: o.Name, At: at, Long: n})
 		}})
 	h.log.Info("software from the county", "version", o.Release, "number", o.Number, "bytes", o.Size, "delta", o.Delta)
-	if !h.updates.taking.TryLock() {
-		return phrase.E("update.busy")
-	}
-	rel, err := f.Fetch(in, r)
-	h.updates.taking.Unlock()
+	rel, err := h.takeParts(in, f, r, o.Size)
 	switch {
 	case err == nil:
 		h.outcome(wire.UpdateStaged, &rel, phrase.M("update.told_fetched", "version", rel.Version, "bytes", r.Got()))
@@ -165,6 +161,16 @@ func (h *House) fetchFrom(ctx context.Context, s shop, i update.Installer, f fet
 		h.outcome(wire.UpdateRefused, &update.Release{Version: o.Release, Number: o.Number}, phrase.M("update.told_offered", "version", o.Release, "why", phrase.Of(err)))
 	}
 	return nil
+}
+
+// takeParts stages what comes part by part, unless another release is being taken.
+func (h *House) takeParts(ctx context.Context, f fetcher, r *fetch.Reader, size int64) (update.Release, error) {
+	if !h.updates.taking.TryLock() {
+		return update.Release{}, phrase.E("update.busy")
+	}
+	defer h.updates.taking.Unlock()
+	defer h.comes("县里 (county)", size, r.Got)()
+	return f.Fetch(ctx, r)
 }
 
 // yieldFetch ends the fetch that goes on, for somebody who brings a release by hand: what it has

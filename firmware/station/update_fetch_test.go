@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 
 	"tocsin/firmware/phrase"
@@ -124,11 +125,21 @@ func TestSoftwareFromTheCountyGoesOnWhereItBrokeOff(t *testing.T) {
 		t.Fatalf("the county was told %+v", s.asked)
 	}
 	first := s.sent
-	s.part = func(int) error { return nil }
+	if c := h.viewComing(); c != nil {
+		t.Errorf("it broke off, and is still told: %+v", c)
+	}
+	s.part = func(sent int) error {
+		c := h.viewComing()
+		if c == nil || c.Of != int64(len(file)) || c.Got != int64(sent-first) || !strings.Contains(c.By, "county") {
+			t.Errorf("after %d bytes the page is told %+v", sent-first, c)
+		}
+		return nil
+	}
 	i = open()
 	if err := h.fetchFrom(t.Context(), h.openShop(), i, i, may); err != nil {
 		t.Fatal(err)
 	}
+	s.part = func(int) error { return nil }
 	if st := i.State(); st.Phase != update.Staged || st.Next.Number != 13 {
 		t.Fatalf("%+v", st)
 	}

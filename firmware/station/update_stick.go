@@ -150,7 +150,7 @@ func (s *sticks) take(ctx context.Context, h stickHouse, i update.Installer, d s
 			refuse(phrase.E("update.stick_again", "version", head.Version))
 			continue
 		}
-		rel, err := h.StageRelease(ctx, v.Reader(file), stickWho)
+		rel, err := h.StageRelease(ctx, sized{v.Reader(file), file.Size}, stickWho)
 		if err != nil {
 			refuse(err)
 			continue

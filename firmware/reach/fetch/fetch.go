@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,14 +57,14 @@ type Reader struct {
 	// at and kept are what came of the place that is being read.
 	at   int64
 	kept []byte
-	got  int64
+	got  atomic.Int64
 }
 
 // New makes a reader that ends with ctx.
 func New(ctx context.Context, o Opts) *Reader { return &Reader{ctx: ctx, o: o, size: first} }
 
 // Got is how many bytes came over the link.
-func (r *Reader) Got() int64 { return r.got }
+func (r *Reader) Got() int64 { return r.got.Load() }
 
 // ReadAt is io.ReaderAt.
 func (r *Reader) ReadAt(p []byte, at int64) (int, error) {
@@ -129,7 +130,7 @@ func (r *Reader) next(at int64, n int) ([]byte, error) {
 		case took < quick && ask == r.size:
 			r.size = min(r.o.Most, 2*r.size)
 		}
-		r.got += int64(len(b))
+		r.got.Add(int64(len(b)))
 		// Half of the link is others', whoever they are.
 		if err := r.o.Sleep(r.ctx, took); err != nil {
 			return nil, err

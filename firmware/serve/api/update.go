@@ -31,6 +31,8 @@ type Update struct {
 	Running Release  `json:"running"`
 	Before  *Release `json:"before,omitempty"`
 	Next    *Release `json:"next,omitempty"`
+	// Coming is a release that is being brought at this moment.
+	Coming *Coming `json:"coming,omitempty"`
 	// Left is how long a trial waits for its confirmation.
 	Left time.Duration `json:"left_ns"`
 	// SelfJudged: the box confirms or ends a trial by itself; else a person confirms it.
@@ -52,6 +54,13 @@ type Update struct {
 	Ordered *Text `json:"ordered,omitempty"`
 	// Trial is how long a trial lasts unless told.
 	Trial time.Duration `json:"trial_ns"`
+}
+
+// Coming is how far a release has come that By brings: Got bytes of Of, which is 0 where nobody knows.
+type Coming struct {
+	By  string `json:"by"`
+	Got int64  `json:"got"`
+	Of  int64  `json:"of,omitempty"`
 }
 
 // Updatable is a box whose software can be replaced.
@@ -86,7 +95,7 @@ func (s *Server) registerUpdate() {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			r, rw := humago.Unwrap(hc)
 			c := http.NewResponseController(rw)
-			rel, err := s.box.StageRelease(r.Context(), &patient{r: r.Body, more: func() { _ = c.SetReadDeadline(time.Now().Add(s.o.Limits.Read)) }}, w)
+			rel, err := s.box.StageRelease(r.Context(), &patient{r: r.Body, size: r.ContentLength, more: func() { _ = c.SetReadDeadline(time.Now().Add(s.o.Limits.Read)) }}, w)
 			_ = c.SetWriteDeadline(time.Now().Add(s.o.Limits.Write))
 			if err != nil {
 				if p, ok := s.refused(http.StatusConflict, err).(*Problem); ok {
@@ -135,7 +144,11 @@ func (s *Server) registerUpdate() {
 // patient reads a body for as long as something comes.
 type patient struct {
 	r    io.Reader
+	size int64
 	more func()
 }
+
+// Size is how many bytes there will be; 0 or less for nobody knows.
+func (p *patient) Size() int64 { return p.size }
 
 func (p *patient) Read(b []byte) (int, error) { p.more(); return p.r.Read(b) }

@@ -36,6 +36,19 @@ await run(async (browser) => {
   check((await now()).phase === "idle", "something was staged");
   await shot(page, "update-refused");
 
+  // What somebody else brings is seen here too, as far as it has come.
+  let more;
+  const rest = new Promise((r) => { more = r; });
+  const cookie = (await page.context().cookies()).map((c) => `${c.name}=${c.value}`).join("; ");
+  const slow = fetch(`${box}/api/v1/update/file`, { method: "POST", duplex: "half", headers: { cookie, origin: box, "content-type": "application/octet-stream" }, body: new ReadableStream({
+    async start(c) { c.enqueue(whole.buffer.subarray(0, 1000)); await rest; c.close(); },
+  }) });
+  await page.getByText("正在写入").waitFor();
+  await shot(page, "update-coming");
+  more();
+  check((await slow).status === 409, "half of a release was taken");
+  await page.getByText("正在写入").waitFor({ state: "detached" });
+
   await bring(whole);
   await page.getByText("待启用：2.0 (2)").waitFor();
   check(!(await page.getByText("不是警钟的升级包").count()), "what was refused before is still shown");

@@ -1749,6 +1749,13 @@ export interface components {
         "Check-configRequest": {
             document: string;
         };
+        Coming: {
+            by: string;
+            /** Format: int64 */
+            got: number;
+            /** Format: int64 */
+            of?: number;
+        };
         CommandVerdict: {
             accepted: boolean;
             id?: string;
@@ -3215,6 +3222,7 @@ export interface components {
         Update: {
             barred?: components["schemas"]["Text"];
             before?: components["schemas"]["Release"];
+            coming?: components["schemas"]["Coming"];
             failed?: components["schemas"]["Release"];
             /** Format: date-time */
             failed_at?: string;
