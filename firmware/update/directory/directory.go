@@ -31,6 +31,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -78,8 +79,9 @@ type Opts struct {
 type Installer struct {
 	o Opts
 
-	mu   sync.Mutex
-	kept kept
+	mu    sync.Mutex
+	kept  kept
+	shown atomic.Pointer[kept] // the same, for State: whoever looks does not wait for a release that comes slowly
 }
 
 // kept is the state on the disk.
@@ -125,6 +127,8 @@ func Open(o Opts) (*Installer, error) {
 			return nil, fmt.Errorf("%s: not a state of version 1 (%v)", i.path(stateFile), err)
 		}
 	}
+	k := i.kept
+	i.shown.Store(&k)
 	if err := i.settle(); err != nil {
 		return nil, err
 	}
@@ -189,6 +193,7 @@ func (i *Installer) keep(k kept) error {
 		return err
 	}
 	i.kept = k
+	i.shown.Store(&k)
 	return flush(i.o.Dir)
 }
 
@@ -216,23 +221,21 @@ func (i *Installer) sweep() error {
 
 // State tells how it stands.
 func (i *Installer) State() update.State {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	k := i.kept
+	k := *i.shown.Load()
 	s := update.State{Phase: k.Phase, Running: &k.Running, Before: k.Before, Next: k.Next, Reason: k.Reason}
 	if k.Phase == update.Trial {
-		s.Left = max(0, i.left())
+		s.Left = max(0, i.left(&k))
 	}
 	return s
 }
 
 // left is how long a trial has yet; nothing where it began in another boot.
-func (i *Installer) left() time.Duration {
+func (i *Installer) left(k *kept) time.Duration {
 	now := i.o.Now()
-	if now.Boot != i.kept.Until.Boot {
+	if now.Boot != k.Until.Boot {
 		return 0
 	}
-	return i.kept.Until.Mono - now.Mono
+	return k.Until.Mono - now.Mono
 }
 
 // Stage reads, verifies and stages a release.
@@ -454,7 +457,7 @@ func (i *Installer) back(why phrase.Message) error {
 func (i *Installer) Tick() (bool, phrase.Message, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.kept.Phase != update.Trial || i.left() > 0 {
+	if i.kept.Phase != update.Trial || i.left(&i.kept) > 0 {
 		return false, phrase.Message{}, nil
 	}
 	why := phrase.M("update.unconfirmed")

@@ -43,7 +43,7 @@ await run(async (browser) => {
   const slow = fetch(`${box}/api/v1/update/file`, { method: "POST", duplex: "half", headers: { cookie, origin: box, "content-type": "application/octet-stream" }, body: new ReadableStream({
     async start(c) { c.enqueue(whole.buffer.subarray(0, 1000)); await rest; c.close(); },
   }) });
-  await page.getByText("正在写入").waitFor();
+  await Promise.race([page.getByText("正在写入").waitFor(), slow.then(async (r) => check(false, `it was answered ${r.status} ${await r.text()}`))]);
   await shot(page, "update-coming");
   more();
   check((await slow).status === 409, "half of a release was taken");
