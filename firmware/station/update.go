@@ -288,10 +288,10 @@ func (h *House) StageRelease(ctx context.Context, r io.Reader, who api.Who) (api
 	}
 	h.yieldFetch()
 	rel, err := h.takeStream(ctx, i, r, who)
-	if phrase.Of(err).Code == "update.busy" {
-		return api.Release{}, err
-	}
 	if err != nil {
+		if phrase.Of(err).Code == "update.busy" {
+			return api.Release{}, err
+		}
 		h.outcome(wire.UpdateRefused, nil, phrase.M("update.told_refused", "who", who.Name, "why", phrase.Of(err)))
 		return api.Release{}, err
 	}
