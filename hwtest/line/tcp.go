@@ -26,6 +26,7 @@ type TCP struct {
 	onAnswer  []Hook
 	deaf      bool
 	most      int
+	baud      int // of the line behind it; 0 for one that takes no time
 	closed    bool
 	all       sync.WaitGroup
 }
@@ -118,6 +119,24 @@ func (t *TCP) MaxConns(n int) {
 	t.mu.Lock()
 	t.most = n
 	t.mu.Unlock()
+}
+
+// Pace lets requests and answers take as long as on a line of that rate, with the silence
+// between them (3.5 characters of 11 bits; Modbus over Serial Line V1.02, 2.5.1.1). 0 is no time.
+func (t *TCP) Pace(baud int) {
+	t.mu.Lock()
+	t.baud = baud
+	t.mu.Unlock()
+}
+
+// travel is how long so many bytes are on the line.
+func (t *TCP) travel(bytes int) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.baud == 0 {
+		return 0
+	}
+	return time.Duration(11*bytes+39) * time.Second / time.Duration(t.baud)
 }
 
 // Conns is how many clients are connected.
@@ -260,6 +279,7 @@ func (t *TCP) serve(c net.Conn) {
 	}()
 	for adu := range requests {
 		out, late, tell := t.answer(adu)
+		late += t.travel(len(adu) - 4 + len(out)) // on the line there is no header, and a CRC
 		if late > 0 {
 			select {
 			case <-time.After(late):

@@ -2,6 +2,7 @@ package line
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -160,5 +161,23 @@ func TestAGatewayForOneClientRefusesTheSecond(t *testing.T) {
 	}
 	if n := g.Conns(); n != 1 {
 		t.Errorf("%d connections", n)
+	}
+}
+
+func TestAPacedLineAnswersNoSoonerThanAWireCould(t *testing.T) {
+	g, err := NewRTUOverTCP("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	g.Attach(1, pattern(1))
+	g.Pace(1200)
+	req := []byte{1, 3, 0, 0, 0, 2}
+	req = binary.LittleEndian.AppendUint16(req, CRC(req))
+	at := time.Now()
+	b, err := exchange(t, dial(t, g), req, 9, enough)
+	// 8 and 9 characters of 11 bits, and 3.5 of silence, at 1200 bits a second: 188 ms.
+	if took := time.Since(at); err != nil || len(b) != 9 || took < 188*time.Millisecond {
+		t.Fatal(took, b, err)
 	}
 }

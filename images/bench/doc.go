@@ -6,10 +6,10 @@
 // What differs from a board on a pole, of QEMU 7.2:
 //
 //	RS-485            neither its FT232 nor its 16550A heeds the rate: what is sent is at the
-//	                  other end at once, and an answer is back within 1 to 20 ms, often sooner
-//	                  than its request could have travelled. A Modbus line loses three answers
-//	                  until it has found that out (drivers/modbus/early.go). The lines by USB
-//	                  are at a rate where that happens, those at the UART at one where it does not
+//	                  other end at once. So the instruments take the time that request and
+//	                  answer have on a wire (hwtest/line, Pace); without it an answer is back
+//	                  sooner than its request could have travelled, and a Modbus line loses
+//	                  three until it has found that out (drivers/modbus/early.go)
 //	watchdog          i6300esb, which only runs while the emulator does (Stop)
 //	a start anew      by kernel, watchdog or Reset leaves the memory as it was, but for what the
 //	                  boot loader takes; a cut of the power leaves none

@@ -44,7 +44,7 @@ var poleSite = `version: 1
 site: {id: "441882103201", name: {zh: ` + poleName + `, en: Huangdu}, at: [24.7812, 112.3790], datum: 1985, languages: [cmn, yue]}
 lines:
   field: {port: "` + Port(0) + `", baud: 19200, timeout: 1s}
-  shore: {port: /dev/ttyS0, baud: 115200, timeout: 1s}
+  shore: {port: /dev/ttyS0, baud: 9600, timeout: 1s}
 devices:
   river: {profile: generic-radar-level-rs485, line: shore, unit: 3, zero: 96.20 m, every: 1s}
   gas: {profile: generic-ch4-rs485, line: field, unit: 4, every: 270ms}
@@ -85,6 +85,8 @@ func NewPole(dir, image string) (*Pole, error) {
 		p.Line.Close()
 		return nil, err
 	}
+	p.Line.Pace(19200)
+	p.Shore.Pace(9600)
 	p.Lines, p.Wire = []string{p.Line.Addr()}, p.Shore.Addr()
 	p.Line.Attach(unitGas, p.Gas)
 	p.Line.Attach(unitRelays, p.Relays)

@@ -34,7 +34,7 @@ site:
   at: [24.7812, 112.3790]
   languages: [cmn]
 lines:
-  west: {port: /dev/ttyS0, baud: 115200, format: 8N1, timeout: 2s}
+  west: {port: /dev/ttyS0, baud: 9600, format: 8N1, timeout: 2s}
 devices:
   river: {name: {zh: 水位计, en: river radar}, profile: generic-radar-level-rs485, line: west, unit: 2}
 page: {listen: ":80"}
@@ -117,6 +117,7 @@ func (r *Rig) Box() (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Pace(9600)
 	g := gauge.NewRadar(1.5)
 	l.Attach(2, g)
 	b := &Box{Board: &Board{Dir: dir, Disk: filepath.Join(dir, "card.img"), Wire: l.Addr()}, Gauge: g, line: l}
