@@ -200,14 +200,17 @@ func (o *options) slot(t target, work, to string, signers []trust.Signer) (*open
 	if err := o.stageRoot(l, t, d, drivers, k, work); err != nil {
 		return nil, err
 	}
+	believes := []entry{{name: "etc/tocsin/boards", mode: 0o100644, data: []byte(strings.Join(t.hardware, "\n") + "\n")}}
 	for _, s := range signers {
 		b, err := trust.PublicPEM(s.Public())
 		if err != nil {
 			return nil, err
 		}
-		if err := l.write("etc/tocsin/keys/release-"+string(trust.KindOf(s.Public()))+".pem", b, ours(o.Version)); err != nil {
+		name := "etc/tocsin/keys/release-" + string(trust.KindOf(s.Public())) + ".pem"
+		if err := l.write(name, b, ours(o.Version)); err != nil {
 			return nil, err
 		}
+		believes = append(believes, entry{name: name, mode: 0o100644, data: b})
 	}
 	dir := filepath.Join(work, "slot")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -225,7 +228,7 @@ func (o *options) slot(t target, work, to string, signers []trust.Signer) (*open
 	if err != nil {
 		return nil, err
 	}
-	rd, err := initrd(b, drivers, rules)
+	rd, err := initrd(b, drivers, rules, believes)
 	if err != nil {
 		return nil, err
 	}

@@ -9,10 +9,11 @@ import (
 )
 
 // initrd makes the initramfs: init, and the drivers that a kernel does not have built in
-// and needs before it has a root, and what the kernel asks for by then.
-func initrd(init []byte, drivers []drive, firmware []file) ([]byte, error) {
+// and needs before it has a root, what the kernel asks for by then, and by what init believes
+// a release.
+func initrd(init []byte, drivers []drive, firmware []file, believes []entry) ([]byte, error) {
 	es := []entry{}
-	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "data", "root", "slot", "lib", "lib/drivers", "lib/firmware"} {
+	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "data", "root", "slot", "lib", "lib/drivers", "lib/firmware", "etc", "etc/tocsin", "etc/tocsin/keys"} {
 		es = append(es, entry{name: d, mode: 0o040755})
 	}
 	es = append(es, entry{name: "init", mode: 0o100755, data: init})
@@ -35,6 +36,7 @@ func initrd(init []byte, drivers []drive, firmware []file) ([]byte, error) {
 		}
 		es = append(es, entry{name: f.to, mode: 0o100644, data: b})
 	}
+	es = append(es, believes...)
 	if list.Len() > 0 {
 		es = append(es, entry{name: "lib/drivers/list", mode: 0o100644, data: []byte(list.String())})
 	}

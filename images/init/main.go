@@ -41,6 +41,9 @@ type board struct {
 	dog        *watchdog
 	net        *network
 	cycles     cycles
+	// believes is what the image says of releases; judging, that the other slot is being read.
+	believes believes
+	judging  atomic.Bool
 	// firmware: it chose the slot itself, and not a boot loader of ours.
 	firmware bool
 
@@ -63,6 +66,7 @@ func (b *board) run(ctx context.Context) {
 	b.say("init %s", Version)
 	b.args = readCmdline("/proc/cmdline")
 	b.firmware = b.args.fromFirmware(firmwareTree)
+	b.believes = readBelieves("/etc/tocsin") // before the root is another
 	loadDrivers(b, firstDrivers)
 	b.start("devices", func() { b.watchDevices(ctx) })
 	// The start is within the watchdog's bound as everything else is: it is fed from now on,

@@ -9,7 +9,14 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
+
+	"tocsin/firmware/trust"
+	"tocsin/firmware/update/pack"
+	"tocsin/firmware/update/slots"
 )
 
 // A confirmed release whose kernel starts and whose rest does not would start for ever: the
@@ -21,11 +28,36 @@ const (
 	startsMost = 3
 )
 
-// slotMark is how the header behind a slot's image begins (update/pack), slotTail how far
-// before the partition's end it lies (update/slots).
-var slotMark = []byte{0x89, 'T', 'C', 'S', 'N', '\r', '\n', 0x1a}
+// judgeMost is how long the other slot may take to be read whole.
+const judgeMost = time.Minute
 
-const slotTail = 1 << 20
+// believes is what this board's image says of releases: whose they are, and for which boards.
+// It stands in the initramfs, since a root that is broken is why anybody asks.
+type believes struct {
+	rule   pack.Rule
+	boards []string
+}
+
+// readBelieves reads it from a folder. A signature is needed of each kind of key that is there.
+func readBelieves(dir string) (v believes) {
+	v.rule.Keys = pack.Keys(filepath.Join(dir, "keys"))
+	for _, k := range v.rule.Keys {
+		if kind := trust.KindOf(k); !slices.Contains(v.rule.Need, kind) {
+			v.rule.Need = append(v.rule.Need, kind)
+		}
+	}
+	t, _ := os.ReadFile(filepath.Join(dir, "boards"))
+	v.boards = strings.Fields(string(t))
+	return v
+}
+
+// spare is a slot's partition, which is only read.
+type spare struct {
+	*os.File
+	size int64
+}
+
+func (s spare) Size() int64 { return s.size }
 
 // failed is what the sector says.
 type failed struct {
@@ -107,7 +139,8 @@ func (b *board) startWorked() {
 	})
 }
 
-// takeOther makes the other slot's release the good one, if it holds one.
+// takeOther makes the other slot's release the good one, if it is genuine, whole and not the
+// one that went back.
 func (b *board) takeOther() error {
 	other := "B"
 	if b.slots.Slot == "B" {
@@ -122,13 +155,23 @@ func (b *board) takeOther() error {
 	if err != nil {
 		return err
 	}
-	mark := make([]byte, len(slotMark))
-	if _, err := p.ReadAt(mark, end-slotTail); err != nil || !bytes.Equal(mark, slotMark) {
-		return fmt.Errorf("slot %s holds no release", other)
-	}
 	both, err := b.environment(nil)
 	if err != nil {
 		return err
+	}
+	c, err := slots.ParseEnvironment(both[:environmentSize], both[environmentSize:])
+	if err != nil {
+		return err
+	}
+	until := time.Now().Add(judgeMost)
+	err = slots.Spare(spare{p, end}, b.believes.rule, b.believes.boards, c, func() error {
+		if time.Now().After(until) {
+			return fmt.Errorf("it was not read within %s", judgeMost)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("slot %s: %w", other, err)
 	}
 	e, err := withGood(both, other, b.slots.Slot)
 	if err != nil {

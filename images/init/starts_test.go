@@ -1,13 +1,84 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"tocsin/firmware/trust"
+	"tocsin/firmware/update"
+	"tocsin/firmware/update/pack"
 	"tocsin/firmware/update/slots"
 )
+
+// releaser signs the releases of a test; its board believes it.
+type releaser struct{ ed, sm *trust.PrivateKey }
+
+func newReleaser(t *testing.T) releaser {
+	t.Helper()
+	ed, err := trust.NewSigner(trust.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sm, err := trust.NewSigner(trust.SM2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return releaser{ed, sm}
+}
+
+// believed is the folder that an image has of it.
+func (r releaser) believed(t *testing.T, boards string) believes {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]*trust.PrivateKey{"a.pem": r.ed, "b.pem": r.sm} {
+		p, err := trust.PublicPEM(s.Public())
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "keys", name), p, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "boards"), []byte(boards), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := readBelieves(dir)
+	if len(v.rule.Keys) != 2 || len(v.rule.Need) != 2 {
+		t.Fatalf("%d keys, %d kinds", len(v.rule.Keys), len(v.rule.Need))
+	}
+	return v
+}
+
+// put makes a slot hold a release.
+func put(t *testing.T, b *board, slot string, r update.Release, by ...trust.Signer) {
+	t.Helper()
+	image := bytes.Repeat([]byte("what slot "+slot+" holds; "), 100000)
+	var w bytes.Buffer
+	h, err := pack.Write(&w, r, image, nil, by...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, b.slots.device(slot), 0, image)
+	change(t, b.slots.device(slot), 3<<20, h.Raw)
+}
+
+func change(t *testing.T, path string, at int64, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt(b, at)
+		f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // twoSlots is a card of files: the disk with its boot environment, and two slots.
 func twoSlots(t *testing.T, sealed bool) *board {
@@ -22,25 +93,81 @@ func twoSlots(t *testing.T, sealed bool) *board {
 			t.Fatal(err)
 		}
 	}
-	b := &board{log: newRing(1 << 16), args: cmdline{"slot": "A", "good": "A"}, slots: slotPlaces{Disk: disk, Slot: "A"}}
-	e, err := slots.Choice{Good: "A", Floor: 41}.Environment()
+	r := newReleaser(t)
+	b := &board{log: newRing(1 << 16), args: cmdline{"slot": "A", "good": "A"}, slots: slotPlaces{Disk: disk, Slot: "A"}, believes: r.believed(t, "pi3\npi4\n")}
+	e, err := slots.Choice{Good: "A", Floor: 41, Bad: 42}.Environment()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.environment(e); err != nil {
 		t.Fatal(err)
 	}
-	if sealed {
-		f, err := os.OpenFile(b.slots.device("B"), os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.WriteAt(slotMark, 3<<20); err != nil {
-			t.Fatal(err)
-		}
+	if sealed { // below the floor: what was good before
+		put(t, b, "B", update.Release{Version: "before", Number: 40, Hardware: []string{"pi4"}}, r.ed, r.sm)
 	}
 	return b
+}
+
+func TestABoardIsGivenOnlyToAReleaseThatItBelieves(t *testing.T) {
+	good := update.Release{Version: "before", Number: 40, Hardware: []string{"pi4"}}
+	for name, c := range map[string]struct {
+		put  func(t *testing.T, b *board, r releaser)
+		says string // "" where it may take over
+	}{
+		"the one before": {func(t *testing.T, b *board, r releaser) { put(t, b, "B", good, r.ed, r.sm) }, ""},
+		"a mark and no more": {func(t *testing.T, b *board, r releaser) {
+			change(t, b.slots.device("B"), 3<<20, []byte{0x89, 'T', 'C', 'S', 'N', '\r', '\n', 0x1a})
+		}, "no release"},
+		"half signed": {func(t *testing.T, b *board, r releaser) { put(t, b, "B", good, r.ed) }, "signature"},
+		"a stranger's": {func(t *testing.T, b *board, r releaser) {
+			s := newReleaser(t)
+			put(t, b, "B", good, s.ed, s.sm)
+		}, "signature"},
+		"a header that was changed": {func(t *testing.T, b *board, r releaser) {
+			put(t, b, "B", good, r.ed, r.sm)
+			raw, err := os.ReadFile(b.slots.device("B"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := bytes.Index(raw[3<<20:], []byte(`"payload":"`)) + 40
+			if at < 40 {
+				t.Fatal("the envelope has another form")
+			}
+			change(t, b.slots.device("B"), int64(3<<20+at), []byte("AAAA"))
+		}, ""},
+		"an image that was changed": {func(t *testing.T, b *board, r releaser) {
+			put(t, b, "B", good, r.ed, r.sm)
+			change(t, b.slots.device("B"), 1234567, []byte("another"))
+		}, "read back"},
+		"another board's": {func(t *testing.T, b *board, r releaser) {
+			put(t, b, "B", update.Release{Version: "x", Number: 40, Hardware: []string{"armv7"}}, r.ed, r.sm)
+		}, "armv7"},
+		"the one that went back": {func(t *testing.T, b *board, r releaser) {
+			put(t, b, "B", update.Release{Version: "bad", Number: 42, Hardware: []string{"pi4"}}, r.ed, r.sm)
+		}, "did not stay"},
+		"an image without keys": {func(t *testing.T, b *board, r releaser) {
+			put(t, b, "B", good, r.ed, r.sm)
+			b.believes.rule = pack.Rule{}
+		}, "key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := twoSlots(t, false)
+			r := newReleaser(t)
+			b.believes = r.believed(t, "pi3\npi4\n")
+			c.put(t, b, r)
+			given := false
+			for range startsMost {
+				given = b.startFailed("root: bad superblock")
+			}
+			want := name == "the one before"
+			if given != want || (chosen(t, b).Good == "B") != want {
+				t.Fatalf("given %t, good %s: %s", given, chosen(t, b).Good, b.log.text())
+			}
+			if !want && (!strings.Contains(b.log.text(), "no way out") || !strings.Contains(b.log.text(), c.says)) {
+				t.Fatalf("it does not say why: %s", b.log.text())
+			}
+		})
+	}
 }
 
 func chosen(t *testing.T, b *board) slots.Choice {
@@ -83,7 +210,7 @@ func TestABoardWithOneReleaseOrOnTrialKeepsItsChoice(t *testing.T) {
 	for range 2 * startsMost {
 		b.startFailed("x")
 	}
-	if chosen(t, b).Good != "A" || !strings.Contains(b.log.text(), "slot B holds no release") {
+	if chosen(t, b).Good != "A" || !strings.Contains(b.log.text(), "slot B: this is no release file") {
 		t.Fatal("it was given a slot in which nothing is")
 	}
 	b = twoSlots(t, true)

@@ -45,16 +45,23 @@ const hopeless = 2 * time.Minute
 func (w *watchdog) run(ctx context.Context, s *supervisor) {
 	t := time.NewTicker(dogFeed)
 	defer t.Stop()
+	lost := false
 	for {
-		now := time.Now()
-		if dead := now.Sub(s.proved()); dead < hopeless {
-			w.feed()
-		} else if dead < hopeless+dogFeed {
+		dead := time.Since(s.proved())
+		if dead >= hopeless && !lost {
+			lost = true
 			w.b.say("edged has been dead for %s: the watchdog is fed no more", hopeless)
-			if !s.hasWorked() {
-				w.b.startFailed("edged never proved itself")
-			}
-			w.b.beside("restart", func() { w.b.restart("edged is dead") }) // where there is no watchdog
+			w.b.judging.Store(true)
+			w.b.beside("restart", func() { // where there is no watchdog
+				if !s.hasWorked() {
+					w.b.startFailed("edged never proved itself")
+				}
+				w.b.judging.Store(false)
+				w.b.restart("edged is dead")
+			})
+		}
+		if dead < hopeless || w.b.judging.Load() && dead < hopeless+judgeMost {
+			w.feed()
 		}
 		select {
 		case <-ctx.Done():

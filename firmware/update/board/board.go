@@ -8,15 +8,12 @@ package board
 
 import (
 	"bufio"
-	"crypto"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -289,7 +286,7 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 		}
 		parts[slot] = p
 	}
-	return slots.Open(slots.Opts{Selector: selector, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: keys(c.Keys), Need: c.Need},
+	return slots.Open(slots.Opts{Selector: selector, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: pack.Keys(c.Keys), Need: c.Need},
 		Now: now, Reboot: reboot, May: may, Crash: s.Crash, Factory: running})
 }
 
@@ -344,27 +341,4 @@ func openPartition(path string, write bool) (partition, error) {
 		return partition{}, err
 	}
 	return partition{f, size}, nil
-}
-
-// mostKey is the largest key file, in bytes.
-const mostKey = 16 << 10
-
-// keys reads the releasers' public keys; what is none is passed over: a rule without keys
-// lets nothing in.
-func keys(dir string) (out []crypto.PublicKey) {
-	files, _ := filepath.Glob(filepath.Join(dir, "*.pem"))
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil || len(b) > mostKey {
-			continue
-		}
-		p, _ := pem.Decode(b)
-		if p == nil || p.Type != "PUBLIC KEY" {
-			continue
-		}
-		if k, err := trust.ReadPublicDER(p.Bytes); err == nil {
-			out = append(out, k)
-		}
-	}
-	return out
 }

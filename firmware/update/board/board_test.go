@@ -17,6 +17,7 @@ import (
 	"tocsin/configs"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/trust"
+	"tocsin/firmware/update/pack"
 	"tocsin/firmware/update/slots"
 )
 
@@ -215,7 +216,7 @@ func TestOnlyPublicKeysAreKeys(t *testing.T) {
 			}
 		}
 	}
-	if got := keys(dir); len(got) != 2 {
+	if got := pack.Keys(dir); len(got) != 2 {
 		t.Fatalf("%d keys", len(got))
 	}
 }
