@@ -149,7 +149,7 @@ var arrows = map[string][]string{
 	"cmd/hubd/talk":       {"cmd/hubd/hubfile", "firmware/decide/command", "firmware/trust", "firmware/reach/talk", "firmware/reach/letter", "firmware/sound/g711", "firmware/sound/speech", "firmware/guard", "firmware/phrase"},
 	"images":              {"images/bench"},
 	"images/deb":          {},
-	"images/init":         {"firmware/update/slots", "firmware/update/pack", "firmware/trust"},
+	"images/init":         {"firmware/update", "firmware/update/slots", "firmware/update/pack", "firmware/trust"},
 	"images/bench":        {"images/loader", "hwtest/ear", "hwtest/line", "hwtest/gauge", "firmware/update", "firmware/update/pack", "firmware/trust", "firmware/phrase"},
 	"images/bench/broken": {},
 	"images/loader":       {},
