@@ -51,13 +51,13 @@ func readBelieves(dir string) (v believes) {
 	return v
 }
 
-// spare is a slot's partition, which is only read.
-type spare struct {
+// otherSlot is the partition of the slot that does not run, which is only read.
+type otherSlot struct {
 	*os.File
 	size int64
 }
 
-func (s spare) Size() int64 { return s.size }
+func (s otherSlot) Size() int64 { return s.size }
 
 // failed is what the sector says.
 type failed struct {
@@ -164,7 +164,7 @@ func (b *board) takeOther() error {
 		return err
 	}
 	until := time.Now().Add(judgeMost)
-	err = slots.Spare(spare{p, end}, b.believes.rule, b.believes.boards, c, func() error {
+	err = slots.Spare(otherSlot{p, end}, b.believes.rule, b.believes.boards, c, func() error {
 		if time.Now().After(until) {
 			return fmt.Errorf("it was not read within %s", judgeMost)
 		}
