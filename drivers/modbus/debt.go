@@ -190,6 +190,9 @@ func (l *ledger) settles(p []byte) (at int, f fit, need int) {
 	best, bestNeed := misfit, 0
 	exceptions, one := 0, -1
 	for i, d := range l.debts[p[0]] {
+		if d.early && d.expired {
+			continue // its answer came, or nobody can tell any more
+		}
 		f, n := d.fit(p)
 		if f == fits {
 			return i, fits, n
@@ -282,6 +285,15 @@ func (l *ledger) unsure(s shape) bool {
 		}
 	}
 	return false
+}
+
+// explains tells whether a frame of the shape that came too soon may be an
+// earlier request's: not that of one that was answered so itself, and of which
+// nothing else came until it expired.
+func (l *ledger) explains(s shape) bool {
+	return len(l.paid[s.unit]) > 0 || slices.ContainsFunc(l.debts[s.unit], func(d debt) bool {
+		return d.shape == s && !(d.early && d.expired)
+	})
 }
 
 // count gives how many answers are owed, in time or not.

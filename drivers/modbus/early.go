@@ -14,7 +14,9 @@ import (
 // when answers came so, each whole, the only thing that was heard until the
 // deadline, and with nothing owed that it could have been. On a wire that is
 // not seen: the unit's own answer follows what came before it, or a debt stands.
-// Until that is known none of them is taken for a value.
+// A debt that is only of a request that was answered so is none, once it expired.
+// Until that is known none of them is taken for a value. An answer to a write looks
+// like its echo, and proves nothing: with one that came so, a read is asked first.
 const (
 	earlyMost   = 3
 	earlyWithin = time.Hour
@@ -40,7 +42,7 @@ func (r *rtu) tooSoon(s shape, now time.Time) {
 	if r.early = append(r.early, now); len(r.early) < earlyMost {
 		return
 	}
-	r.instant, r.early = true, nil
+	r.instant, r.hasty, r.early = true, false, nil
 	for u, ds := range r.led.debts {
 		r.led.set(u, slices.DeleteFunc(ds, func(d debt) bool { return d.early }))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"tocsin/drivers"
 	"tocsin/drivers/drivertest"
+	"tocsin/drivers/modbus"
 )
 
 // An instrument with a USB socket of its own answers sooner than its request
@@ -120,4 +121,69 @@ func TestAWireIsNeverTakenForNone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The usual one: a gauge of which one value is read, or a relay that is only switched.
+func TestAPortWithoutAWireIsFoundOutByOneRequest(t *testing.T) {
+	ask := func(l *modbus.Line) error {
+		_, err := l.Read(context.Background(), 1, drivers.Holding, 10, 1)
+		return err
+	}
+	turn := func(l *modbus.Line) error { return l.WriteCoil(context.Background(), 1, 7, true) }
+	for _, c := range []struct {
+		name   string
+		period time.Duration
+		do     func(*modbus.Line) error
+		most   int
+	}{
+		{"one value, each second", time.Second, ask, 3},
+		{"one value, as fast as it goes", timeout, ask, 20},
+		{"one value, each minute", time.Minute, ask, 3},
+		{"one relay", 10 * time.Second, turn, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := drivertest.NewWire(&drivertest.Slave{}, char/100)
+				l := onWire(w)
+				defer l.Close()
+				failed := 0
+				for range 60 {
+					if c.do(l) != nil {
+						failed++
+					}
+					time.Sleep(c.period)
+				}
+				if failed > c.most {
+					t.Errorf("%d of 60 failed", failed)
+				}
+			})
+		})
+	}
+}
+
+// An adapter that gives each answer away only when the next request is sent.
+func TestAnAdapterThatIsOneBehindIsNotTakenForNoWire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *drivertest.Wire
+		var held []byte
+		n := uint16(0)
+		s := &drivertest.Slave{}
+		w = drivertest.NewWire(s, char)
+		l := onWire(w)
+		defer l.Close()
+		s.Set(func(r drivertest.Request, _ drivertest.Reply) []drivertest.Reply {
+			if held != nil {
+				w.Put(-6*char, 0, held)
+			}
+			n++
+			held = drivertest.Frame(r.Unit, []byte{3, 2, byte(n >> 8), byte(n)})
+			return nil
+		})
+		for range 60 {
+			if a, err := l.Read(context.Background(), 1, drivers.Holding, 10, 1); err == nil && !a.Doubt {
+				t.Fatalf("a stale value is good: % x", a.Data)
+			}
+			time.Sleep(10 * timeout)
+		}
+	})
 }

@@ -101,6 +101,7 @@ type rtu struct {
 	echo    echo
 	instant bool
 	early   []time.Time // answers that no wire could have brought so soon: see early.go
+	hasty   bool        // so came an answer to a write
 	quiet   time.Time   // when the line was last driven or heard
 	buf     []byte      // heard, and maybe the beginning of a frame
 	need    int         // bytes that the first such frame still misses, if known
@@ -180,7 +181,7 @@ func (r *rtu) ready() (fresh bool, err error) {
 		return true, closed(p.String())
 	default:
 	}
-	r.port, r.buf, r.need, r.echo, r.early = p, nil, 0, echoUnknown, nil
+	r.port, r.buf, r.need, r.echo, r.early, r.hasty = p, nil, 0, echoUnknown, nil, false
 	if r.bare != nil {
 		r.bare.begin(false)
 	}
@@ -235,7 +236,7 @@ func (r *rtu) send(x *exchange, adu []byte) ([]byte, error) {
 	}
 	// The answer to a single write is the request itself. Where it is not
 	// known whether the adapter echoes, a read tells, whatever comes of it.
-	if (s.fn == writeCoil || s.fn == writeRegister) && r.echo == echoUnknown {
+	if (s.fn == writeCoil || s.fn == writeRegister) && (r.echo == echoUnknown || r.hasty) {
 		if err := r.probe(x.ctx, s, adu); err != nil {
 			return nil, err
 		}
@@ -433,10 +434,14 @@ func (r *rtu) exchange(x *exchange, s shape, adu []byte) ([]byte, error) {
 			r.seen.frame(time.Now(), drivers.FrameAnswer, q.refused)
 			return q.refused, nil
 		}
-		early := s.read() && q.alone() && !r.led.unsure(s)
+		soon := q.alone()
+		early := soon && s.read() && !r.led.explains(s)
 		owe()
-		if early {
+		switch {
+		case early:
 			r.tooSoon(s, time.Now())
+		case soon && !s.read():
+			r.hasty = true
 		}
 		r.showStray(q)
 		return nil, q.failure()

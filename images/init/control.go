@@ -241,8 +241,9 @@ func (b *board) reset(who string) error {
 	}
 	b.say("reset: asked for by %s", clean(who))
 	b.box.end()
-	// Whatever comes of it: edged has ended, and only a start brings it back.
-	b.beside("restart", func() {
+	// Whatever comes of it: edged has ended, and only a start brings it back. Not before it is done, which
+	// takes a slow card seconds: a start amid it would be that of the box as it was.
+	defer b.beside("restart", func() {
 		time.Sleep(300 * time.Millisecond)
 		b.restart("reset")
 	})
