@@ -153,6 +153,26 @@ func TestAResetThatFailsStartsTheBoardAnewAllTheSame(t *testing.T) {
 	}
 }
 
+func TestABoardIsNotStartedAnewAmidItsReset(t *testing.T) {
+	began := make(chan struct{})
+	b := &board{log: newRing(4000), reboot: func() error { close(began); return nil }}
+	b.box = newSupervisor(b)
+	b.allowReset.Store(time.Now().Add(time.Minute).UnixNano())
+	b.spare.Lock() // a card that takes its time
+	go func() { _ = b.reset("Li") }()
+	select {
+	case <-began:
+		t.Fatal("it is started anew, and the box is still there")
+	case <-time.After(time.Second):
+	}
+	b.spare.Unlock()
+	select {
+	case <-began:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing starts it anew")
+	}
+}
+
 func TestRootFollowsNoLinkOutOfTheBox(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root gives files away")

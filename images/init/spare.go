@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tocsin/firmware/update/slots"
 )
 
 // A data partition that is made anew would be that of a new box: one without rules, that
@@ -134,12 +136,17 @@ func writeSpare(d spareDisk, content []byte, now time.Time) error {
 	if place >= 0 && old.sum == sum {
 		return nil
 	}
+	if !spareMarked(d) {
+		if err := spareVacant(d); err != nil {
+			return err
+		}
+	}
 	at := sparePlace((place + 1) % sparePlaces)
 	for _, step := range []struct {
 		at int64
 		b  []byte
 	}{
-		{at, make([]byte, sector)}, // no head stands before another's content
+		{at, append(bytes.Clone(spareMark), make([]byte, sector-len(spareMark))...)}, // no head stands before another's content
 		{at + sector, content},
 		{at, spareHead{number: old.number + 1, at: now.Unix(), length: int64(len(content)), sum: sum}.bytes()},
 	} {
@@ -156,11 +163,41 @@ func writeSpare(d spareDisk, content []byte, now time.Time) error {
 	return nil
 }
 
-// eraseSpare overwrites both places: after a reset nothing of the box before comes back.
+// spareMarked tells whether a place begins as ours do, also one whose writing was cut.
+func spareMarked(r io.ReaderAt) bool {
+	b := make([]byte, len(spareMark))
+	for n := range sparePlaces {
+		if _, err := r.ReadAt(b, sparePlace(n)); err == nil && bytes.Equal(b, spareMark) {
+			return true
+		}
+	}
+	return false
+}
+
+// spareVacant tells whether nothing stands where the first spare copy is to come: some boards'
+// own boot loader lies there (Rockchip's at 8 MiB), and without it they are dead.
+func spareVacant(r io.ReaderAt) error {
+	b := make([]byte, 1<<20)
+	for at := int64(spareAt); at < spareEnd; at += int64(len(b)) {
+		if _, err := r.ReadAt(b, at); err != nil {
+			return err
+		}
+		if n := bytes.IndexFunc(b, func(c rune) bool { return c != 0 }); n >= 0 {
+			return fmt.Errorf("%w: something else lies at byte %d, a boot loader or what the card held before", errNoRoom, at+int64(n))
+		}
+	}
+	return nil
+}
+
+// eraseSpare overwrites both places, the first one's mark last: after a reset nothing of the
+// box before comes back. Where no place is ours nothing is touched.
 func eraseSpare(d spareDisk) error {
+	if !spareMarked(d) {
+		return nil
+	}
 	var all error
 	zero := make([]byte, 1<<20)
-	for at := int64(spareAt); at < spareEnd; at += int64(len(zero)) {
+	for at := int64(spareEnd - len(zero)); at >= spareAt; at -= int64(len(zero)) {
 		if _, err := d.WriteAt(zero, at); err != nil {
 			all = errors.Join(all, err)
 		}
@@ -423,16 +460,19 @@ func (b *board) fromSpare() {
 		return
 	}
 	b.attempt("data", func() error { return ownAll(boxDir) })
-	unix.Sync()
+	if b.data.How != "memory" { // and there it would wait for what mends the disk
+		unix.Sync()
+	}
 	b.data.Spare = time.Unix(h.at, 0).UTC()
 	b.say("data: %d files are from the spare copy of %s", n, b.data.Spare.Format(time.RFC3339))
 }
 
 // followSpare keeps the spare copy like what it copies, while edged stands watch with it.
 func (b *board) followSpare(ctx context.Context) {
-	if b.data.How == "memory" || b.onTrial() { // the disk's is the box's, and a trial's may not stay
+	if b.data.How == "memory" { // the disk's is the box's
 		return
 	}
+	stays := !b.onTrial()
 	var site, all [32]byte
 	var when time.Time
 	for ready := time.Duration(0); ctx.Err() == nil; {
@@ -445,15 +485,30 @@ func (b *board) followSpare(ctx context.Context) {
 		if ready < spareFirst || !when.IsZero() && ready%spareLook != 0 {
 			continue
 		}
+		if stays = stays || b.confirmed(); !stays { // a trial's may not stay
+			continue
+		}
 		s, a, err := sparePrints(boxDir)
 		if err != nil || a == all || s == site && time.Since(when) < spareRest && !when.IsZero() {
 			continue
 		}
 		if err := b.keepSpare(); err != nil {
 			b.say("data: the spare copy: %v", err)
+			site, all, when = s, [32]byte{}, time.Now() // once more after spareRest
+			continue
 		}
 		site, all, when = s, a, time.Now()
 	}
+}
+
+// confirmed tells whether the slot that runs is the good one.
+func (b *board) confirmed() bool {
+	both, err := b.environment(nil)
+	if err != nil {
+		return false
+	}
+	c, err := slots.ParseEnvironment(both[:environmentSize], both[environmentSize:])
+	return err == nil && c.Good == b.slots.Slot && c.Next == ""
 }
 
 // sparePrints tells two states of a box's folder apart, by names, sizes and times: of its

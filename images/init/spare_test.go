@@ -185,6 +185,31 @@ func TestNothingComesBackAfterAReset(t *testing.T) {
 	}
 }
 
+// A card whose boot loader lies between its table and its first partition, as Rockchip's does.
+func TestASpareCopyTakesNothingsPlace(t *testing.T) {
+	c := newCard()
+	copy(c.b[8<<20:], "\xd0\x0d\xfe\xed")
+	if err := writeSpare(c, []byte("a box"), time.Now()); !errors.Is(err, errNoRoom) || c.wrote != 0 {
+		t.Errorf("%v, %d writes", err, c.wrote)
+	}
+	if err := eraseSpare(c); err != nil || c.wrote != 0 {
+		t.Errorf("%v, %d writes", err, c.wrote)
+	}
+	// One whose very first writing was cut is taken for ours.
+	for steps := 2; steps < 6; steps++ {
+		c = newCard()
+		c.steps = steps
+		_ = writeSpare(c, []byte("a box"), time.Now())
+		c.steps = -1
+		if err := writeSpare(c, []byte("a box, later"), time.Now()); err != nil {
+			t.Errorf("cut after %d steps: %v", steps, err)
+		}
+		if _, got, _ := readSpare(c); string(got) != "a box, later" {
+			t.Errorf("cut after %d steps: %q", steps, got)
+		}
+	}
+}
+
 func TestTheSpareCopyKeepsToItsBounds(t *testing.T) {
 	big := map[string]string{"site/site.yaml": "version: 1\n", "site/huge.wav": strings.Repeat("x", spareFile+1)}
 	for n := range 5 { // of these not all fit
