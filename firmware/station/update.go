@@ -57,6 +57,8 @@ type updates struct {
 	// taking: a release is being taken in or activated, one at a time.
 	taking sync.Mutex
 	order  atomic.Pointer[updateOrder]
+	// carried is the order that is being carried out, nil for none.
+	carried atomic.Pointer[updateOrder]
 	// orderKept keeps what is stored of it in the order in which it changed.
 	orderKept sync.Mutex
 	// declined is the command that was told as declined last, as long as this runs.
@@ -81,7 +83,7 @@ func (h *House) openInstaller() (update.Installer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("update.yaml: %w", err)
 	}
-	i, err := board.Open(initSocket(), c, h.clock.Now, running, h.barred)
+	i, err := board.Open(initSocket(), c, h.clock.Now, running, h.mayActivate)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +226,15 @@ func (h *House) barred() error {
 	return nil
 }
 
+// mayActivate says the same, and that the order which is being carried out was withdrawn or gave way to another: a
+// slot takes a while to be read before it is started from.
+func (h *House) mayActivate() error {
+	if o := h.updates.carried.Load(); o != nil && h.updates.order.Load() != o {
+		return phrase.E("update.not_staged")
+	}
+	return h.barred()
+}
+
 // unfit says why what runs may not be confirmed yet.
 func (h *House) unfit() error {
 	if !h.ready.Load() {
@@ -342,6 +353,11 @@ func (h *House) activate(i update.Installer, within time.Duration, who string, o
 		if err := h.keepFooting(h.stand(answeredLately)); err != nil {
 			h.log.Warn("what answers before the update is not kept: the trial asks only for the watch", "err", err)
 		}
+	}
+	h.updates.carried.Store(o)
+	defer h.updates.carried.Store(nil)
+	if err := h.mayActivate(); err != nil {
+		return err
 	}
 	if err := i.Activate(within); err != nil {
 		return err

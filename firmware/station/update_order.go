@@ -46,6 +46,9 @@ type updateOrder struct {
 	// Why it waits or was declined, At when it came or ended.
 	Why phrase.Message `json:"why"`
 	At  clock.Stamp    `json:"at"`
+	// fresh: it was not judged yet; was is the one whose place it took.
+	fresh bool
+	was   *updateOrder
 }
 
 func (o *updateOrder) over(now clock.Stamp, floor time.Time) bool {
@@ -124,7 +127,7 @@ func (c *county) obeySoftware(cmd *command.Command, who order.Who, j *job, now c
 		return nil, err
 	}
 	o := &updateOrder{Number: cmd.Release, Who: who.Name, Cause: causeOfCommand(cmd), Issued: cmd.Issued, NotBefore: cmd.NotBefore, Expires: cmd.Expires, Came: now, Life: cmd.Expires.Sub(cmd.Issued),
-		State: orderWaits, Why: phrase.M("update.opening"), At: now}
+		State: orderWaits, Why: phrase.M("update.opening"), At: now, fresh: true}
 	what := phrase.M("update.order_kept", "number", o.Number)
 	if o.Number == 0 {
 		o.State, o.Why = orderDeclined, phrase.M("update.order_withdrawn", "who", o.Who)
@@ -135,19 +138,20 @@ func (c *county) obeySoftware(cmd *command.Command, who order.Who, j *job, now c
 		if was != nil && cmd.Issued.Before(was.Issued) {
 			return nil, phrase.E("update.order_late", "newest", was.Issued.In(siteZone()).Format(time.DateTime))
 		}
-		if h.putOrder(was, o) {
+		if o.was = was; h.putOrder(was, o) {
 			break
 		}
 	}
 	h.audit.Note(audit.Entry{Op: "update.order", Status: http.StatusOK, Via: who.Via, Who: o.Who, Target: strconv.FormatUint(o.Number, 10)})
-	j.then = func(context.Context) (phrase.Message, error) { return h.answerOrder(o, was) }
+	j.then = func(context.Context) (phrase.Message, error) { return h.answerOrder(o) }
 	return saying(what), nil
 }
 
 // answerOrder judges an order that has just come, and tells how it stands. One that cannot be carried out leaves the
 // one that waited before as it was.
-func (h *House) answerOrder(o, was *updateOrder) (phrase.Message, error) {
+func (h *House) answerOrder(o *updateOrder) (phrase.Message, error) {
 	x := *o
+	x.fresh, x.was = false, nil
 	if x.State == orderWaits {
 		i, err := h.installer()
 		if err != nil {
@@ -162,8 +166,8 @@ func (h *House) answerOrder(o, was *updateOrder) (phrase.Message, error) {
 			x.State, x.Why = orderDeclined, phrase.M("update.order_runs", "number", x.Number)
 		}
 		stays := &x
-		if x.State == orderDeclined && was != nil && was.State == orderWaits {
-			stays = was
+		if x.State == orderDeclined && o.was != nil && o.was.State == orderWaits {
+			stays = o.was
 		}
 		if !h.putOrder(o, stays) {
 			return phrase.M("update.order_kept", "number", o.Number), nil // it was carried out or told of already
@@ -226,6 +230,10 @@ func (c *county) softwareRefused(raw []byte, err error, j *job) {
 func (h *House) followOrder(i update.Installer) {
 	o := h.updates.order.Load()
 	if o == nil || o.State != orderWaits {
+		return
+	}
+	if o.fresh { // whoever brought it has not come to it
+		_, _ = h.answerOrder(o)
 		return
 	}
 	state, why := o.judge(i.State(), h.barred(), h.clock.Now(), h.clock.Floor())

@@ -95,6 +95,65 @@ func TestAnOrderIsKeptOverAStartAndTheNewestWins(t *testing.T) {
 	}
 }
 
+// staged is an installer with a release that only waits to be started.
+type staged struct {
+	update.Installer
+	number   uint64
+	activate func() error
+}
+
+func (s staged) State() update.State {
+	return update.State{Phase: update.Staged, Running: &update.Release{Version: "1", Number: 1}, Next: &update.Release{Version: "2", Number: s.number}}
+}
+func (s staged) Activate(time.Duration) error { return s.activate() }
+
+func TestAnOrderThatIsWithdrawnIsNotCarriedOutAnyMore(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	<-h.journal.Loaded()
+	h.show()
+	o := &updateOrder{Number: 2, Who: "县局 李", Came: h.clock.Now(), Life: time.Hour, Expires: time.Now().Add(time.Hour), State: orderWaits}
+	gone := &updateOrder{State: orderDeclined}
+	begun := 0
+	// Withdrawn before, and while the slot is read.
+	for name, i := range map[string]staged{
+		"before": {number: 2, activate: func() error { begun++; return nil }},
+		"amid": {number: 2, activate: func() error {
+			h.putOrder(o, gone)
+			if err := h.mayActivate(); err != nil {
+				return err
+			}
+			begun++
+			return nil
+		}},
+	} {
+		h.updates.order.Store(map[string]*updateOrder{"before": gone, "amid": o}[name])
+		if err := h.activate(i, time.Hour, o.Who, o); phrase.Of(err).Code != "update.not_staged" || begun > 0 {
+			t.Errorf("%s: %v, begun %d", name, err, begun)
+		}
+		if h.updates.order.Load() != gone {
+			t.Errorf("%s: it came back", name)
+		}
+	}
+}
+
+func TestAnOrderThatCannotBeCarriedOutLeavesWhatWaitsWhoeverJudgesIt(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	<-h.journal.Loaded()
+	waits := &updateOrder{Number: 3, Came: h.clock.Now(), Life: time.Hour, Expires: time.Now().Add(time.Hour), State: orderWaits, Why: phrase.M("update.level")}
+	runs := &updateOrder{Number: 1, Came: h.clock.Now(), Life: time.Hour, Expires: time.Now().Add(time.Hour), State: orderWaits, fresh: true, was: waits}
+	h.show()
+	h.updates.order.Store(runs)
+	i := staged{number: 2}
+	h.updates.by, h.updates.ready = i, make(chan struct{})
+	close(h.updates.ready)
+	h.followOrder(i) // sooner than whoever brought it
+	if h.updates.order.Load() != waits {
+		t.Errorf("%+v", h.updates.order.Load())
+	}
+}
+
 func TestNothingIsActivatedWhilePeopleAreToldOfADrill(t *testing.T) {
 	x := &roll{}
 	for _, c := range []struct {
