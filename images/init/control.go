@@ -247,7 +247,11 @@ func (b *board) reset(who string) error {
 		time.Sleep(300 * time.Millisecond)
 		b.restart("reset")
 	})
-	err := b.forgetSpare() // before: what comes back from it would be the box that was reset
+	// Before: what comes back from it would be the box that was reset.
+	err := b.forgetSpare()
+	if err == nil && b.data.How == "memory" && b.slots.Disk != "" { // what is in memory goes by itself
+		err = markReset(b.slots.Disk, true)
+	}
 	if err == nil {
 		err = setBoxAside(boxDir)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -65,6 +66,7 @@ func (b *board) openData() {
 		}
 	} else {
 		b.say("data: %s %s", b.data.How, b.data.Why)
+		b.attempt("reset", func() error { return b.resetLate(boxDir) })
 	}
 	b.attempt("data", func() error { return makeBox(boxDir) })
 	b.fromSpare()
@@ -177,7 +179,7 @@ func (b *board) makeData(dev string) mending {
 	if saved > 0 {
 		const aside = "aside"
 		m.aside = filepath.Join(dataDir, aside)
-		if err := os.CopyFS(filepath.Join(mendDir, aside), os.DirFS(memory)); err != nil {
+		if err := copyTree(memory, filepath.Join(mendDir, aside)); err != nil {
 			b.say("data: what was saved is not whole: %v", err)
 		}
 		// The site's file and the keys are put back where they were: edged proves the file
@@ -185,7 +187,7 @@ func (b *board) makeData(dev string) mending {
 		const box = "tocsin"
 		if _, err := os.Stat(filepath.Join(mendDir, aside, box)); err == nil {
 			b.attempt("data", func() error {
-				return os.CopyFS(filepath.Join(mendDir, box), os.DirFS(filepath.Join(mendDir, aside, box)))
+				return copyTree(filepath.Join(mendDir, aside, box), filepath.Join(mendDir, box))
 			})
 			b.attempt("data", func() error { return ownAll(filepath.Join(mendDir, box)) })
 		}
@@ -302,11 +304,15 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer r.Close()
-	w, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	i, err := r.Stat()
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, io.LimitReader(r, asideFile))
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, i.Mode().Perm()&0o755|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, io.LimitReader(r, 2*asideFile)) // more than the memory that any of it comes from or goes to
 	if e := w.Close(); err == nil {
 		err = e
 	}
@@ -314,6 +320,27 @@ func copyFile(from, to string) error {
 		_ = os.Remove(to) // half a file is worse than none
 	}
 	return err
+}
+
+// copyTree copies the plain files of a folder, each as readable as it was: a secret that others
+// may read is refused by edged, and told apart from no other file. What cannot be copied leaves
+// the rest.
+func copyTree(from, to string) error {
+	var all error
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if err := copyFile(path, filepath.Join(to, rel)); err != nil {
+			all = errors.Join(all, err)
+		}
+		return nil
+	})
+	return errors.Join(err, all)
 }
 
 func ownAll(dir string) error {
@@ -332,8 +359,16 @@ func (b *board) tool(most time.Duration, name string, args ...string) (string, e
 	c := exec.CommandContext(ctx, name, args...)
 	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	c.WaitDelay = time.Second
-	out, err := c.CombinedOutput()
-	return string(out), err
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		return "", err
+	}
+	// It may run beside edged: where memory or time is short, it is what gives way.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), []byte("1000"), 0)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, c.Process.Pid, 10)
+	err := c.Wait()
+	return out.String(), err
 }
 
 func exitOf(err error) int {
@@ -362,6 +397,9 @@ func (b *board) saveMemory() error {
 	if b.data.How != "memory" || !b.dataMended.Load() {
 		return nil
 	}
+	if _, err := os.Lstat(boxDir); err != nil {
+		return nil // it was reset
+	}
 	if err := mountDisk(b.data.dev, mendDir, 0); err != nil {
 		return err
 	}
@@ -370,7 +408,7 @@ func (b *board) saveMemory() error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
-	return os.CopyFS(to, os.DirFS(boxDir))
+	return copyTree(boxDir, to)
 }
 
 // close unmounts before a new start.

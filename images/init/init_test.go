@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTheBootLoadersWordsAreRead(t *testing.T) {
@@ -601,5 +603,28 @@ func TestTheWatchdogIsFedWhileTheBoardStarts(t *testing.T) {
 	}
 	if dataWait+mendWait > 25*time.Second {
 		t.Fatal("a broken data partition holds up what warns")
+	}
+}
+
+// What comes back from a broken partition is as secret as it was: edged refuses a key that others may read.
+func TestWhatIsSavedStaysSecret(t *testing.T) {
+	from, memory, back := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "aside")
+	for name, mode := range map[string]os.FileMode{"tocsin/site/secrets/hub.key": 0o600, "tocsin/site/site.yaml": 0o644, "tocsin/data/box.key": 0o640} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(from, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(from, name), []byte(name), mode))
+	}
+	must(t, unix.Mkfifo(filepath.Join(from, "tocsin/data/pipe"), 0o600))
+	if n := salvage(from, memory); n != 3 {
+		t.Fatal(n)
+	}
+	must(t, unix.Mkfifo(filepath.Join(memory, "pipe"), 0o600))
+	must(t, copyTree(memory, back))
+	for name, want := range map[string]os.FileMode{"tocsin/site/secrets/hub.key": 0o600, "tocsin/site/site.yaml": 0o644, "tocsin/data/box.key": 0o640} {
+		if i, err := os.Stat(filepath.Join(back, name)); err != nil || i.Mode().Perm() != want {
+			t.Errorf("%s: %v %v", name, i, err)
+		}
+		if b, _ := os.ReadFile(filepath.Join(back, name)); string(b) != name {
+			t.Errorf("%s: %q", name, b)
+		}
 	}
 }

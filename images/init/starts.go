@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,9 @@ func (s otherSlot) Size() int64 { return s.size }
 type failed struct {
 	Slot  string `json:"slot"`
 	Count int    `json:"count"`
+	// Reset: the box was reset while its partition could not be used, and what lies there is
+	// to be set aside as soon as it can.
+	Reset bool `json:"reset,omitempty"`
 }
 
 func readFailed(r io.ReaderAt) (f failed) {
@@ -107,14 +111,14 @@ func (b *board) startFailed(why string) (given bool) {
 	defer f.Close()
 	n := readFailed(f)
 	if n.Slot != b.slots.Slot {
-		n = failed{Slot: b.slots.Slot}
+		n = failed{Slot: b.slots.Slot, Reset: n.Reset}
 	}
 	n.Count++
 	if n.Count >= startsMost {
 		if err := b.takeOther(); err != nil {
 			b.say("starts: %d in a row came to nothing, and the other slot is no way out: %v", n.Count, err)
 		} else {
-			n, given = failed{}, true
+			n, given = failed{Reset: n.Reset}, true
 		}
 	}
 	b.attempt("starts", func() error { return errors.Join(writeFailed(f, n), f.Sync()) })
@@ -132,11 +136,45 @@ func (b *board) startWorked() {
 			return err
 		}
 		defer f.Close()
-		if readFailed(f).Count == 0 {
+		n := readFailed(f)
+		if n.Count == 0 {
 			return nil
 		}
-		return errors.Join(writeFailed(f, failed{}), f.Sync())
+		return errors.Join(writeFailed(f, failed{Reset: n.Reset}), f.Sync())
 	})
+}
+
+// markReset keeps that the box on the data partition is to be set aside (on), or that it was.
+func markReset(disk string, on bool) error {
+	f, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n := readFailed(f)
+	if n.Reset == on {
+		return nil
+	}
+	n.Reset = on
+	return errors.Join(writeFailed(f, n), f.Sync())
+}
+
+// resetLate sets aside the box that a reset did not reach, since its partition could not be used.
+func (b *board) resetLate(box string) error {
+	f, err := os.Open(b.slots.Disk)
+	if err != nil {
+		return err
+	}
+	n := readFailed(f)
+	f.Close()
+	if !n.Reset {
+		return nil
+	}
+	if err := setBoxAside(box); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b.say("reset: the box that was reset while its partition could not be used is set aside")
+	return markReset(b.slots.Disk, false)
 }
 
 // takeOther makes the other slot's release the good one, if it is genuine, whole and not the

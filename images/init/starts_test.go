@@ -238,3 +238,28 @@ func TestOnlyTheBootRightBeforeCountsAsOneThatPanicked(t *testing.T) {
 		t.Fatal("it is not seen")
 	}
 }
+
+// A reset while things are kept in memory reaches the box on the partition at the next start that can use it.
+func TestAResetReachesABoxWhosePartitionCouldNotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	disk, box := filepath.Join(dir, "disk"), filepath.Join(dir, "tocsin")
+	must(t, os.WriteFile(disk, make([]byte, startsAt+512), 0o600))
+	b := &board{log: newRing(4000), slots: slotPlaces{Disk: disk, Slot: "A"}, args: cmdline{}}
+	must(t, os.Mkdir(box, 0o750))
+	must(t, b.resetLate(box))
+	if _, err := os.Stat(box); err != nil {
+		t.Fatal("a box that nobody reset is set aside")
+	}
+	must(t, markReset(disk, true))
+	b.startFailed("a test") // starts are counted beside it
+	b.startWorked()
+	must(t, b.resetLate(box))
+	if _, err := os.Stat(box); err == nil {
+		t.Fatal("the box that was reset is back")
+	}
+	must(t, os.Mkdir(box, 0o750))
+	must(t, b.resetLate(box))
+	if _, err := os.Stat(box); err != nil {
+		t.Fatal("the new box is set aside as well")
+	}
+}
