@@ -61,8 +61,8 @@ type updates struct {
 	carried atomic.Pointer[updateOrder]
 	// orderKept keeps what is stored of it in the order in which it changed.
 	orderKept sync.Mutex
-	// declined is the command that was told as declined last, as long as this runs.
-	declined atomic.Pointer[string]
+	// declined are the commands that were told as declined lately, as long as this runs; the county's.
+	declined []string
 }
 
 // initSocket is where the board's init answers: it names it in the environment.

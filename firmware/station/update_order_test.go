@@ -154,6 +154,36 @@ func TestAnOrderThatCannotBeCarriedOutLeavesWhatWaitsWhoeverJudgesIt(t *testing.
 	}
 }
 
+func TestOldOrdersThatArePlayedInTurnAreToldOfOnce(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	k, err := trust.NewSigner(trust.P256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw [][]byte
+	for n := range 2 {
+		at := time.Now().Add(-time.Hour).Truncate(time.Second)
+		b, err := command.Sign(command.Payload{ID: fmt.Sprint("old-", n), Group: "441881001001", Counter: uint64(n + 1), Issued: at, Expires: at.Add(time.Minute), Scope: command.Software, Person: "李", Release: 2}, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, b)
+	}
+	h.openAudit(t.Context())
+	c, told := &county{h: h}, 0
+	for n := range 20 {
+		j := &job{}
+		c.softwareRefused(raw[n%2], &command.Refusal{Stage: command.Expiry, Err: phrase.E("command.expired")}, j)
+		if j.then != nil {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("two old orders were told of %d times", told)
+	}
+}
+
 func TestNothingIsActivatedWhilePeopleAreToldOfADrill(t *testing.T) {
 	x := &roll{}
 	for _, c := range []struct {
