@@ -173,8 +173,8 @@ func (r *Releases) slot(v Variant) ([]byte, error) {
 		return nil, err
 	}
 	if v.Init != "" {
-		rd := filepath.Join(r.dir, "initrd.gz")
-		if err := mtool("mcopy", "-o", "-n", "-i", img, "::initrd.gz", rd); err != nil {
+		rd := filepath.Join(r.dir, "initrd")
+		if err := mtool("mcopy", "-o", "-n", "-i", img, "::initrd", rd); err != nil {
 			return nil, err
 		}
 		more, err := r.broken(v.Init)
@@ -188,7 +188,7 @@ func (r *Releases) slot(v Variant) ([]byte, error) {
 		if err := os.WriteFile(rd, append(b, more...), 0o644); err != nil {
 			return nil, err
 		}
-		if err := mtool("mcopy", "-o", "-i", img, rd, "::initrd.gz"); err != nil {
+		if err := mtool("mcopy", "-o", "-i", img, rd, "::initrd"); err != nil {
 			return nil, err
 		}
 	}

@@ -52,7 +52,7 @@ for slot in ${order}; do
   if test ${slot} = A; then setenv p 2; else setenv p 3; fi
   echo "tocsin: slot ${slot} good=${good} next=${next} left=${left}"
   if load ${devtype} ${devnum}:${p} ${k} Image; then
-    if load ${devtype} ${devnum}:${p} ${r} initrd.gz; then
+    if load ${devtype} ${devnum}:${p} ${r} initrd; then
       setenv bootargs "${con} panic=3 oops=panic net.ifnames=0 loglevel=5 slot=${slot} disk=${disk} good=${good} next=${next} left=${left}"
       ${go} ${k} ${r}:${filesize} ${dt}
     fi

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 )
 
@@ -40,18 +39,4 @@ func pad(w *bytes.Buffer) {
 	for w.Len()%4 != 0 {
 		w.WriteByte(0)
 	}
-}
-
-// zipped is gzip without a name or a time.
-func zipped(b []byte) ([]byte, error) {
-	var w bytes.Buffer
-	z, err := gzip.NewWriterLevel(&w, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(b); err != nil {
-		return nil, err
-	}
-	err = z.Close()
-	return w.Bytes(), err
 }

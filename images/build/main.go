@@ -232,7 +232,7 @@ func (o *options) slot(t target, work, to string, signers []trust.Signer) (*open
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "initrd.gz"), rd, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "initrd"), rd, 0o644); err != nil {
 		return nil, err
 	}
 	if err := squash(l.root, filepath.Join(dir, "root.sqfs"), o.Built); err != nil {

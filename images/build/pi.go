@@ -56,7 +56,7 @@ func autoboot() string {
 // configSlot5 is config.txt in a slot, read by a Pi 5 alone.
 const configSlot5 = `# Tocsin on Raspberry Pi 5: read in the slot that autoboot.txt on the first partition chooses.
 kernel=Image
-initramfs initrd.gz followkernel
+initramfs initrd followkernel
 cmdline=cmdline.txt
 ` + boardSettings
 

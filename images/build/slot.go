@@ -40,7 +40,7 @@ func initrd(init []byte, drivers []drive, firmware []file, believes []entry) ([]
 	if list.Len() > 0 {
 		es = append(es, entry{name: "lib/drivers/list", mode: 0o100644, data: []byte(list.String())})
 	}
-	return zipped(cpio(es))
+	return cpio(es), nil // packed, every bit of it would be another in each release
 }
 
 // fat makes a FAT16 file system of size MiB with the files given, in their order: the same
@@ -92,7 +92,7 @@ func sizeOf(files []file) (int64, error) {
 // slotFiles are the files of a slot, in their order: what changes least last, so that
 // releases' deltas find it where it was.
 func (o *options) slotFiles(t target, dir string, k *opened, texts []file) ([]file, error) {
-	files := []file{{"Image", k.image}, {"initrd.gz", filepath.Join(dir, "initrd.gz")}, {"root.sqfs", filepath.Join(dir, "root.sqfs")}}
+	files := []file{{"Image", k.image}, {"initrd", filepath.Join(dir, "initrd")}, {"root.sqfs", filepath.Join(dir, "root.sqfs")}}
 	if t.kernel.module == rpi.module {
 		for name, text := range map[string]string{"config.txt": configSlot5, "cmdline.txt": cmdlineSlot5} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
