@@ -7,6 +7,7 @@ import (
 	"tocsin/firmware/keep/journal"
 	"tocsin/firmware/phrase"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/update"
 	"tocsin/firmware/update/board"
 )
 
@@ -40,10 +41,15 @@ func (h *House) lookAtBoard(ctx context.Context) error {
 	if st.Data.How != "memory" {
 		return nil
 	}
-	return h.untilMended(ctx, init, dataLook, dataCalm)
+	calm := dataCalm
+	if st.Data.Spare.IsZero() {
+		calm = 0 // it has no site and warns of nothing: nobody is held up
+	}
+	return h.untilMended(ctx, init, dataLook, calm)
 }
 
-// untilMended starts the board anew once its data partition is whole and it has been calm.
+// untilMended starts the board anew once its data partition is whole and it has been calm; not
+// within a release's trial, of which that would be one try.
 func (h *House) untilMended(ctx context.Context, init board.Init, look, calmFor time.Duration) error {
 	var calm time.Duration // when it began, by the monotonic clock; 0 for not
 	t := time.NewTicker(look)
@@ -58,14 +64,14 @@ func (h *House) untilMended(ctx context.Context, init board.Init, look, calmFor 
 		if err != nil || !st.Data.Mended {
 			continue
 		}
-		if !told {
+		if !told && calmFor > 0 {
 			told = true
 			m := phrase.M("station.data_mended_late")
 			h.setFault("data", m)
 			h.tellCounty("system.data", m, nil)
 		}
 		now := h.clock.Now()
-		if h.barred() != nil {
+		if h.barred() != nil || h.tries() {
 			calm = 0
 			continue
 		}
@@ -81,6 +87,12 @@ func (h *House) untilMended(ctx context.Context, init board.Init, look, calmFor 
 		}
 		calm = 0 // where nothing comes of it, it is asked for again
 	}
+}
+
+// tries tells whether a release is on trial.
+func (h *House) tries() bool {
+	i, err := h.installer()
+	return err == nil && i.State().Phase == update.Trial
 }
 
 // dataText says what is wrong with where the board keeps things; the zero Message for nothing.
