@@ -10,6 +10,7 @@ if test -e ${devtype} ${devnum}:1 board.dtb; then if load ${devtype} ${devnum}:1
 # What the kernel says last is kept over a reset (ramoops), in memory that neither this loader nor a kernel takes: at one
 # place, whichever release starts, so that the one before tells the next why it ended. A place that each kernel seeks for
 # itself (reserve_mem=) is another with another initramfs, and lies at the end of memory, where this loader runs.
+# This loader's own tree has no room for a word more, and where it would go to is not known everywhere: then nothing is kept.
 if test -z "${fdt_addr}" -a -z "${fdt_addr_r}"; then setenv keep; fi
 if test -n "${keep}"; then
   if fdt addr ${dt}; then
