@@ -85,7 +85,9 @@ WAITING := $(shell echo $$((3 * $$(nproc 2>/dev/null || echo 2))))
 # Without cgo, as it is shipped, and so that nothing is compiled twice; the race detector alone needs it.
 lint test-quick test-peers test-browser: export CGO_ENABLED := 0
 
+# The paper's font: without it the sheets have no PDF, which is then what is held to be told.
 test-quick: go lint
+	-@.ci/packages fonts-arphic-gbsn00lp
 	$(GO) test -timeout 20m -parallel $(WAITING) $(SLOWEST) ./...
 
 test-race: go
