@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,23 +11,23 @@ import (
 func TestAPanicEndsItsPartAloneAndThatBeginsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &board{log: newRing(1 << 16)}
-		runs, once := 0, 0
+		var runs, once atomic.Int32
 		b.start("network", func() {
-			if runs++; runs < 3 {
+			if runs.Add(1) < 3 {
 				panic("a bad packet")
 			}
 		})
-		b.beside("drivers", func() { once++; panic("a bad chip") })
+		b.beside("drivers", func() { once.Add(1); panic("a bad chip") })
 		synctest.Wait()
-		if runs != 1 || once != 1 {
-			t.Fatal(runs, once)
+		if runs.Load() != 1 || once.Load() != 1 {
+			t.Fatal(runs.Load(), once.Load())
 		}
 		for range 5 {
 			time.Sleep(surviveAgain)
 			synctest.Wait()
 		}
-		if runs != 3 || once != 1 {
-			t.Fatalf("%d runs of what is begun anew, %d of what is not", runs, once)
+		if runs.Load() != 3 || once.Load() != 1 {
+			t.Fatalf("%d runs of what is begun anew, %d of what is not", runs.Load(), once.Load())
 		}
 		if said := b.log.text(); !strings.Contains(said, "network: panic: a bad packet") || !strings.Contains(said, "drivers: panic: a bad chip") {
 			t.Fatal(said)
