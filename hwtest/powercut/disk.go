@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -23,10 +24,12 @@ type write struct {
 type disk struct {
 	mu      sync.Mutex
 	thawed  *sync.Cond
-	medium  []byte // survives a cut
-	view    []byte // what reads give: medium and all writes
+	stopped *sync.Cond // no longer powered
+	medium  []byte     // survives a cut
+	view    []byte     // what reads give: medium and all writes
 	pending []write
 	held    int
+	amid    int // so many pending writes freeze the disk; 0: none do
 	state   state
 	lying   bool
 	stats   Stats
@@ -42,7 +45,7 @@ const (
 
 func newDisk(image []byte) *disk {
 	d := &disk{medium: image, view: append([]byte(nil), image...)}
-	d.thawed = sync.NewCond(&d.mu)
+	d.thawed, d.stopped = sync.NewCond(&d.mu), sync.NewCond(&d.mu)
 	return d
 }
 
@@ -80,6 +83,10 @@ func (d *disk) write(off int64, data []byte) syscall.Errno {
 	d.pending = append(d.pending, write{off, append([]byte(nil), data...)})
 	d.held += len(data)
 	d.stats.Writes++
+	if d.amid > 0 && len(d.pending) >= d.amid && d.state == powered {
+		d.state = frozen
+		d.stopped.Broadcast()
+	}
 	for d.held > cache {
 		d.settle(d.pending[0])
 		d.held -= len(d.pending[0].data)
@@ -111,6 +118,23 @@ func (d *disk) set(s state) {
 	d.state = s
 	d.mu.Unlock()
 	d.thawed.Broadcast()
+	d.stopped.Broadcast()
+}
+
+// freezeAmid has the write that makes n pending ones freeze the disk, and waits for it. Where none does within the time it freezes
+// the disk itself.
+func (d *disk) freezeAmid(n int, within time.Duration) {
+	end := time.AfterFunc(within, func() { d.set(frozen) })
+	defer end.Stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.amid = n
+	if len(d.pending) >= n {
+		d.state = frozen
+	}
+	for d.state == powered {
+		d.stopped.Wait()
+	}
 }
 
 // fall gives the image after the cut, once the disk is frozen: the medium and the

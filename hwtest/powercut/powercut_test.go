@@ -3,6 +3,7 @@ package powercut
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 func TestTornAndReorderedWritesAreAmongWhatIsLeft(t *testing.T) {
@@ -52,5 +53,33 @@ func TestTornAndReorderedWritesAreAmongWhatIsLeft(t *testing.T) {
 	}
 	if torn == 0 || reordered == 0 || all == 0 || nothing == 0 {
 		t.Errorf("torn %d, reordered %d, all %d, nothing %d: the adversary is too kind", torn, reordered, all, nothing)
+	}
+}
+
+// A disk that is flushed after every write has something to lose at one instant in thousands: that is the one.
+func TestADiskThatIsFrozenAmidWritesHasThemPending(t *testing.T) {
+	for n := 1; n <= 4; n++ {
+		d := newDisk(make([]byte, 64*sector))
+		go func() {
+			for i := 0; ; i++ {
+				if d.write(int64(i%64)*sector, make([]byte, sector)) != 0 {
+					return
+				}
+				if i%n == n-1 && d.flush() != 0 {
+					return
+				}
+			}
+		}()
+		d.freezeAmid(n, time.Minute)
+		d.mu.Lock()
+		if len(d.pending) != n || d.state != frozen {
+			t.Errorf("%d pending, state %d; want %d, frozen", len(d.pending), d.state, n)
+		}
+		d.mu.Unlock()
+		d.set(dead)
+	}
+	d := newDisk(make([]byte, sector))
+	if d.freezeAmid(1, 10*time.Millisecond); d.state != frozen {
+		t.Error("a disk to which nobody writes is never cut")
 	}
 }

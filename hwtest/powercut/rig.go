@@ -128,10 +128,20 @@ func (r *Rig) Stats() Stats {
 // or killed by the caller right after: they see input and output errors. At the end
 // Dir is an empty directory until Restore.
 func (r *Rig) Cut(kill ...func()) error {
+	return r.cut(func() { r.disk.set(frozen) }, kill)
+}
+
+// CutAmid is Cut at an instant at which one to four writes pend that no flush has covered; it waits for them for a second at most, and cuts
+// then in any case. A cut at just any instant may find a disk that has nothing to lose.
+func (r *Rig) CutAmid(kill ...func()) error {
+	return r.cut(func() { r.disk.freezeAmid(1+r.rng.IntN(4), time.Second) }, kill)
+}
+
+func (r *Rig) cut(freeze func(), kill []func()) error {
 	if !r.up {
 		return errors.New("powercut: the power is already off")
 	}
-	r.disk.set(frozen)
+	freeze()
 	for _, k := range kill {
 		k()
 	}

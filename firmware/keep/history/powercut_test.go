@@ -29,7 +29,7 @@ func TestAPowerCutHarmsNothing(t *testing.T) {
 	kept := 0
 	for round := range 5 {
 		var cut error
-		last, at := endOne(t, r.Dir(), time.Duration(5500+rand.IntN(2500))*time.Millisecond, func(kill func()) { cut = r.Cut(kill) })
+		last, at := endOne(t, r.Dir(), time.Duration(5500+rand.IntN(2500))*time.Millisecond, func(kill func()) { cut = r.CutAmid(kill) })
 		if cut != nil {
 			t.Fatal(cut)
 		}

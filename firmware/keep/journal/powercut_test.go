@@ -33,7 +33,11 @@ func cutOnce(t *testing.T, r *powercut.Rig, round int, l *ledger) {
 	c := startLoad(t, r.Dir())
 	c.ready(t)
 	time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
-	if err := r.Cut(func() { c.cmd.Process.Kill() }); err != nil {
+	cut := r.CutAmid
+	if round%3 == 0 {
+		cut = r.Cut // at just any instant
+	}
+	if err := cut(func() { c.cmd.Process.Kill() }); err != nil {
 		t.Fatal(err)
 	}
 	acked := c.ended()

@@ -18,7 +18,11 @@ func cutRounds(t *testing.T, y *hubSide, r *powercut.Rig, n int, until func() bo
 		l := y.live(t, r.Dir())
 		l.ready(t)
 		time.Sleep(time.Duration(rand.IntN(80)) * time.Millisecond)
-		if err := r.Cut(func() { l.cmd.Process.Kill() }); err != nil {
+		cut := r.CutAmid
+		if rounds%3 == 0 {
+			cut = r.Cut // at just any instant
+		}
+		if err := cut(func() { l.cmd.Process.Kill() }); err != nil {
 			t.Fatal(err)
 		}
 		<-l.done
