@@ -21,6 +21,7 @@ import (
 
 // run runs the box until it is told to end.
 func run(l line) error {
+	station.Begin()
 	out := logTo(os.Stderr)
 	defer out.Close(time.Second)
 	var h slog.Handler = slog.NewTextHandler(out, nil)

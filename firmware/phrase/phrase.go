@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"sort"
 	"strings"
 	"sync"
 
@@ -129,7 +128,7 @@ func (m Message) In(l Lang) string {
 	if m.Code == "" {
 		return ""
 	}
-	t, ok := catalogue()[m.Code]
+	t, ok := find(m.Code)
 	if !ok {
 		if len(m.Params) == 0 {
 			return m.Code
@@ -248,36 +247,69 @@ func Of(err error) Message {
 	return M("error.plain", "text", err.Error())
 }
 
-var catalogue = sync.OnceValue(func() map[string]Text {
+// places gives where in the catalogue each code's entry stands. An entry is read when its words are asked for: to read them all costs a
+// board a good part of the second in which it begins to stand watch.
+var places = sync.OnceValue(func() map[string]string {
 	// The catalogue is compiled in and held by a test; a fault here cannot
 	// reach a box. What could be read speaks, the rest speaks by its codes.
-	all, _ := load(files)
+	all, _ := index(files)
 	return all
 })
 
-func load(f fs.FS) (map[string]Text, error) {
+// read keeps the entries that were asked for: a Text of each code.
+var read sync.Map
+
+// find gives the words of a code.
+func find(code string) (Text, bool) {
+	if t, ok := read.Load(code); ok {
+		return t.(Text), true
+	}
+	entry, ok := places()[code]
+	if !ok {
+		return Text{}, false
+	}
+	one := map[string]Text{}
+	if yaml.UnmarshalWithOptions([]byte(entry), &one, yaml.Strict()) != nil {
+		return Text{}, false
+	}
+	t, ok := one[code]
+	if ok {
+		read.Store(code, t)
+	}
+	return t, ok
+}
+
+// index gives the text of each entry: the line that begins with its code, and those after it up to the next such line.
+func index(f fs.FS) (map[string]string, error) {
 	names, err := fs.Glob(f, "catalogue/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	sort.Strings(names)
-	all := map[string]Text{}
+	all := make(map[string]string, 4096)
 	var faults []error
 	for _, name := range names {
 		b, err := fs.ReadFile(f, name)
 		if err != nil {
 			return all, err
 		}
-		one := map[string]Text{}
-		if err := yaml.UnmarshalWithOptions(b, &one, yaml.Strict()); err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", path.Base(name), err))
-		}
-		for code, t := range one {
+		text, code, from, at := string(b), "", 0, 0
+		end := func() {
 			if _, twice := all[code]; twice {
 				faults = append(faults, fmt.Errorf("%s: %s is defined twice", path.Base(name), code))
 			}
-			all[code] = t
+			if code != "" {
+				all[code] = text[from:at]
+			}
 		}
+		for line := range strings.Lines(text) {
+			if first := line[0]; first != ' ' && first != '#' && first != '\n' {
+				end()
+				code, _, _ = strings.Cut(line, ":")
+				from = at
+			}
+			at += len(line)
+		}
+		end()
 	}
 	return all, errors.Join(faults...)
 }

@@ -2,11 +2,14 @@ package phrase
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +17,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/goccy/go-yaml"
 )
 
 var hole = regexp.MustCompile(`\{([a-z_0-9]+)\}`)
@@ -27,6 +33,62 @@ func holes(s string) []string {
 	}
 	sort.Strings(h)
 	return h
+}
+
+// load reads the whole catalogue as YAML.
+func load(f fs.FS) (map[string]Text, error) {
+	names, err := fs.Glob(f, "catalogue/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]Text{}
+	var faults []error
+	for _, name := range names {
+		b, err := fs.ReadFile(f, name)
+		if err != nil {
+			return all, err
+		}
+		one := map[string]Text{}
+		if err := yaml.UnmarshalWithOptions(b, &one, yaml.Strict()); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", path.Base(name), err))
+		}
+		for code, t := range one {
+			if _, twice := all[code]; twice {
+				faults = append(faults, fmt.Errorf("%s: %s is defined twice", path.Base(name), code))
+			}
+			all[code] = t
+		}
+	}
+	return all, errors.Join(faults...)
+}
+
+func TestEveryEntryIsFoundAsTheCatalogueReadWholeHasIt(t *testing.T) {
+	all, err := load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := index(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code := range have {
+		if _, ok := all[code]; !ok {
+			t.Errorf("%q is no code of the catalogue", code)
+		}
+	}
+	for code, want := range all {
+		if got, ok := find(code); !ok || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", code, got, ok, want)
+		}
+	}
+	if _, ok := find("no.such_code"); ok {
+		t.Error("a code that is not there is found")
+	}
+	for text, bad := range map[string]bool{"a.b: {zh: 一, en: one}\n": false, "a.b: {zh: 一, en: one}\nc.d:\n  zh: 二\n  en: two\na.b: {zh: 一, en: one}": true} {
+		if _, err := index(fstest.MapFS{"catalogue/x.yaml": {Data: []byte(text)}}); bad != (err != nil) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestEveryCodeSpeaksBothLanguagesWithTheSameParameters(t *testing.T) {

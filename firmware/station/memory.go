@@ -16,6 +16,22 @@ import (
 // box shares its memory with the page cache and the children.
 const heapGrowth = 25
 
+// startGrowth is the same while the box begins: what it reads then is garbage a moment later, and to collect it early takes a third of the
+// time until it stands watch. It ends with that, and by itself after startMost.
+const (
+	startGrowth = 400
+	startMost   = time.Minute
+)
+
+// Begin lets the heap grow until the box stands watch. It is for the first thing that a
+// process does whose only work is Run.
+func Begin() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(startGrowth)
+		time.AfterFunc(startMost, lean)
+	}
+}
+
 // lean holds the heap close to what is in use, unless whoever starts the box
 // says otherwise.
 func lean() {

@@ -91,7 +91,6 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 		readings: make(chan []point.Reading, 256), acts: make(chan func(), 64), again: make(chan struct{}, 1), revised: make(chan struct{}, 1), anew: make(chan struct{}, 1), noted: make(chan func(), 1024),
 		latest: map[point.ID]*spot{}, ways: waysIn{}, faults: map[string]fault{}, lines: lineSet{lines: map[string]*running{}},
 	}
-	lean()
 	h.guard = guard.New(path, o.Log, h.roomFailed)
 	h.guard.Govern(bp.Guard.Restarts)
 	if err := h.guard.UseGroups(); err != nil && !errors.Is(err, guard.ErrUndelegated) {
@@ -542,12 +541,14 @@ func (h *House) arm(ctx context.Context) error {
 		// It serves its page, and says what is wrong; it stands no watch, and confirms no release.
 		h.log.Error("not armed: the site is lost")
 		h.o.Notify("STATUS=not armed: the site is lost\nREADY=1")
+		lean()
 		return nil
 	}
 	h.ready.Store(true)
 	h.armedAfter.Store(int64(time.Since(h.started)))
 	h.log.Info("armed", "after", time.Since(h.started).Round(time.Millisecond), "first_round", time.Duration(h.firstRound.Load()).Round(time.Millisecond))
 	h.o.Notify("READY=1")
+	lean()
 	if len(h.o.Wrong) == 0 {
 		if err := keepLastGood(h.o.Data, h.seen().bp.Doc); err != nil {
 			h.log.Warn("the site file was not put away as the last good one", "err", err)

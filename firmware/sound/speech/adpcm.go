@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // IMA ADPCM: four bits a sample, a quarter of what plain samples take. What the horn and the
@@ -79,6 +80,7 @@ func unpackIMA(out []int16, b []byte, block int, n int) ([]int16, error) {
 	if n >= 0 {
 		n += len(out)
 	}
+	out = slices.Grow(out, imaSamples(len(b), block))
 	for len(b) > 4 {
 		part := b[:min(block, len(b))]
 		b = b[len(part):]
@@ -95,6 +97,15 @@ func unpackIMA(out []int16, b []byte, block int, n int) ([]int16, error) {
 		out = out[:n]
 	}
 	return out, nil
+}
+
+// imaSamples is how many samples so many bytes of blocks hold: one at each block's begin, two in each byte after its head of four.
+func imaSamples(bytes, block int) int {
+	n := bytes / block * (1 + 2*(block-4))
+	if rest := bytes % block; rest > 4 {
+		n += 1 + 2*(rest-4)
+	}
+	return n
 }
 
 // imaBegin gives the step with which samples are best begun.
