@@ -334,6 +334,12 @@ func (h *House) build() error {
 	return nil
 }
 
+func (h *House) clipsWrong(errs []error) {
+	for _, err := range errs {
+		h.log.Warn("clip missing", "err", err)
+	}
+}
+
 // composer loads the clips of every plan of the site into RAM: after this nothing
 // that sounds needs a disk.
 func (h *House) composer() func(order.Content) (output.Programme, error) {
@@ -352,11 +358,9 @@ func (h *House) composer() func(order.Content) (output.Programme, error) {
 	if len(h.bp.People) > 0 {
 		want = append(want, speech.ConfirmWords)
 	}
-	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Pieces: h.bp.Compact != nil, Langs: h.bp.spoken()})
+	bank, errs := speech.LoadBank(h.bp.FS, "clips", speech.BankOpts{IDs: want, Pieces: h.bp.Compact != nil, Langs: h.bp.spoken(), Later: true})
 	h.bank = bank
-	for _, err := range errs {
-		h.log.Warn("clip missing", "err", err)
-	}
+	h.clipsWrong(errs)
 	h.recordings.begin(filepath.Join(h.o.Data, recordingsDir), bank)
 	c := speech.Composer{Bank: bank, Tones: h.bp.Tones}
 	h.roll.voice.Store(&c)
@@ -555,6 +559,7 @@ func (h *House) arm(ctx context.Context) error {
 		}
 	}
 	h.record("system.armed", phrase.M("station.armed"), nil)
+	h.clipsWrong(h.bank.Prove())
 	for _, after := range settled {
 		select {
 		case <-ctx.Done():

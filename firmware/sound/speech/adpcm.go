@@ -74,38 +74,45 @@ type packed struct {
 	align, n int
 }
 
-// unpackIMA appends the samples of blocks of one channel to out; n bounds them where a fact chunk said how many there are, -1
-// where none did. What of the last block is not there ends it.
-func unpackIMA(out []int16, b []byte, block int, n int) ([]int16, error) {
-	if n >= 0 {
-		n += len(out)
-	}
-	out = slices.Grow(out, imaSamples(len(b), block))
-	for len(b) > 4 {
-		part := b[:min(block, len(b))]
-		b = b[len(part):]
-		a := ima{int(int16(binary.LittleEndian.Uint16(part))), int(part[2])}
-		if a.index >= len(imaStep) {
-			return nil, badWAV("an ADPCM block begins at step %d", a.index)
-		}
-		out = append(out, int16(a.value))
-		for _, x := range part[4:] {
-			out = append(out, a.next(x), a.next(x>>4))
+// packIMA takes the blocks of one channel that a file brings; samples is how many a fact chunk said there are, -1 where none did. It
+// refuses blocks whose head no table has: whatever else they hold can be read.
+func packIMA(b []byte, block, samples int) (packed, error) {
+	n := imaSamples(len(b), block)
+	for at := 0; at+4 < len(b); at += block {
+		if index := int(b[at+2]); index >= len(imaStep) {
+			return packed{}, badWAV("an ADPCM block begins at step %d", index)
 		}
 	}
-	if n >= 0 && n < len(out) {
-		out = out[:n]
+	if samples >= 0 {
+		n = min(n, samples)
 	}
-	return out, nil
+	return packed{slices.Clone(b), block, n}, nil
 }
 
-// imaSamples is how many samples so many bytes of blocks hold: one at each block's begin, two in each byte after its head of four.
+// imaSamples is how many samples so many bytes of blocks hold: one in each block's head of four bytes, two in each byte after it. What of the
+// last block is not there ends it.
 func imaSamples(bytes, block int) int {
 	n := bytes / block * (1 + 2*(block-4))
 	if rest := bytes % block; rest > 4 {
 		n += 1 + 2*(rest-4)
 	}
 	return n
+}
+
+// unpackIMA appends the samples of packed blocks to out.
+func unpackIMA(out []int16, p packed) []int16 {
+	end := len(out) + p.n
+	out = slices.Grow(out, imaSamples(len(p.blocks), p.align))
+	for b := p.blocks; len(b) > 4 && len(out) < end; {
+		part := b[:min(p.align, len(b))]
+		b = b[len(part):]
+		a := ima{int(int16(binary.LittleEndian.Uint16(part))), int(part[2])}
+		out = append(out, int16(a.value))
+		for _, x := range part[4:] {
+			out = append(out, a.next(x), a.next(x>>4))
+		}
+	}
+	return out[:end]
 }
 
 // imaBegin gives the step with which samples are best begun.

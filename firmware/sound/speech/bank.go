@@ -1,12 +1,15 @@
 package speech
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"tocsin/firmware/phrase"
 )
@@ -37,20 +40,81 @@ type clip struct {
 	lang    Lang
 	samples []int16 // none where packed
 	packed  packed
+
+	proof    sync.Once
+	bad      error       // of the proof
+	deaf     atomic.Bool // the proof found something bad
+	off      bool        // the proof found it too loud or too quiet
+	levelled atomic.Pointer[[]int16]
 }
 
 func (c *clip) length() int { return len(c.samples) + c.packed.n }
 
-func (c *clip) bytes() int { return 2*len(c.samples) + len(c.packed.blocks) }
+func (c *clip) bytes() int {
+	n := 2*len(c.samples) + len(c.packed.blocks)
+	if l := c.levelled.Load(); l != nil {
+		n += 2 * len(*l)
+	}
+	return n
+}
 
 // pcm gives the samples; those of a packed clip are put into buf.
 func (c *clip) pcm(buf []int16) []int16 {
 	if c.packed.n == 0 {
 		return c.samples
 	}
-	// It was read once without an error, when the bank was loaded.
-	s, _ := unpackIMA(buf[:0], c.packed.blocks, c.packed.align, c.packed.n)
-	return s
+	if l := c.levelled.Load(); l != nil {
+		return *l
+	}
+	return unpackIMA(buf[:0], c.packed)
+}
+
+// proven tells what is wrong with a packed clip, which is heard through once for it.
+func (c *clip) proven() error {
+	c.proof.Do(func() {
+		if c.packed.n == 0 {
+			return
+		}
+		s := c.pcm(nil)
+		rms, peak := Measure(s)
+		c.bad, c.off = audible(rms), astray(rms, peak)
+		c.deaf.Store(c.bad != nil)
+	})
+	return c.bad
+}
+
+// level brings a packed clip that is too loud or too quiet to DefaultLoudness, where room is left
+// for its samples; it gives how many bytes it took.
+func (c *clip) level(rate, room int) (took int, err error) {
+	if !c.off || c.levelled.Load() != nil {
+		return 0, nil
+	}
+	if took = 2 * c.packed.n; took > room {
+		return 0, tooMuch(c.file())
+	}
+	s := c.pcm(nil)
+	l := Level(PCM{Rate: rate, Samples: s}, DefaultLoudness).Samples
+	c.levelled.Store(&l)
+	return took, nil
+}
+
+func (c *clip) file() string { return c.id + "." + string(c.lang) + ".wav" }
+
+func tooMuch(file string) error {
+	return phrase.E("speech.clips.memory", "file", file, "mib", maxBankBytes>>20)
+}
+
+// audible refuses a clip in which nothing is to be heard.
+func audible(rms float64) error {
+	if rms < -60 {
+		return phrase.E("speech.clip.silent", "dbfs", fmt.Sprintf("%.0f", rms))
+	}
+	return nil
+}
+
+// astray tells whether a clip's loudness is not what a bank has.
+func astray(rms, peak float64) bool {
+	return rms < DefaultLoudness.RMS-3 || rms > DefaultLoudness.RMS+3 || peak > -1
 }
 
 // BankOpts says what is loaded.
@@ -65,12 +129,15 @@ type BankOpts struct {
 	Pieces bool
 	// Langs are the languages of the site; nil means all.
 	Langs []Lang
+	// Later leaves it to Prove to hear packed clips through.
+	Later bool
 }
 
 // LoadBank reads the files <id>.<lang>.wav of a folder into RAM and levels
 // them to DefaultLoudness where they are more than 3 dB off. It always gives a
 // Bank, of what could be read; each clip that could not, or that IDs and Langs
-// name and nothing has, is one error (a *phrase.Error).
+// name and nothing has, is one error (a *phrase.Error). Packed clips stay packed; with
+// Later they are neither heard through nor levelled before Prove.
 func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 	if o.Rate == 0 {
 		o.Rate = BankRate
@@ -95,7 +162,7 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 		}
 		seen[k] = true
 		if len(b.clips) >= maxClips {
-			errs = append(errs, phrase.E("speech.clips.memory", "file", e.Name(), "mib", maxBankBytes>>20))
+			errs = append(errs, tooMuch(e.Name()))
 			continue
 		}
 		c, err := readClip(fsys, path.Join(dir, e.Name()), k, o.Rate)
@@ -104,10 +171,13 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 			continue
 		}
 		if bytes += c.bytes(); bytes > maxBankBytes {
-			errs = append(errs, phrase.E("speech.clips.memory", "file", e.Name(), "mib", maxBankBytes>>20))
+			errs = append(errs, tooMuch(e.Name()))
 			break
 		}
 		b.clips[k] = c
+	}
+	if !o.Later {
+		errs = append(errs, b.Prove()...)
 	}
 	for _, id := range slices.Sorted(maps.Keys(wanted)) {
 		for _, l := range o.Langs {
@@ -119,35 +189,74 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 	return b, errs
 }
 
+// Prove hears every packed clip through: in the place of one that is silent nothing is there from then on, and one that is too
+// loud or too quiet is levelled. Each that cannot be used, or not be levelled within the bank's memory, is one error (a *phrase.Error). It
+// may run while the bank is used.
+func (b *Bank) Prove() []error {
+	var errs []error
+	bytes := b.Bytes()
+	for _, k := range slices.SortedFunc(maps.Keys(b.clips), func(x, y clipKey) int {
+		return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.lang, y.lang))
+	}) {
+		c := b.clips[k]
+		if err := c.proven(); err != nil {
+			errs = append(errs, phrase.Wrap(err, "speech.clip.broken", "file", c.file()))
+			continue
+		}
+		took, err := c.level(b.rate, maxBankBytes-bytes)
+		if bytes += took; err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
 func readClip(fsys fs.FS, name string, k clipKey, rate int) (*clip, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	p, q, err := readWAV(f)
+	w, err := parseWAV(f)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newClip(k, p, rate)
-	if err == nil && q.n > 0 && slices.Equal(c.samples, p.Samples) {
-		// As loud as it should be, and at the bank's rate: it stays as small as it came.
-		c.samples, c.packed = nil, q
+	return clipOf(k, w, rate)
+}
+
+// clipOf makes a clip of a file: it stays packed where it came so, at the bank's rate.
+func clipOf(k clipKey, w wav, rate int) (*clip, error) {
+	if w.packed.n == 0 || w.rate != rate {
+		return newClip(k, w.pcm(), rate)
 	}
-	return c, err
+	if err := bounded(w.packed.n, rate); err != nil {
+		return nil, err
+	}
+	return &clip{id: k.id, lang: k.lang, packed: w.packed}, nil
+}
+
+// bounded refuses what is too long or too short for a clip.
+func bounded(samples, rate int) error {
+	switch {
+	case samples > maxClipSeconds*rate:
+		return phrase.E("speech.clip.long", "seconds", samples/rate, "most", maxClipSeconds)
+	case samples < rate/10:
+		return phrase.E("speech.clip.silent", "dbfs", "-120")
+	}
+	return nil
 }
 
 func newClip(k clipKey, p PCM, rate int) (*clip, error) {
-	if len(p.Samples) > maxClipSeconds*p.Rate {
-		return nil, phrase.E("speech.clip.long", "seconds", len(p.Samples)/p.Rate, "most", maxClipSeconds)
+	if err := bounded(len(p.Samples), p.Rate); err != nil {
+		return nil, err
 	}
 	rms, peak := Measure(p.Samples)
-	if rms < -60 || len(p.Samples) < p.Rate/10 {
-		return nil, phrase.E("speech.clip.silent", "dbfs", fmt.Sprintf("%.0f", rms))
+	if err := audible(rms); err != nil {
+		return nil, err
 	}
 	p = Resample(p, rate)
-	if want := DefaultLoudness; rms < want.RMS-3 || rms > want.RMS+3 || peak > -1 {
-		p = Level(p, want)
+	if astray(rms, peak) {
+		p = Level(p, DefaultLoudness)
 	}
 	return &clip{id: k.id, lang: k.lang, samples: p.Samples}, nil
 }
@@ -166,8 +275,8 @@ func (b *Bank) With(id string, lang Lang, p PCM) (*Bank, error) {
 
 // Has tells whether a clip is there in a language.
 func (b *Bank) Has(id string, lang Lang) bool {
-	_, ok := b.clips[clipKey{id, lang}]
-	return ok
+	c := b.clips[clipKey{id, lang}]
+	return c != nil && !c.deaf.Load()
 }
 
 // Bytes is how much RAM the clips take.
@@ -183,7 +292,9 @@ func (b *Bank) Bytes() int {
 func (b *Bank) List() []string {
 	var s []string
 	for k := range b.clips {
-		s = append(s, k.id+"."+string(k.lang))
+		if b.Has(k.id, k.lang) {
+			s = append(s, k.id+"."+string(k.lang))
+		}
 	}
 	slices.Sort(s)
 	return s
@@ -193,7 +304,7 @@ func (b *Bank) List() []string {
 // none of them is there, in any other language.
 func (b *Bank) find(id string, langs []Lang) (found []*clip, missing []Lang) {
 	for _, l := range langs {
-		if c := b.clips[clipKey{id, l}]; c != nil {
+		if c := b.clips[clipKey{id, l}]; c != nil && c.proven() == nil {
 			found = append(found, c)
 		} else {
 			missing = append(missing, l)
@@ -201,7 +312,7 @@ func (b *Bank) find(id string, langs []Lang) (found []*clip, missing []Lang) {
 	}
 	if len(found) == 0 {
 		for _, n := range b.List() {
-			if i, l, _ := strings.Cut(n, "."); i == id {
+			if i, l, _ := strings.Cut(n, "."); i == id && b.clips[clipKey{i, Lang(l)}].proven() == nil {
 				return []*clip{b.clips[clipKey{i, Lang(l)}]}, missing
 			}
 		}

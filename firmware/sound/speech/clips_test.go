@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"tocsin/firmware/phrase"
 )
 
 func script(t *testing.T) Script {
@@ -278,6 +280,81 @@ func TestTheShippedClipsStayPackedInRAM(t *testing.T) {
 	}
 	if bank.Bytes() > samples*6/10 {
 		t.Errorf("%d bytes for %d samples", bank.Bytes(), samples)
+	}
+}
+
+func packedOf(t *testing.T, p PCM) *fstest.MapFile {
+	t.Helper()
+	var b bytes.Buffer
+	if err := WriteADPCM(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return &fstest.MapFile{Data: b.Bytes()}
+}
+
+// A start must not wait until every word was heard through: each is before it is first used, and all are by Prove.
+func TestPackedClipsAreHeardThroughLater(t *testing.T) {
+	fsys := fstest.MapFS{
+		"c/good.cmn.wav":   packedOf(t, hum(16000, time.Second, -13)),
+		"c/loud.cmn.wav":   packedOf(t, hum(16000, time.Second, -3)),
+		"c/silent.cmn.wav": packedOf(t, PCM{Rate: 16000, Samples: make([]int16, 16000)}),
+		"c/short.cmn.wav":  packedOf(t, hum(16000, 50*time.Millisecond, -13)),
+		"c/long.cmn.wav":   packedOf(t, hum(16000, 61*time.Second, -13)),
+	}
+	head := packedOf(t, hum(16000, time.Second, -13))
+	head.Data[bytes.Index(head.Data, []byte("data"))+8+2] = 89
+	fsys["c/head.cmn.wav"] = head
+	load := func(later bool) (*Bank, []error) { return LoadBank(fsys, "c", BankOpts{Later: later}) }
+	heard := func(b *Bank) (rms float64) {
+		found, _ := b.find("loud", []Lang{Mandarin})
+		if len(found) != 1 {
+			t.Fatal("a clip that is too loud is not there")
+		}
+		rms, _ = Measure(found[0].pcm(nil))
+		return rms
+	}
+	now, wrong := load(false)
+	if got := strings.Join(now.List(), " "); got != "good.cmn loud.cmn" || len(wrong) != 4 {
+		t.Errorf("%s, %v", got, wrong)
+	}
+	b, errs := load(true)
+	if got := strings.Join(codes(errs), " "); got != "speech.clip.broken speech.clip.broken speech.clip.broken" {
+		t.Errorf("what the files' heads tell: %v", errs)
+	}
+	if c := b.clips[clipKey{"good", Mandarin}]; c.off || c.bad != nil || !b.Has("silent", Mandarin) {
+		t.Error("it was heard through at once")
+	}
+	if found, missing := b.find("silent", []Lang{Mandarin}); len(found) != 0 || len(missing) != 1 || b.Has("silent", Mandarin) {
+		t.Errorf("a silent clip is found: %v, %v", found, missing)
+	}
+	if rms := heard(b); rms < -7 {
+		t.Errorf("%.1f dBFS before it was levelled", rms)
+	}
+	before := b.Bytes()
+	if errs := b.Prove(); len(errs) != 1 || codes(errs)[0] != "speech.clip.broken" {
+		t.Errorf("the silent one: %v", errs)
+	}
+	if rms := heard(b); math.Abs(rms-DefaultLoudness.RMS) > 0.5 || math.Abs(rms-heard(now)) > 0.01 || b.Bytes() != before+32000 {
+		t.Errorf("%.1f dBFS, %.1f where it is heard through at once; %d bytes, %d before", rms, heard(now), b.Bytes(), before)
+	}
+	if errs := b.Prove(); len(errs) != 1 || b.Bytes() != before+32000 {
+		t.Errorf("once more: %v, %d bytes", errs, b.Bytes())
+	}
+	again, _ := load(true)
+	done := make(chan struct{})
+	go func() { defer close(done); again.Prove() }()
+	for range 50 {
+		heard(again)
+	}
+	<-done
+	if took, err := again.clips[clipKey{"loud", Mandarin}].level(BankRate, 0); took != 0 || err != nil {
+		t.Errorf("what is levelled takes %d bytes more, %v", took, err)
+	}
+	c, _ := load(true)
+	if x := c.clips[clipKey{"loud", Mandarin}]; x.proven() != nil {
+		t.Error(x.bad)
+	} else if took, err := x.level(BankRate, 31999); took != 0 || phrase.Of(err).Code != "speech.clips.memory" {
+		t.Errorf("without room for it: %d bytes, %v", took, err)
 	}
 }
 

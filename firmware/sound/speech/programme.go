@@ -158,7 +158,7 @@ func (r *Reader) Read(buf []int16) (n int, done bool) {
 // hold gets a clip's samples. The buffer is the reader's own: never a bank's.
 func (r *Reader) hold(c *clip) {
 	r.held, r.pcm = c, c.pcm(r.buf)
-	if c.packed.n > 0 {
+	if c.packed.n > 0 && c.levelled.Load() == nil {
 		r.buf = r.pcm
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"tocsin/firmware/phrase"
@@ -86,17 +85,20 @@ const Village Lang = "own"
 
 // OneClip gives a Bank of one clip in Village, of a file that Recorded made.
 func OneClip(id string, file []byte) (*Bank, error) {
-	p, q, err := readWAV(bytes.NewReader(file))
+	w, err := parseWAV(bytes.NewReader(file))
 	if err != nil {
 		return nil, err
 	}
 	k := clipKey{id, Village}
-	c, err := newClip(k, p, BankRate)
+	c, err := clipOf(k, w, BankRate)
 	if err != nil {
 		return nil, err
 	}
-	if q.n > 0 && slices.Equal(c.samples, p.Samples) {
-		c.samples, c.packed = nil, q
+	if err := c.proven(); err != nil {
+		return nil, err
+	}
+	if _, err := c.level(BankRate, maxBankBytes); err != nil {
+		return nil, err
 	}
 	return &Bank{rate: BankRate, clips: map[clipKey]*clip{k: c}}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // Bounds on a WAV file from outside.
@@ -36,16 +35,30 @@ type PCM struct {
 // Source: Multimedia Programming Interface and Data Specifications 1.0 (IBM
 // and Microsoft, 1991), RIFF and WAVE; WAVE_FORMAT_EXTENSIBLE as in mmreg.h.
 func ReadWAV(r io.Reader) (PCM, error) {
-	p, _, err := readWAV(r)
-	return p, err
+	w, err := parseWAV(r)
+	return w.pcm(), err
 }
 
-// readWAV gives the blocks of a packed file beside its samples.
-func readWAV(r io.Reader) (PCM, packed, error) {
-	bad := func(format string, a ...any) (PCM, packed, error) { return PCM{}, packed{}, badWAV(format, a...) }
+// wav is what a file holds: samples, or packed ones.
+type wav struct {
+	rate    int
+	samples []int16
+	packed  packed
+}
+
+func (w wav) pcm() PCM {
+	if w.packed.n == 0 {
+		return PCM{Rate: w.rate, Samples: w.samples}
+	}
+	return PCM{Rate: w.rate, Samples: unpackIMA(nil, w.packed)}
+}
+
+// parseWAV reads a file and leaves packed samples packed.
+func parseWAV(r io.Reader) (wav, error) {
+	bad := func(format string, a ...any) (wav, error) { return wav{}, badWAV(format, a...) }
 	b, err := io.ReadAll(io.LimitReader(r, maxWAV+1))
 	if err != nil {
-		return PCM{}, packed{}, fmt.Errorf("reading a WAV file: %w", err)
+		return wav{}, fmt.Errorf("reading a WAV file: %w", err)
 	}
 	if len(b) > maxWAV {
 		return bad("longer than %d MiB", maxWAV>>20)
@@ -91,10 +104,10 @@ func readWAV(r io.Reader) (PCM, packed, error) {
 				return bad("samples before their format")
 			}
 			if block > 0 {
-				out, err := unpackIMA(nil, body, block, samples)
-				return PCM{Rate: rate, Samples: out}, packed{slices.Clone(body), block, len(out)}, err
+				p, err := packIMA(body, block, samples)
+				return wav{rate: rate, packed: p}, err
 			}
-			return PCM{Rate: rate, Samples: mono(body, channels)}, packed{}, nil
+			return wav{rate: rate, samples: mono(body, channels)}, nil
 		}
 		// Chunks are padded to an even length.
 		next := 8 + size + size&1
