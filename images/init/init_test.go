@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
@@ -626,5 +629,53 @@ func TestWhatIsSavedStaysSecret(t *testing.T) {
 		if b, _ := os.ReadFile(filepath.Join(back, name)); string(b) != name {
 			t.Errorf("%s: %q", name, b)
 		}
+	}
+}
+
+func TestAProgramIsReadIntoMemoryAhead(t *testing.T) {
+	const size = 4 << 20
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, bytes.Repeat([]byte{1}, size), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(m)
+	there := func() (n int) {
+		pages := make([]byte, size/os.Getpagesize())
+		if _, _, e := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&m[0])), size, uintptr(unsafe.Pointer(&pages[0]))); e != 0 {
+			t.Fatal(e)
+		}
+		for _, p := range pages {
+			n += int(p & 1)
+		}
+		return n
+	}
+	before := there()
+	if before > 10 {
+		t.Skipf("this file system keeps %d pages whatever it is told", before)
+	}
+	if err := warm(path); err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(10 * time.Second)
+	for there() < size/os.Getpagesize() && time.Now().Before(end) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := there(); n < size/os.Getpagesize() {
+		t.Errorf("%d of %d pages are in memory, %d before", n, size/os.Getpagesize(), before)
+	}
+	if err := warm(path + ".not"); err == nil {
+		t.Error("a program that is not there was read")
 	}
 }

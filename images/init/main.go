@@ -79,6 +79,7 @@ func (b *board) run(ctx context.Context) {
 		b.startFailed("it has no root") // without one there is no edged
 		b.restart("it has no root")
 	}
+	b.beside("warm", func() { b.attempt("warm", func() error { return warm(boxProgram) }) })
 	if words := lastWords("/sys/fs/pstore"); words != "" {
 		b.say(quoting+"%s", words)
 	}

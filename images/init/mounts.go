@@ -87,6 +87,20 @@ func (b *board) enterRoot() error {
 	return unix.Chdir("/")
 }
 
+// warm has a file read into memory, one piece after the other as it lies on its card: a program that begins asks for its pages here and
+// there, and waits for each.
+func warm(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED); err != nil {
+		return fmt.Errorf("reading %s ahead: %w", path, err)
+	}
+	return nil
+}
+
 // waitFor waits for a device to appear.
 func waitFor(path string, most time.Duration) error {
 	for end := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// boxProgram is edged.
+const boxProgram = "/usr/bin/edged"
+
 // How edged is looked after.
 const (
 	boxDog      = 15 * time.Second       // edged's own proof of life comes at least so often
@@ -128,7 +131,7 @@ const trialStarts = 2
 
 // command is how edged is started. The site's file is the board's own once it has one.
 func command() []string {
-	return []string{"/usr/bin/edged", "run", "-c", siteFile, "--data", boxDir + "/data", "--socket", "/run/tocsin/edged.sock"}
+	return []string{boxProgram, "run", "-c", siteFile, "--data", boxDir + "/data", "--socket", "/run/tocsin/edged.sock"}
 }
 
 func (s *supervisor) once() error {
