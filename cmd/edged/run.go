@@ -62,7 +62,7 @@ func run(l line) error {
 	log.Info("edged", "version", station.Version, "built", station.BuildTime().Format(time.RFC3339), "site", bp.Doc.Site.Site.Name.EN)
 	err = station.Run(ctx, bp, station.Opts{
 		Bench:     l.bench,
-		Revisions: revisions, Data: l.data, Wrong: wrong, Socket: l.socket, Listen: l.listen, Log: log, Watchdog: period,
+		Revisions: revisions, Data: l.data, Memory: os.Getenv("TOCSIN_MEMORY"), Wrong: wrong, Socket: l.socket, Listen: l.listen, Log: log, Watchdog: period,
 		CrashOutput: func(f *os.File) error { return debug.SetCrashOutput(f, debug.CrashOptions{}) },
 		Notify: func(state string) {
 			if _, err := daemon.SdNotify(false, state); err != nil {

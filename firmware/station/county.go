@@ -169,6 +169,7 @@ func (c *county) judge(it *intake.Item) {
 	err, believed := error(phrase.E("station.judge_failed")), false
 	defer func() { it.Done(err, believed) }()
 	j := it.Tag.(*job)
+	c.restore() // by what was kept it may have been obeyed before
 	if j.command {
 		believed = c.command(it.Bytes, j)
 	} else {

@@ -109,9 +109,10 @@ func Run(ctx context.Context, bp *Blueprint, o Opts, reload <-chan os.Signal) er
 	h.begun = h.clock.Now()
 
 	var err error
-	h.journal, err = journal.Open(o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: o.Log, End: o.ending, Report: func(ok bool, why phrase.Message) {
-		h.noteSoon(func() { h.journalState(ok, why) })
-	}})
+	h.journal, err = journal.Open(o.Data, journal.Opts{Guard: h.guard, Clock: h.clock, Log: o.Log, End: o.ending, Merge: carried, Beside: o.Memory,
+		Report: func(ok bool, why phrase.Message) {
+			h.noteSoon(func() { h.journalState(ok, why) })
+		}})
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -260,6 +261,15 @@ func (h *House) startClock() {
 		kept, err := clock.LoadFloor(h.o.Data, BuildTime())
 		if err != nil {
 			h.log.Warn("clock floor not read", "err", err)
+		}
+		if h.o.Memory != "" { // of a time after what the disk has
+			late, err := clock.LoadFloor(h.o.Memory, BuildTime())
+			if err != nil {
+				h.log.Warn("clock floor kept in memory not read", "err", err)
+			}
+			if late.After(kept) {
+				kept = late
+			}
 		}
 		loaded <- kept
 		return nil

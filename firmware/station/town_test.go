@@ -51,6 +51,7 @@ type town struct {
 	v      *storm.Village
 	dir    string
 	data   string
+	memory string // what was kept in memory; "" for none
 	listen string
 	bench  string
 	text   string // the site's file
@@ -212,7 +213,7 @@ func (w *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, bp, Opts{Data: w.data, Socket: w.socket(), Listen: w.listen, Bench: w.bench, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending, Notify: w.notify, Watchdog: w.watchdog, proof: w.proof}, w.reload)
+		ended <- Run(ctx, bp, Opts{Data: w.data, Memory: w.memory, Socket: w.socket(), Listen: w.listen, Bench: w.bench, Log: slog.New(slog.NewTextHandler(w.log, nil)), built: w.house.Store, ending: ending, Notify: w.notify, Watchdog: w.watchdog, proof: w.proof}, w.reload)
 	}()
 	w.stop = func() {
 		w.t.Helper()

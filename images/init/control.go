@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -265,7 +266,8 @@ func (b *board) reset(who string) error {
 const resetsKept = 5
 
 // setBoxAside puts what the box keeps beside its place, each under a number of its own, and
-// lets go of the oldest when there are too many.
+// lets go of the oldest when there are too many. With it goes what it once kept in memory, which
+// would else be the next one's.
 func setBoxAside(box string) error {
 	aside := func(n int) string { return filepath.Join(filepath.Dir(box), fmt.Sprintf("before-reset-%d", n)) }
 	all, err := os.ReadDir(filepath.Dir(box))
@@ -283,7 +285,14 @@ func setBoxAside(box string) error {
 	if len(have) > 0 {
 		next = have[len(have)-1] + 1
 	}
-	if err := os.Rename(box, aside(next)); err != nil {
+	memory := filepath.Join(filepath.Dir(box), asideMemory)
+	err = os.Rename(box, aside(next))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		if os.Rename(memory, filepath.Join(aside(next), asideMemory)) != nil {
+			err = errors.Join(err, os.RemoveAll(memory))
+		}
+	}
+	if err != nil {
 		return err
 	}
 	for _, n := range have[:max(0, len(have)-resetsKept+1)] {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -135,6 +137,25 @@ func TestAResetKeepsWhatWasThereBesidesThoseOfBefore(t *testing.T) {
 	}
 	if fmt.Sprint(kept()) != "[3=3 4=4 5=5 6=6 7=7]" {
 		t.Fatal(kept())
+	}
+	// What the box once kept in memory is not the next one's.
+	memory := filepath.Join(filepath.Dir(box), asideMemory)
+	must(t, os.Mkdir(box, 0o755))
+	must(t, os.MkdirAll(filepath.Join(memory, "data"), 0o755))
+	must(t, os.WriteFile(filepath.Join(memory, "data", "journal.db"), []byte("x"), 0o600))
+	must(t, setBoxAside(box))
+	if _, err := os.Stat(memory); err == nil {
+		t.Error("the next box obeys by what the one before kept in memory")
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(box), "before-reset-8", asideMemory, "data", "journal.db")); err != nil {
+		t.Error(err)
+	}
+	must(t, os.Mkdir(memory, 0o755))
+	if err := setBoxAside(box); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there was no box: %v", err)
+	}
+	if _, err := os.Stat(memory); err == nil {
+		t.Error("it stays where there is no box")
 	}
 }
 

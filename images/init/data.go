@@ -388,11 +388,16 @@ func tail(s string) string {
 	return clean(s)
 }
 
-// asideMemory is where what was kept in memory goes once its partition is mended.
+// asideMemory is where what was kept in memory goes once its partition is mended. Its folder is
+// root's, so that no link of edged's stands there; what lies in it is edged's to read.
 const asideMemory = "in-memory"
 
+// memoryData is what edged knows of it: the data directory of then.
+const memoryData = dataDir + "/" + asideMemory + "/data"
+
 // saveMemory puts what was kept in memory beside what is kept on the disk, where that is
-// mended: nothing of the time between is lost, and it takes nothing's place.
+// mended: nothing of the time between is lost, and it takes nothing's place. Of what lies there
+// edged takes the counters of what it has obeyed (TOCSIN_MEMORY).
 func (b *board) saveMemory() error {
 	if b.data.How != "memory" || !b.dataMended.Load() {
 		return nil
@@ -408,7 +413,7 @@ func (b *board) saveMemory() error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
-	return copyTree(boxDir, to)
+	return errors.Join(copyTree(boxDir, to), ownAll(to))
 }
 
 // close unmounts before a new start.

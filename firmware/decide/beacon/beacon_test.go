@@ -2,6 +2,7 @@ package beacon
 
 import (
 	"crypto"
+	"encoding/json"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -140,6 +141,66 @@ func TestWhatCameBeforeASlowDiskHadLoadedIsJoinedToWhatItKept(t *testing.T) {
 	for what, b := range map[string][]byte{"of before": sealed(t, evacuate, key, noon), "since": early} {
 		if r := again.Take(b, now, time.Time{}); r.Outcome != Again {
 			t.Errorf("%s: %v", what, r.Outcome)
+		}
+	}
+}
+
+// Two memories of one box joined know what either has heard, and what stands by it.
+func TestOfTwoMemoriesJoinedNothingIsHeardAgain(t *testing.T) {
+	key := signer(t, trust.P256)
+	early, late := sealed(t, evacuate, key, noon), sealed(t, evacuate, key, noon.Add(10*time.Minute))
+	drill := evacuate
+	drill.Drill, drill.Serial = true, 77
+	test := sealed(t, drill, key, noon.Add(time.Minute))
+	kept := func(bs ...[]byte) []byte {
+		k := New(opts(key.Public()))
+		for _, b := range bs {
+			k.Take(b, at(noon.Add(10*time.Minute), clock.Set), time.Time{})
+		}
+		b, err := k.Kept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	now := at(noon.Add(11*time.Minute), clock.Set)
+	for what, x := range map[string][2][]byte{"one each": {kept(early), kept(late, test)}, "the other way": {kept(late, test), kept(early)}, "none": {kept(), kept(early, late, test)}} {
+		b, err := Merge(x[0], x[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := New(opts(key.Public()))
+		if err := again.Restore(b); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range [][]byte{early, late, test} {
+			if r := again.Take(b, now, time.Time{}); r.Outcome != Again {
+				t.Errorf("%s: %v", what, r.Outcome)
+			}
+		}
+		if s := again.Standing(now); len(s) != 1 || !s[0].Issued.Equal(noon.Add(10*time.Minute)) {
+			t.Errorf("%s: stands %+v", what, s)
+		}
+	}
+	// No more digests than Restore takes, the newest of them.
+	var many [2]state
+	for n := range many {
+		h := &heardOf{Newest: noon.Add(time.Duration(n) * time.Hour)}
+		for d := range digestsMost {
+			h.Digests = append(h.Digests, []byte{byte(n), byte(d)})
+		}
+		many[n] = state{Version: 1, Stations: map[uint16]*heardOf{12: h}}
+	}
+	own, _ := json.Marshal(many[1])
+	other, _ := json.Marshal(many[0])
+	b, err := Merge(own, other)
+	var s state
+	if err != nil || json.Unmarshal(b, &s) != nil || len(s.Stations[12].Digests) != digestsMost || s.Stations[12].Digests[0][0] != 1 {
+		t.Errorf("%v: %s", err, b)
+	}
+	for what, b := range map[string][]byte{"damaged": []byte("{"), "another version": []byte(`{"version":2}`), "endless": make([]byte, keptMost+1)} {
+		if _, err := Merge(own, b); err == nil {
+			t.Errorf("%s is joined", what)
 		}
 	}
 }

@@ -396,3 +396,48 @@ func (k *Keeper) Restore(b []byte) error {
 	}
 	return nil
 }
+
+// Merge gives what was kept in two places as one: what was heard by either counts as heard, and of what stands
+// what was issued later does. It judges nothing; Restore does.
+func Merge(own, other []byte) ([]byte, error) {
+	var s, o state
+	for _, x := range []struct {
+		b  []byte
+		to *state
+	}{{own, &s}, {other, &o}} {
+		if len(x.b) > keptMost || json.Unmarshal(x.b, x.to) != nil || x.to.Version != 1 {
+			return nil, phrase.E("beacon.kept")
+		}
+	}
+	if s.Stations == nil {
+		s.Stations = map[uint16]*heardOf{}
+	}
+	for n, h := range o.Stations {
+		had := s.Stations[n]
+		if h == nil || had == nil {
+			if h != nil {
+				s.Stations[n] = h
+			}
+			continue
+		}
+		older, newer := had, h
+		if newer.Newest.Before(older.Newest) {
+			older, newer = newer, older
+		}
+		all := slices.DeleteFunc(older.Digests, func(d []byte) bool {
+			return slices.ContainsFunc(newer.Digests, func(x []byte) bool { return string(x) == string(d) })
+		})
+		all = append(all, newer.Digests...)
+		s.Stations[n] = &heardOf{Newest: newer.Newest, Digests: all[max(0, len(all)-digestsMost):]}
+	}
+	for _, x := range o.Stands {
+		i := slices.IndexFunc(s.Stands, func(y stands) bool { return x.Number == y.Number && x.Hazard == y.Hazard && x.Rank == y.Rank })
+		switch {
+		case i < 0 && len(s.Stands) < standsMost:
+			s.Stands = append(s.Stands, x)
+		case i >= 0 && s.Stands[i].Issued.Before(x.Issued):
+			s.Stands[i] = x
+		}
+	}
+	return json.Marshal(s)
+}

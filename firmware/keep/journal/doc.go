@@ -14,7 +14,8 @@
 // the file. A disk that is missing, full, read-only, corrupt or gone never is an
 // error to the caller: the journal goes on in RAM within bounds, says so by
 // State, keeps trying, and brings over what it holds. A corrupt file is set aside
-// under a dated name, never deleted at once.
+// under a dated name, never deleted at once. Of a journal that stood in for this one while its
+// disk could not be used (Opts.Beside) the values that must not be lost are taken over, once.
 //
 // Only what is durable is given by Read and Follow. Recent also gives what still
 // waits, with number 0.

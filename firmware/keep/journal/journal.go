@@ -34,6 +34,14 @@ type Opts struct {
 	// Recent is how many durable records stay in RAM to be brought over to a new
 	// file, within 2 MiB. Default 1024.
 	Recent int
+	// Merge gives the values to set where own are kept, so that nothing of other's is lost that must not be: a
+	// counter that is higher there. Own is what the file has and other what Beside has, which is later; or own is
+	// what was set before the file had loaded and other what was kept. It must not block. nil: own wins.
+	Merge func(own, other map[string][]byte, later bool) map[string][]byte
+	// Beside is the directory of a journal that stood in for this one while its disk could not be
+	// used; "" for none. What Merge wants of it is taken over once, in one transaction with a mark of it,
+	// and no number of its records is given again. Nothing is written there.
+	Beside string
 	// Start is how long Open may take. Default 300 ms.
 	Start time.Duration
 	// Retry and RetryMax are the first and the longest pause before the disk is tried
@@ -195,7 +203,7 @@ func Open(dir string, o Opts) (*Journal, error) {
 }
 
 // Loaded is closed when the first attempt to load the file has ended, well or
-// not. Values that Put set before then win over what is loaded.
+// not. Values that Put set before then win over what is loaded (Opts.Merge).
 func (j *Journal) Loaded() <-chan struct{} { return j.loaded }
 
 // Append takes records without waiting, as one Batch. The caller gives up its
@@ -430,9 +438,23 @@ func (j *Journal) ring() {
 	j.mu.Unlock()
 }
 
-// adopt takes over what an earlier process left. What was set since wins, and once
+// merged is what becomes of a value that was set before what was kept of it had loaded; nil: it
+// wins as it is.
+func (j *Journal) merged(key string, set, kept []byte) []byte {
+	if j.o.Merge == nil || set == nil {
+		return nil
+	}
+	m := j.o.Merge(map[string][]byte{key: set}, map[string][]byte{key: kept}, false)[key]
+	if len(m) > MaxValue {
+		return nil
+	}
+	return m
+}
+
+// adopt takes over what an earlier process left. What was set since wins (Opts.Merge), and once
 // something is known RAM is the truth and the file its copy.
 func (j *Journal) adopt(l loaded) {
+	carried := j.carryOver(&l)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.next = max(j.next, l.next)
@@ -441,8 +463,16 @@ func (j *Journal) adopt(l loaded) {
 	}
 	j.knows = true
 	for k, v := range l.state {
-		if _, set := j.dirty[k]; !set {
+		set, since := j.dirty[k]
+		if !since {
 			j.state[k] = v
+		} else if m := j.merged(k, set, v); m != nil {
+			j.state[k], j.dirty[k] = m, m
+		}
+	}
+	for k, v := range carried {
+		if _, set := j.dirty[k]; !set {
+			j.dirty[k] = v
 		}
 	}
 	for id, le := range l.letters {

@@ -131,6 +131,31 @@ func TestAWindowAcceptsEachCounterOnce(t *testing.T) {
 	}
 }
 
+// TestJoinedWindowsHaveSeenWhatEitherHas: joined they take what both would have taken, and nothing else.
+func TestJoinedWindowsHaveSeenWhatEitherHas(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	takes := func(w Window, n uint64) bool { return w.Accept(n) }
+	for range 200 {
+		var a, b Window
+		from := r.Uint64N(600)
+		for range 100 {
+			a.Accept(1 + r.Uint64N(400))
+			b.Accept(from + 1 + r.Uint64N(400))
+		}
+		x, y := a, b
+		x.Join(b)
+		y.Join(a)
+		if x != y {
+			t.Fatal("the order matters")
+		}
+		for n := uint64(1); n < 1100; n++ {
+			if takes(x, n) != (takes(a, n) && takes(b, n)) {
+				t.Fatalf("%d: %v of %v and %v", n, takes(x, n), takes(a, n), takes(b, n))
+			}
+		}
+	}
+}
+
 func TestADamagedWindowIsNotRead(t *testing.T) {
 	var w Window
 	w.Accept(77)

@@ -62,6 +62,18 @@ func (w *Window) shift(n uint64) {
 	}
 }
 
+// Join takes what another window has seen as seen.
+func (w *Window) Join(o Window) {
+	if o.newest > w.newest {
+		*w, o = o, *w
+	}
+	back := w.newest - o.newest
+	o.shift(back)
+	for i := range w.seen {
+		w.seen[i] |= o.seen[i]
+	}
+}
+
 // Bytes is the window as it is kept over a restart.
 func (w *Window) Bytes() []byte {
 	b := binary.BigEndian.AppendUint64(nil, w.newest)

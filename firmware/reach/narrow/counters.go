@@ -2,8 +2,10 @@ package narrow
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,4 +99,42 @@ func (c *Counters) take(ctx context.Context, key string) (after uint64, err erro
 	delete(c.failed, key)
 	c.upTo[key] = want
 	return n, nil
+}
+
+// Merge gives what to keep under a name of Keep's where it was kept in two places: the higher number, or the
+// messages that either has heard. nil: own stays as it is.
+func Merge(key string, own, other []byte) []byte {
+	if strings.HasSuffix(key, "/sent") {
+		return Higher(own, other)
+	}
+	var a, b wire.WindowState
+	if len(other) > windowMost || json.Unmarshal(other, &b) != nil {
+		return nil
+	}
+	var w wire.Window
+	if w.Restore(b) != nil {
+		return nil
+	}
+	if len(own) > 0 {
+		if len(own) > windowMost || json.Unmarshal(own, &a) != nil || w.Restore(a) != nil {
+			return nil
+		}
+	}
+	c, err := json.Marshal(w.Snapshot())
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// Higher gives other where it is a higher number than own; nil: own stays as it is.
+func Higher(own, other []byte) []byte {
+	n, err := strconv.ParseUint(string(other[:min(len(other), 20)]), 10, 48)
+	if err != nil {
+		return nil
+	}
+	if m, err := strconv.ParseUint(string(own[:min(len(own), 20)]), 10, 48); len(own) > 0 && (err != nil || m >= n) {
+		return nil
+	}
+	return strconv.AppendUint(nil, n, 10)
 }

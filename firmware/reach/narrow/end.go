@@ -120,6 +120,7 @@ const (
 	keysMost    = 3
 	silentMost  = 8 // messages without a word before other keys are tried
 	defaultLoss = 0.05
+	windowMost  = 4096 // bytes of a window as it is kept
 )
 
 // New makes an end and takes up what Keep has.
@@ -160,7 +161,7 @@ func New(o Opts) (*End, error) {
 	e.asm.Lasts = o.Lasts
 	if b, ok := o.Keep.Get(e.windowKey); ok {
 		var s wire.WindowState
-		if len(b) > 4096 || json.Unmarshal(b, &s) != nil {
+		if len(b) > windowMost || json.Unmarshal(b, &s) != nil {
 			return nil, phrase.E("narrow.unread", "link", o.Link, "key", e.windowKey)
 		}
 		if err := e.rx.Window.Restore(s); err != nil {

@@ -2,6 +2,8 @@ package narrow
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +87,48 @@ func FuzzRestore(f *testing.F) {
 		}
 		if got := hub.rx.Window.Snapshot(); got != was {
 			t.Fatal("sending changed what was heard")
+		}
+	})
+}
+
+// FuzzMerge joins what was kept in two places: no number goes back, and nothing that either has heard is new.
+func FuzzMerge(f *testing.F) {
+	f.Add("p/up/sent", []byte("5000"), []byte("6000"))
+	f.Add("p/up/sent", []byte(""), []byte("281474976710655"))
+	f.Add("p/up/sent", []byte("-1"), []byte("18446744073709551615"))
+	f.Add("p/down/heard/x", []byte(`{"version":1,"highest":7,"seen":[5,0,0,0]}`), []byte(`{"version":1,"highest":300,"seen":[1,0,0,8]}`))
+	f.Add("p/down/heard/x", []byte(nil), []byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, key string, own, other []byte) {
+		window := func(b []byte) (w wire.Window, ok bool) {
+			var s wire.WindowState
+			return w, json.Unmarshal(b, &s) == nil && w.Restore(s) == nil
+		}
+		got := Merge(key, own, other)
+		if got == nil {
+			return
+		}
+		if strings.HasSuffix(key, "/sent") {
+			n, err := strconv.ParseUint(string(got), 10, 48)
+			if m, e := strconv.ParseUint(string(own), 10, 48); err != nil || e == nil && m >= n || e != nil && len(own) > 0 {
+				t.Fatalf("%q and %q are %q", own, other, got)
+			}
+			return
+		}
+		joined, ok := window(got)
+		if !ok {
+			t.Fatalf("%q and %q are %q", own, other, got)
+		}
+		for _, b := range [][]byte{own, other} {
+			w, ok := window(b)
+			if !ok {
+				continue
+			}
+			high := w.Snapshot().Highest
+			for d := range uint64(wire.WindowSize + 3) {
+				if n := high - d; n <= high && w.Has(n) && !joined.Has(n) {
+					t.Fatalf("%d is new to %s, and not to %s", n, got, b)
+				}
+			}
 		}
 	})
 }

@@ -66,3 +66,16 @@ func (b *Book) Restore(kept map[string][]byte, now clock.Stamp) error {
 	clear(b.dirty)
 	return errors.Join(bad...)
 }
+
+// Merge gives the value to keep where one entry was kept in two places; nil: own stays as it is, or other is none
+// of that ID. What one of them knows to have ended has ended, and what one has verified is.
+func Merge(id string, own, other []byte) []byte {
+	var o, e Entry
+	if json.Unmarshal(other, &o) != nil || o.ID != id {
+		return nil
+	}
+	if json.Unmarshal(own, &e) != nil || e.ID != id || !e.State.Over() && o.State.Over() || e.State == Unverified && o.State != Unverified {
+		return other
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package journal
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// higher keeps, of what begins with "n", the higher number.
+func higher(own, other map[string][]byte, _ bool) map[string][]byte {
+	out := map[string][]byte{}
+	for k, v := range other {
+		n, _ := strconv.Atoi(string(v))
+		if m, _ := strconv.Atoi(string(own[k])); k[0] == 'n' && n > m {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// written makes a journal's file with values and records, and gives the number of the last.
+func written(t *testing.T, dir string, records int, values map[string]string) int64 {
+	t.Helper()
+	o, end := bench(t)
+	j, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range records {
+		j.Append(Record{Kind: "system.test"})
+	}
+	for k, v := range values {
+		j.Put(k, []byte(v))
+	}
+	synced(t, j)
+	last := j.Stats().LastSeq
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	return last
+}
+
+func stood(t *testing.T, j *Journal, key, want string) {
+	t.Helper()
+	<-j.Loaded()
+	if b, _ := j.Get(key); string(b) != want {
+		t.Errorf("%s is %q, not %q", key, b, want)
+	}
+}
+
+func kinds(t *testing.T, j *Journal) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	for _, r := range all(t, j) {
+		n[r.Kind]++
+	}
+	return n
+}
+
+func TestWhatStoodInIsCarriedOverOnceAndNoNumberIsGivenAgain(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "in-memory")
+	written(t, dir, 3, map[string]string{"n/a": "5", "n/b": "9", "other": "disk"})
+	last := written(t, beside, 20, map[string]string{"n/a": "7", "n/b": "2", "n/c": "1", "other": "memory", "more": "memory"})
+	with := func(o *Opts) { o.Merge, o.Beside = higher, beside }
+	before := map[string]time.Time{}
+	for _, e := range must(os.ReadDir(beside)) {
+		before[e.Name()] = must(e.Info()).ModTime()
+	}
+	for turn := range 3 {
+		j := opened(t, dir, with)
+		stood(t, j, "n/a", "7")
+		stood(t, j, "n/b", "9")
+		stood(t, j, "n/c", []string{"1", "1", ""}[turn])
+		stood(t, j, "other", "disk")
+		stood(t, j, "more", "")
+		synced(t, j)
+		if n := kinds(t, j); n["journal.carried"] != 1 || n["journal.not_carried"] != 0 {
+			t.Errorf("start %d: %v", turn, n)
+		}
+		j.Append(Record{Kind: "system.after"})
+		if turn == 1 {
+			j.Put("n/c", nil) // what was carried over is ours: it does not come back
+		}
+		synced(t, j)
+		if n := j.Stats().LastSeq; n <= last {
+			t.Errorf("number %d was given before, up to %d", n, last)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := map[string]time.Time{}
+	for _, e := range must(os.ReadDir(beside)) {
+		after[e.Name()] = must(e.Info()).ModTime()
+	}
+	if !maps.Equal(before, after) {
+		t.Errorf("what was set aside has changed: %v, %v", before, after)
+	}
+	// Of another time in memory everything counts again.
+	written(t, beside, 1, map[string]string{"n/a": "8"})
+	stood(t, opened(t, dir, with), "n/a", "8")
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestWhatStoodInIsCarriedOverToANewFileToo(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "in-memory")
+	last := written(t, beside, 5, map[string]string{"n/a": "7"})
+	with := func(o *Opts) { o.Merge, o.Beside = higher, beside }
+	j := opened(t, dir, with)
+	stood(t, j, "n/a", "7")
+	synced(t, j)
+	for _, r := range all(t, j) {
+		if r.Seq <= last {
+			t.Errorf("number %d was given before, up to %d", r.Seq, last)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(beside); err != nil {
+		t.Fatal(err)
+	}
+	stood(t, opened(t, dir, with), "n/a", "7")
+}
+
+func TestWhatCannotBeReadOfWhatStoodInIsToldAndCostsNothing(t *testing.T) {
+	for what, make := range map[string]func(dir string){
+		"no database": func(dir string) { os.WriteFile(filepath.Join(dir, fileName), []byte("SQLite format 2"), 0o600) },
+		"a link": func(dir string) {
+			os.Symlink("/dev/zero", filepath.Join(dir, fileName))
+		},
+		"too much": func(dir string) {
+			v := map[string]string{}
+			for n := range 5 {
+				v["n/"+strconv.Itoa(n)] = string(make4())
+			}
+			written(t, dir, 0, v)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir, beside := filepath.Join(t.TempDir(), "data"), t.TempDir()
+			written(t, dir, 3, map[string]string{"n/a": "5"})
+			make(beside)
+			j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
+			stood(t, j, "n/a", "5")
+			synced(t, j)
+			if n := kinds(t, j); n["journal.not_carried"] != 1 || n["journal.carried"] != 0 {
+				t.Error(n)
+			}
+		})
+	}
+	// None there is nothing to tell of.
+	dir := filepath.Join(t.TempDir(), "data")
+	written(t, dir, 1, nil)
+	j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, t.TempDir() })
+	<-j.Loaded()
+	synced(t, j)
+	if n := kinds(t, j); n["journal.not_carried"]+n["journal.carried"] != 0 {
+		t.Error(n)
+	}
+}
+
+// make4 is a value as long as may be.
+func make4() []byte { return make([]byte, MaxValue) }
+
+// Values of a torn file count where their checksums hold.
+func TestOfATornFileThatStoodInWhatHoldsIsCarriedOver(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "in-memory")
+	written(t, beside, 5, map[string]string{"n/a": "7", "n/b": "8"})
+	f, _, err := openFile(beside, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.w.Exec(`UPDATE state SET value = x'39' WHERE key = 'n/b'`); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
+	stood(t, j, "n/a", "7")
+	stood(t, j, "n/b", "")
+	if j.Stats().Damaged == 0 {
+		t.Error("nobody is told of the damage")
+	}
+}
+
+// What is set while a slow disk has not loaded loses nothing of what it has.
+func TestWhatIsSetBeforeTheFileHasLoadedIsMergedWithWhatItHas(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	written(t, dir, 1, map[string]string{"n/a": "9", "n/b": "1", "n/gone": "4", "other": "disk"})
+	o, end := bench(t)
+	defer end()
+	o.Merge = higher
+	j := &Journal{dir: dir, o: o.withDefaults(), dirty: map[string][]byte{}, state: map[string][]byte{}, posted: map[string]*Letter{}, letters: map[string]*Letter{}, next: 1,
+		wake: make(chan struct{}, 1), changed: make(chan struct{})}
+	for k, v := range map[string][]byte{"n/a": []byte("3"), "n/b": []byte("2"), "n/gone": nil, "other": []byte("since")} {
+		j.Put(k, v)
+	}
+	f, l, err := openFile(dir, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	j.adopt(l)
+	for k, want := range map[string]string{"n/a": "9", "n/b": "2", "n/gone": "", "other": "since"} {
+		if b, _ := j.Get(k); string(b) != want || string(j.dirty[k]) != want {
+			t.Errorf("%s is %q, and %q is written", k, b, j.dirty[k])
+		}
+	}
+}
+
+// A cut before anything is durable leaves all to be carried over at the next start.
+func TestACutWhileCarryingOverLosesNothing(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "in-memory")
+	written(t, dir, 1, map[string]string{"n/a": "5"})
+	written(t, beside, 1, map[string]string{"n/a": "7"})
+	f, l, err := openFile(dir, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, end := bench(t)
+	o.Merge, o.Beside = higher, beside
+	j := &Journal{dir: dir, o: o.withDefaults(), dirty: map[string][]byte{}, state: map[string][]byte{}, posted: map[string]*Letter{}, letters: map[string]*Letter{}, next: 1,
+		wake: make(chan struct{}, 1), changed: make(chan struct{})}
+	j.adopt(l) // and the power goes
+	f.close()
+	end()
+	with := func(o *Opts) { o.Merge, o.Beside = higher, beside }
+	again := opened(t, dir, with)
+	stood(t, again, "n/a", "7")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := again.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
