@@ -69,7 +69,7 @@ func (b *board) openData() {
 		b.attempt("reset", func() error { return b.resetLate(boxDir) })
 	}
 	b.attempt("data", func() error { return makeBox(boxDir) })
-	b.fromSpare()
+	b.fromSpare(boxDir)
 }
 
 func (b *board) mountData() error {
@@ -191,7 +191,7 @@ func (b *board) makeData(dev string) mending {
 			})
 			b.attempt("data", func() error { return ownAll(filepath.Join(mendDir, box)) })
 		}
-		unix.Sync() // it was in memory alone since the partition was made anew
+		b.flushAll() // it was in memory alone since the partition was made anew
 	}
 	_ = os.RemoveAll(memory)
 	m.err = unix.Unmount(mendDir, 0)

@@ -49,6 +49,8 @@ type board struct {
 
 	// reboot starts the machine anew; nil in a test, which does not.
 	reboot func() error
+	// sync has all disks take what waits for them; nil is sync(2).
+	sync func()
 
 	// spare guards the spare copy; spareOver: a reset has begun, and none is made any more.
 	spare     sync.Mutex
@@ -103,7 +105,7 @@ func (b *board) run(ctx context.Context) {
 	b.vital("supervisor", func() { b.box.run(ctx) })
 	b.start("network", func() { b.net.run(ctx) })
 	b.beside("growth", func() { b.growData(ctx) })
-	b.start("spare", func() { b.followSpare(ctx) })
+	b.start("spare", func() { b.followSpare(ctx, boxDir) })
 	b.start("label", func() { b.showLabel(ctx) })
 	b.start("button", func() { b.watchButton(ctx) })
 	b.reap(ctx)
@@ -129,7 +131,7 @@ func (b *board) restart(why string) {
 		b.box.end()
 	}
 	b.attempt("data", b.saveMemory)
-	unix.Sync()
+	b.flushAll()
 	b.data.close()
 	if b.reboot == nil {
 		return
@@ -137,4 +139,13 @@ func (b *board) restart(why string) {
 	if err := b.reboot(); err != nil {
 		b.say("restart: %v", err)
 	}
+}
+
+// flushAll waits until every disk has what it was given.
+func (b *board) flushAll() {
+	if b.sync == nil {
+		unix.Sync()
+		return
+	}
+	b.sync()
 }

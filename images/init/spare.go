@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -443,32 +444,32 @@ func (b *board) spareContent() (spareHead, []byte) {
 	return h, c
 }
 
-// fromSpare puts back what the box's folder lacks, where it was lost.
-func (b *board) fromSpare() {
-	if i, err := os.Lstat(siteFile); b.data.How == "disk" && err == nil && i.Size() > 0 {
+// fromSpare puts back what a box's folder lacks, where it was lost.
+func (b *board) fromSpare(dir string) {
+	if i, err := os.Lstat(filepath.Join(dir, "site", "site.yaml")); b.data.How == "disk" && err == nil && i.Size() > 0 {
 		return
 	}
 	h, content := b.spareContent()
 	if content == nil {
 		return
 	}
-	n, err := restoreSpare(boxDir, content)
+	n, err := restoreSpare(dir, content)
 	if err != nil {
 		b.say("data: the spare copy: %v", err)
 	}
 	if n == 0 {
 		return
 	}
-	b.attempt("data", func() error { return ownAll(boxDir) })
+	b.attempt("data", func() error { return ownAll(dir) })
 	if b.data.How != "memory" { // and there it would wait for what mends the disk
-		unix.Sync()
+		b.flushAll()
 	}
 	b.data.Spare = time.Unix(h.at, 0).UTC()
 	b.say("data: %d files are from the spare copy of %s", n, b.data.Spare.Format(time.RFC3339))
 }
 
 // followSpare keeps the spare copy like what it copies, while edged stands watch with it.
-func (b *board) followSpare(ctx context.Context) {
+func (b *board) followSpare(ctx context.Context, dir string) {
 	if b.data.How == "memory" { // the disk's is the box's
 		return
 	}
@@ -488,11 +489,11 @@ func (b *board) followSpare(ctx context.Context) {
 		if stays = stays || b.confirmed(); !stays { // a trial's may not stay
 			continue
 		}
-		s, a, err := sparePrints(boxDir)
+		s, a, err := sparePrints(dir)
 		if err != nil || a == all || s == site && time.Since(when) < spareRest && !when.IsZero() {
 			continue
 		}
-		if err := b.keepSpare(); err != nil {
+		if err := b.keepSpare(dir); err != nil {
 			b.say("data: the spare copy: %v", err)
 			site, all, when = s, [32]byte{}, time.Now() // once more after spareRest
 			continue
@@ -533,8 +534,8 @@ func sparePrints(dir string) (site, all [32]byte, err error) {
 
 // keepSpare writes the spare copy. That of a box never gives way to a new board's, which has
 // nothing yet.
-func (b *board) keepSpare() error {
-	root, err := os.OpenRoot(boxDir)
+func (b *board) keepSpare(dir string) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
