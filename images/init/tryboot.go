@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tocsin/firmware/update/slots"
 )
 
 // A Raspberry Pi 5 has no boot loader of ours: its firmware starts the partition that
@@ -44,18 +46,6 @@ func (c cmdline) fromFirmware(tree string) bool {
 	return true
 }
 
-// autobootForm is autoboot.txt where a slot starts; firmware/update/slots
-// writes the same.
-func autobootForm(slot string) []byte {
-	own, other := "2", "3"
-	if slot == "B" {
-		own, other = other, own
-	}
-	text := "# Which slot starts. This file is 512 bytes long and changed in its place.\n" +
-		"[all]\ntryboot_a_b=1\nboot_partition=" + own + "\n[tryboot]\nboot_partition=" + other + "\n"
-	return append([]byte(text), bytes.Repeat([]byte("#\n"), 512)...)[:512]
-}
-
 var errNoAutoboot = errors.New("the first partition has no autoboot.txt of ours, or more than one")
 
 // autoboot says which slot starts by itself, and changes that where one is given: one sector,
@@ -80,7 +70,11 @@ func pointAutoboot(f *os.File, slot string) (string, error) {
 	if err != nil || slot == "" || slot == was {
 		return was, err
 	}
-	if _, err := f.WriteAt(autobootForm(slot), at); err != nil {
+	form, err := slots.Autoboot(slot)
+	if err != nil {
+		return was, err
+	}
+	if _, err := f.WriteAt(form, at); err != nil {
 		return was, err
 	}
 	if err := f.Sync(); err != nil {
@@ -97,16 +91,21 @@ func pointAutoboot(f *os.File, slot string) (string, error) {
 const mostSelector = 512 << 20
 
 func findAutoboot(f io.ReaderAt) (slot string, at int64, err error) {
-	forms := map[string][]byte{"A": autobootForm("A"), "B": autobootForm("B")}
+	forms := map[string][]byte{}
+	for _, s := range []string{"A", "B"} {
+		if forms[s], err = slots.Autoboot(s); err != nil {
+			return "", 0, err
+		}
+	}
 	block := make([]byte, 256<<10)
 	for from := int64(0); from < mostSelector; from += int64(len(block)) {
 		n, err := f.ReadAt(block, from)
 		if err != nil && err != io.EOF {
 			return "", 0, err
 		}
-		for o := 0; o+512 <= n; o += 512 {
+		for o := 0; o+slots.AutobootSize <= n; o += slots.AutobootSize {
 			for s, form := range forms {
-				if bytes.Equal(block[o:o+512], form) {
+				if bytes.Equal(block[o:o+slots.AutobootSize], form) {
 					if slot != "" {
 						return "", 0, errNoAutoboot
 					}
