@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tocsin/firmware/decide/command"
 	"tocsin/firmware/serve/api"
 	"tocsin/firmware/serve/api/apitest"
 )
@@ -136,6 +137,24 @@ func TestAlertsAndCommandsAreHandedToTheBoxAsTheyAre(t *testing.T) {
 	}
 	if out, code := at("command", "sign", "--scope", "sound", "--key", key, "--group", "valley", "--person", "李", "--level", "evacuate", "--output", "siren", "-o", signed); code != 0 {
 		t.Fatal(out)
+	}
+	// One right after the other: a box that has obeyed one obeys the next.
+	counted := map[uint64]bool{}
+	for range 2 {
+		one := filepath.Join(dir, "one.json")
+		if out, code := at("command", "sign", "--scope", "stop", "--key", key, "--group", "valley", "--person", "李", "-o", one); code != 0 {
+			t.Fatal(out)
+		}
+		b, err := os.ReadFile(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := command.Show(b)
+		if err != nil || counted[p.Counter] {
+			t.Errorf("%+v: %v", p, err)
+		} else {
+			counted[p.Counter] = true
+		}
 	}
 	if out, code := at("command", "sign", "--scope", "stop", "--key", key, "--group", "valley", "--person", "李", "--level", "evacuate"); code == 0 {
 		t.Errorf("a stop with a level was signed: %s", out)

@@ -71,6 +71,8 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 	}
 	if p.Counter == 0 {
 		p.Counter = uint64(now.Unix())
+		// A box would take the next one of this second for this one.
+		defer func() { time.Sleep(time.Until(now.Truncate(time.Second).Add(time.Second))) }()
 	}
 	if p.ID == "" {
 		p.ID = fmt.Sprintf("c%d", p.Counter)

@@ -116,7 +116,7 @@ func carriedUpdate(own, other []byte, have bool) []byte {
 	if json.Unmarshal(other, &o) != nil || o.Issued.IsZero() {
 		return nil
 	}
-	if have && json.Unmarshal(own, &mine) == nil && !o.Issued.After(mine.Issued) {
+	if have && json.Unmarshal(own, &mine) == nil && !mine.before(&o) {
 		return nil
 	}
 	return other

@@ -16,6 +16,7 @@ import (
 	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/audit"
 	"tocsin/firmware/sound/order"
+	"tocsin/firmware/trust"
 	"tocsin/firmware/update"
 )
 
@@ -34,12 +35,16 @@ const (
 
 // updateOrder is one, with what became of it. It is never changed: another takes its place.
 type updateOrder struct {
-	Number    uint64    `json:"number"` // 0: an earlier one was withdrawn
-	Who       string    `json:"who"`
-	Cause     string    `json:"cause"`
-	Issued    time.Time `json:"issued"`
-	NotBefore time.Time `json:"not_before,omitzero"`
-	Expires   time.Time `json:"expires"`
+	Number uint64    `json:"number"` // 0: an earlier one was withdrawn
+	Who    string    `json:"who"`
+	Cause  string    `json:"cause"`
+	Issued time.Time `json:"issued"`
+	// Key, Group and Counter are how it was counted.
+	Key       trust.KeyID `json:"key,omitempty"`
+	Group     string      `json:"group,omitempty"`
+	Counter   uint64      `json:"counter,omitempty"`
+	NotBefore time.Time   `json:"not_before,omitzero"`
+	Expires   time.Time   `json:"expires"`
 	// Came and Life end it where no clock says that it has.
 	Came  clock.Stamp   `json:"came"`
 	Life  time.Duration `json:"life"`
@@ -60,6 +65,21 @@ func (o *updateOrder) over(now clock.Stamp, floor time.Time) bool {
 // begun tells whether its time has come. Without a clock only what is known to be past counts.
 func (o *updateOrder) begun(now clock.Stamp, floor time.Time) bool {
 	return !o.NotBefore.After(floor) || now.Trust > clock.Free && !now.Wall.Before(o.NotBefore)
+}
+
+// before tells whether it was issued before another: within one second by the key's own
+// counter, where the same key gave both.
+func (o *updateOrder) before(x *updateOrder) bool {
+	if !o.Issued.Equal(x.Issued) {
+		return o.Issued.Before(x.Issued)
+	}
+	return o.Key == x.Key && o.Group == x.Group && o.Counter < x.Counter
+}
+
+// ahead tells whether a trusted clock shows that it cannot have been issued yet: it came while there was none, and
+// bars no other.
+func (o *updateOrder) ahead(now clock.Stamp, tolerance time.Duration) bool {
+	return now.Trust > clock.Free && o.Issued.After(now.Wall.Add(tolerance))
 }
 
 // judge tells what is to become of an order that waits; "" for that it is to be carried out now. barred is why
@@ -127,7 +147,7 @@ func (c *county) obeySoftware(cmd *command.Command, who order.Who, j *job, now c
 	if _, err := h.installer(); phrase.Of(err).Code == "update.none_here" {
 		return nil, err
 	}
-	o := &updateOrder{Number: cmd.Release, Who: who.Name, Cause: causeOfCommand(cmd), Issued: cmd.Issued, NotBefore: cmd.NotBefore, Expires: cmd.Expires, Came: now, Life: cmd.Expires.Sub(cmd.Issued),
+	o := &updateOrder{Number: cmd.Release, Who: who.Name, Cause: causeOfCommand(cmd), Issued: cmd.Issued, Key: cmd.Key, Group: cmd.Group, Counter: cmd.Counter, NotBefore: cmd.NotBefore, Expires: cmd.Expires, Came: now, Life: cmd.Expires.Sub(cmd.Issued),
 		State: orderWaits, Why: phrase.M("update.opening"), At: now, fresh: true}
 	what := phrase.M("update.order_kept", "number", o.Number)
 	if o.Number == 0 {
@@ -136,7 +156,7 @@ func (c *county) obeySoftware(cmd *command.Command, who order.Who, j *job, now c
 	}
 	was := h.updates.order.Load()
 	for ; ; was = h.updates.order.Load() {
-		if was != nil && cmd.Issued.Before(was.Issued) {
+		if was != nil && o.before(was) && !was.ahead(now, c.commands.Tolerance) {
 			return nil, phrase.E("update.order_late", "newest", was.Issued.In(siteZone()).Format(time.DateTime))
 		}
 		if o.was = was; h.putOrder(was, o) {

@@ -16,6 +16,7 @@ import (
 	"tocsin/firmware/reach/rollcall"
 	"tocsin/firmware/reach/wire"
 	"tocsin/firmware/serve/api"
+	"tocsin/firmware/sound/order"
 	"tocsin/firmware/trust"
 	"tocsin/firmware/update"
 	"tocsin/hwtest/release"
@@ -151,6 +152,55 @@ func TestAnOrderThatCannotBeCarriedOutLeavesWhatWaitsWhoeverJudgesIt(t *testing.
 	h.followOrder(i) // sooner than whoever brought it
 	if h.updates.order.Load() != waits {
 		t.Errorf("%+v", h.updates.order.Load())
+	}
+}
+
+// Of two orders the later one counts, whichever comes first; within one second the key's own counter tells. One that
+// came without a clock and that a clock shows to be of the future bars nothing.
+func TestOfTwoOrdersTheLaterOneCountsAndNoneOfTheFutureBarsAnother(t *testing.T) {
+	h := modelHouse(t, t.TempDir())
+	h.build()
+	<-h.journal.Loaded()
+	h.openAudit(t.Context())
+	h.updates.by, h.updates.ready = staged{number: 2}, make(chan struct{})
+	close(h.updates.ready)
+	at := time.Now().Truncate(time.Second)
+	stamp := func(trusted clock.Trust) clock.Stamp {
+		return clock.Stamp{Mono: time.Hour, Wall: at, Boot: "a", Trust: trusted}
+	}
+	type given struct {
+		key     trust.KeyID
+		group   string
+		counter uint64
+		issued  time.Duration
+		taken   bool
+		trusted clock.Trust
+	}
+	const years = 10 * 365 * 24 * time.Hour
+	for what, orders := range map[string][]given{
+		"one after the other":                  {{"k", "g", 7, 0, true, clock.Set}, {"k", "g", 8, time.Second, true, clock.Set}},
+		"the later first":                      {{"k", "g", 8, time.Second, true, clock.Set}, {"k", "g", 7, 0, false, clock.Set}},
+		"in one second":                        {{"k", "g", 7, 0, true, clock.Set}, {"k", "g", 8, 0, true, clock.Set}},
+		"in one second, the later first":       {{"k", "g", 8, 0, true, clock.Set}, {"k", "g", 7, 0, false, clock.Set}},
+		"in one second, by two keys":           {{"k", "g", 8, 0, true, clock.Set}, {"l", "g", 7, 0, true, clock.Set}},
+		"in one second, to two groups":         {{"k", "g", 8, 0, true, clock.Set}, {"k", "h", 7, 0, true, clock.Set}},
+		"of the future, without a clock":       {{"k", "g", 8, years, true, clock.Free}, {"k", "g", 9, 0, false, clock.Free}},
+		"of the future, then with a clock":     {{"k", "g", 8, years, true, clock.Free}, {"l", "g", 7, 0, true, clock.Set}, {"k", "g", 9, -time.Minute, false, clock.Set}},
+		"ahead by no more than the tolerance":  {{"k", "g", 8, commandEarly, true, clock.Free}, {"k", "g", 9, 0, false, clock.Set}},
+		"ahead by a little more, then a clock": {{"k", "g", 8, commandEarly + time.Second, true, clock.Free}, {"k", "g", 9, 0, true, clock.Held}},
+	} {
+		h.updates.order.Store(nil)
+		for n, o := range orders {
+			cmd := &command.Command{Payload: command.Payload{ID: "o", Key: o.key, Group: o.group, Counter: o.counter, Issued: at.Add(o.issued), Expires: at.Add(o.issued + time.Hour), Release: uint64(20 + n), Scope: command.Software},
+				Issuer: &trust.Issuer{ID: "county"}}
+			_, err := h.county.obeySoftware(cmd, order.Who{Name: "李"}, &job{}, stamp(o.trusted))
+			if (err == nil) != o.taken || err != nil && phrase.Of(err).Code != "update.order_late" {
+				t.Errorf("%s: order %d: %v", what, n, err)
+			}
+			if stands := h.updates.order.Load().Number == uint64(20+n); stands != o.taken {
+				t.Errorf("%s: order %d stands: %v", what, n, stands)
+			}
+		}
 	}
 }
 

@@ -158,6 +158,15 @@ func (c *Counters) Lift(issuer string, sent time.Time) error {
 	return nil
 }
 
+// Correct brings an issuer's floor down to now, a trusted clock's, where it lies further than ahead after that: who
+// signed it had a wrong clock while this box had none, and all that follows would count as expired. What
+// lies nearer is left, and so are the counters.
+func (c *Counters) Correct(issuer string, now time.Time, ahead time.Duration) {
+	if f, ok := c.floors[issuer]; ok && f.After(now.Add(ahead)) {
+		c.floors[issuer] = now
+	}
+}
+
 // Snapshot gives what must be kept, in a fixed order. What was given back and
 // never taken is not in it.
 func (c *Counters) Snapshot() CounterState {

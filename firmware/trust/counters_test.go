@@ -161,3 +161,19 @@ func TestTheFloorOnlyRisesAndNotTooFar(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAFloorIsPutRightOnlyWhereItLiesFarAhead(t *testing.T) {
+	for what, c := range map[string]struct{ floor, want time.Duration }{
+		"behind": {-time.Hour, -time.Hour}, "as far as may be": {7 * 24 * time.Hour, 7 * 24 * time.Hour}, "further": {7*24*time.Hour + time.Second, 0},
+	} {
+		b, now := NewCounters(CounterOptions{Build: may}), may.Add(1000*time.Hour)
+		if err := b.Lift("county", now.Add(c.floor)); err != nil {
+			t.Fatal(err)
+		}
+		b.Correct("county", now, 7*24*time.Hour)
+		b.Correct("other", now, 0)
+		if !b.Floor("county").Equal(now.Add(c.want)) || !b.Floor("other").Equal(may) {
+			t.Errorf("%s: %s, %s", what, b.Floor("county"), b.Floor("other"))
+		}
+	}
+}

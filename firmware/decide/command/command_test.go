@@ -218,6 +218,56 @@ func TestWithoutATrustedClockOnlyTheFloorExpires(t *testing.T) {
 	refused(t, err, Expiry, "/payload/expires") // before the build
 }
 
+// A signer whose clock is wrong must not silence an issuer for good where it met a box without one.
+func TestATrustedClockPutsAnIssuersTimeRightThatLiesFarAheadOfIt(t *testing.T) {
+	s := newSite(t)
+	v := s.verifier()
+	v.Longer = map[Scope]time.Duration{Software: 7 * 24 * time.Hour}
+	floor := t0.Add(-time.Hour)
+	at := func(n uint64, issued time.Duration) Payload {
+		p := stop(n)
+		p.Issued, p.Expires = t0.Add(issued), t0.Add(issued+10*time.Minute)
+		return p
+	}
+	open := func(what string, p Payload, now clock.Stamp, by trust.Signer) {
+		t.Helper()
+		if _, err := v.Open(signed(t, p, by), now, floor); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// As far ahead as a command may live it stands: who knows which of the two is right.
+	open("days ahead", at(1, 7*24*time.Hour), stamp(0, clock.Free), s.next)
+	_, err := v.Open(signed(t, at(1, 0), s.wang), stamp(0, clock.Set), floor)
+	refused(t, err, Expiry, "/payload/expires")
+	if f := v.Counters.Floor("county"); !f.Equal(t0.Add(7 * 24 * time.Hour)) {
+		t.Fatal(f)
+	}
+	open("months ahead", at(2, 300*24*time.Hour), stamp(0, clock.Free), s.next)
+	_, err = v.Open(signed(t, at(1, 0), s.wang), stamp(0, clock.Free), floor)
+	refused(t, err, Expiry, "/payload/expires") // nobody knows better
+	_, err = v.Open(signed(t, at(1, 0), s.nobody), stamp(0, clock.Set), floor)
+	refused(t, err, Trust, "/payload/key")
+	if f := v.Counters.Floor("county"); !f.Equal(t0.Add(300 * 24 * time.Hour)) {
+		t.Fatal("whom nobody believes has changed it:", f)
+	}
+	open("with a clock", at(1, 0), stamp(0, clock.Set), s.wang)
+	if f := v.Counters.Floor("county"); !f.Equal(t0) {
+		t.Errorf("the floor is %s", f)
+	}
+	// It stays so over a restart, also without a clock, and what ended before is still refused.
+	kept := v.Counters.Snapshot()
+	v.Counters = s.verifier().Counters
+	if err := v.Counters.Restore(kept); err != nil {
+		t.Fatal(err)
+	}
+	open("after a restart", at(2, time.Minute), stamp(0, clock.Free), s.wang)
+	_, err = v.Open(signed(t, at(3, -20*time.Minute), s.wang), stamp(0, clock.Free), floor)
+	refused(t, err, Expiry, "/payload/expires")
+	// Its counters stay taken.
+	_, err = v.Open(signed(t, at(1, 2*time.Minute), s.next), stamp(time.Minute, clock.Set), floor)
+	refused(t, err, Counter, "/payload/counter")
+}
+
 func TestAPayloadIsReadStrictly(t *testing.T) {
 	s := newSite(t)
 	good, _ := json.Marshal(func() Payload { p := sound(1); p.Version, p.Key = 1, trust.KeyID(id(t, s.wang)); return p }())

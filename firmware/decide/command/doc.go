@@ -23,7 +23,9 @@
 //	expiry     with a trusted clock: not ended, not issued ahead of it by more than
 //	           the tolerance. Without one: not ended before the floor, which is the latest of
 //	           the box's own floor, the issuer's last signed time and the build's time.
-//	           All else that is unseen passes and is marked.
+//	           All else that is unseen passes and is marked. An issuer's last signed time that a
+//	           trusted clock then shows to lie ahead of it by more than any command lives
+//	           is put right: else one wrong clock would expire all that the issuer says for good.
 //	counter    not taken before (trust.Counters): last, so that what is refused
 //	           uses no number up
 //

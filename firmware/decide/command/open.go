@@ -89,6 +89,9 @@ func (v *Verifier) Open(b []byte, now clock.Stamp, floor time.Time) (*Command, e
 		return refuse(Granted, "scope", phrase.E("command.persons", "path", "/payload/scope", "scope", string(p.Scope), "need", need, "have", have))
 	}
 
+	if now.Trust > clock.Free {
+		v.Counters.Correct(issuer.ID, now.Wall, v.longest()+v.Tolerance)
+	}
 	if f := v.Counters.Floor(issuer.ID); f.After(floor) {
 		floor = f
 	}
@@ -114,6 +117,15 @@ func (v *Verifier) Open(b []byte, now clock.Stamp, floor time.Time) (*Command, e
 		}
 	}
 	return c, nil
+}
+
+// longest is the longest that any command may live.
+func (v *Verifier) longest() time.Duration {
+	most := v.Longest
+	for _, d := range v.Longer {
+		most = max(most, d)
+	}
+	return most
 }
 
 // lift raises the issuer's floor to what it signed. A time that is refused as too
