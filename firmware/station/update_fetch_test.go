@@ -89,7 +89,7 @@ func TestSoftwareFromTheCountyGoesOnWhereItBrokeOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := func() *slots.Installer {
-		i, err := slots.Open(slots.Opts{Selector: slots.Environment{Disk: env, At: slots.Standard}, Slots: map[string]slots.Partition{"A": a, "B": b}, Running: "A", Hardware: "pi",
+		i, err := slots.Open(slots.Opts{Selector: slots.Environment{Disk: env, At: slots.Standard}, Slots: map[string]slots.Slot{"A": a, "B": b}, Running: "A", Hardware: "pi", Write: func(use func(slots.Partition) error) error { return use(b) },
 			Rule: pack.Rule{Keys: []crypto.PublicKey{key.Public()}, Need: []trust.Kind{trust.Ed25519}}, Now: h.clock.Now, Reboot: func(string) error { return nil }})
 		if err != nil {
 			t.Fatal(err)

@@ -27,9 +27,11 @@ type request struct {
 	Why string `json:"why,omitempty"`
 	// Network is what interfaces shall be, as reach/network has it.
 	Network map[string]setting `json:"network,omitempty"`
-	// Slot is the one that shall start by itself, of autoboot; or of restart, that shall be tried
-	// once, where the board's firmware does that.
+	// Slot is the one that shall start by itself, of autoboot; of restart, that shall be tried
+	// once, where the board's firmware does that; or of slot, that is opened.
 	Slot string `json:"slot,omitempty"`
+	// Write opens it to be written.
+	Write bool `json:"write,omitempty"`
 	// Environment is a sector of the boot loader's, whole.
 	Environment []byte `json:"environment,omitempty"`
 }
@@ -39,13 +41,15 @@ type answer struct {
 	Status *state `json:"status,omitempty"`
 	Bytes  []byte `json:"bytes,omitempty"`
 	Text   string `json:"text,omitempty"`
+
+	// file goes with the answer, as a descriptor, and is closed here.
+	file *os.File
 }
 
 // state is what init says of the board.
 type state struct {
 	Version string            `json:"version"`
 	Slot    string            `json:"slot"`
-	Disk    string            `json:"disk"`
 	Args    map[string]string `json:"args"`
 	// Firmware: the board's firmware chooses the slot, by autoboot.txt.
 	Firmware bool      `json:"firmware,omitempty"`
@@ -73,6 +77,11 @@ func (b *board) serveControl(ctx context.Context) {
 		b.say("control: %v", err)
 		return
 	}
+	b.answerAll(ctx, l)
+}
+
+// answerAll answers who asks, as long as that is the edged that runs.
+func (b *board) answerAll(ctx context.Context, l net.Listener) {
 	for ctx.Err() == nil {
 		c, err := l.Accept()
 		if err != nil {
@@ -126,14 +135,35 @@ func (b *board) answerOn(c net.Conn) {
 		} else {
 			a = b.answer(q)
 		}
-		t, err := json.Marshal(a)
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(append(t, '\n')); err != nil {
+		if err := a.send(c); err != nil {
 			return
 		}
 	}
+}
+
+// send sends an answer, and with it the file that it has (unix(7), SCM_RIGHTS).
+func (a answer) send(c net.Conn) error {
+	if a.file != nil {
+		defer a.file.Close()
+	}
+	t, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	t = append(t, '\n')
+	if a.file != nil {
+		u, ok := c.(*net.UnixConn)
+		if !ok {
+			return errors.New("a descriptor goes over a Unix socket alone")
+		}
+		n, _, err := u.WriteMsgUnix(t, unix.UnixRights(int(a.file.Fd())), nil)
+		if err != nil {
+			return err
+		}
+		t = t[n:] // its first byte brought the descriptor
+	}
+	_, err = c.Write(t)
+	return err
 }
 
 func (b *board) answer(q request) (a answer) {
@@ -167,6 +197,10 @@ func (b *board) answer(q request) (a answer) {
 		var err error
 		a.Bytes, err = b.environment(q.Environment)
 		fail(err)
+	case "slot":
+		var err error
+		a.file, err = b.openSlot(q.Slot, q.Write)
+		fail(err)
 	case "reset":
 		fail(b.reset(q.Why))
 	default:
@@ -176,7 +210,7 @@ func (b *board) answer(q request) (a answer) {
 }
 
 func (b *board) state() *state {
-	s := &state{Version: Version, Slot: b.slots.Slot, Disk: b.slots.Disk, Args: b.args, Firmware: b.firmware, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
+	s := &state{Version: Version, Slot: b.slots.Slot, Args: b.args, Firmware: b.firmware, Data: b.data, Cycles: b.cycles, Crash: lastWords("/sys/fs/pstore")}
 	s.Data.Mended = s.Data.How == "memory" && b.dataMended.Load()
 	b.box.mu.Lock()
 	s.Starts, s.LastEnd = b.box.starts, b.box.lastEnd
@@ -216,6 +250,13 @@ func (b *board) environment(e []byte) ([]byte, error) {
 		if err := fitsEnvironment(e, now); err != nil {
 			return nil, err
 		}
+		m, err := parseEnvironment(e)
+		if err != nil {
+			return nil, err
+		}
+		if m["next"] != "" {
+			b.trialAsked.Store(true)
+		}
 		for _, at := range []int64{environmentAt[1], environmentAt[0]} {
 			if _, err := f.WriteAt(e, at); err != nil {
 				return nil, err
@@ -224,6 +265,7 @@ func (b *board) environment(e []byte) ([]byte, error) {
 				return nil, err
 			}
 		}
+		b.trialAsked.Store(m["next"] != "")
 	}
 	both := make([]byte, 2*environmentSize)
 	for n, at := range environmentAt {

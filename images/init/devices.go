@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boxUser is whom edged runs as, and the group of what it may open. The root image names
-// it in /etc/passwd.
+// boxUser is whom edged runs as, and the group of what it may open, with all that it starts.
+// The root image names it in /etc/passwd.
 const boxUser = 900
 
 // owned are the devices that are edged's: what instruments, horns and clocks hang on.
@@ -49,29 +49,35 @@ func onUSB(name string) bool {
 }
 
 func (b *board) give(name string) {
-	path := "/dev/" + name
-	other := b.slots.Disk != "" && (path == b.slots.device("A") || path == b.slots.device("B"))
-	switch {
-	case stickName.MatchString(name) && (b.slots.Disk == "" || !strings.HasPrefix(path, b.slots.Disk)) && onUSB(name):
-		// Never mounted: edged reads what a stick brings off the bare device, and writes nothing.
-		_ = os.Chown(path, 0, boxUser)
-		_ = os.Chmod(path, 0o640)
-	case startsWithAny(name, looked):
-		_ = os.Chown(path, 0, boxUser)
-		_ = os.Chmod(path, 0o640)
-	case boxOwns(name):
-		_ = os.Chown(path, 0, boxUser)
-		_ = os.Chmod(path, 0o660)
+	group, mode := b.slots.rights(name, onUSB)
+	if mode == 0 {
+		return
+	}
+	_ = os.Chown("/dev/"+name, 0, group)
+	_ = os.Chmod("/dev/"+name, mode)
+	if boxOwns(name) {
 		if err := nameBySocket("/sys", "/dev", name); err != nil {
 			b.say("devices: %s has no name by its socket: %v", name, err)
 		}
-	case other && path == b.slots.device(b.slots.Slot): // the base of deltas
-		_ = os.Chown(path, 0, boxUser)
-		_ = os.Chmod(path, 0o640)
-	case other: // where releases go
-		_ = os.Chown(path, 0, boxUser)
-		_ = os.Chmod(path, 0o660)
 	}
+}
+
+// rights are a device's group and mode; 0 for those that the kernel gave it.
+func (s slotPlaces) rights(name string, onUSB func(string) bool) (group int, mode fs.FileMode) {
+	switch {
+	case s.Disk != "" && strings.HasPrefix("/dev/"+name, s.Disk):
+		// Of the board's own disk edged gets descriptors, one by one (slot.go): what it starts
+		// is of its group, too. Before the disk was known it may have been taken for a stick.
+		return 0, 0o600
+	case stickName.MatchString(name) && onUSB(name):
+		// Never mounted: edged reads what a stick brings off the bare device, and writes nothing.
+		return boxUser, 0o640
+	case startsWithAny(name, looked):
+		return boxUser, 0o640
+	case boxOwns(name):
+		return boxUser, 0o660
+	}
+	return 0, 0
 }
 
 // watchDevices gives edged those that come later: an adapter that was pulled and put back.

@@ -17,7 +17,9 @@
 //
 // It gives edged what systemd would: the notify socket, a watchdog, control groups of its
 // own. edged runs as a user without rights, and asks init for what needs them: the
-// network, the choice of the slot that starts, a new start of the board.
+// network, the choice of the slot that starts, a new start of the board. The board's disk is
+// root's alone: edged is given descriptors of its slots (slot.go), and what edged starts, which
+// runs as the same user, is given nothing.
 //
 // Whatever fails here is said on the console and goes on: a box without data, network or
 // clock still warns, and a panic ends the part that it is in (survive.go). Only init's own death is the kernel's matter: it panics, the board

@@ -44,6 +44,8 @@ type board struct {
 	// believes is what the image says of releases; judging, that the other slot is being read.
 	believes believes
 	judging  atomic.Bool
+	// trialAsked: the boot environment was told in this boot what to try next.
+	trialAsked atomic.Bool
 	// firmware: it chose the slot itself, and not a boot loader of ours.
 	firmware bool
 

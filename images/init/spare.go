@@ -20,8 +20,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"tocsin/firmware/update/slots"
 )
 
 // A data partition that is made anew would be that of a new box: one without rules, that
@@ -486,7 +484,7 @@ func (b *board) followSpare(ctx context.Context, dir string) {
 		if ready < spareFirst || !when.IsZero() && ready%spareLook != 0 {
 			continue
 		}
-		if stays = stays || b.confirmed(); !stays { // a trial's may not stay
+		if stays = stays || b.noTrial() == nil; !stays { // a trial's may not stay
 			continue
 		}
 		s, a, err := sparePrints(dir)
@@ -500,16 +498,6 @@ func (b *board) followSpare(ctx context.Context, dir string) {
 		}
 		site, all, when = s, a, time.Now()
 	}
-}
-
-// confirmed tells whether the slot that runs is the good one.
-func (b *board) confirmed() bool {
-	both, err := b.environment(nil)
-	if err != nil {
-		return false
-	}
-	c, err := slots.ParseEnvironment(both[:environmentSize], both[environmentSize:])
-	return err == nil && c.Good == b.slots.Slot && c.Next == ""
 }
 
 // sparePrints tells two states of a box's folder apart, by names, sizes and times: of its

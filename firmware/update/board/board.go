@@ -1,6 +1,7 @@
 // Package board joins the installer of two slots with the board that it runs on: its init
 // keeps the disk, the boot loader's choice and the switch, and gives edged, which runs
-// without rights, what of them it may have.
+// without rights, what of them it may have. No device of a slot is edged's to open: init
+// opens it and hands the descriptor over, and no child of edged's inherits that.
 //
 // Init is asked on a socket: one JSON object on a line, answered by one (images/init,
 // control.go). Its answers are bounded, and late ones are given up.
@@ -35,7 +36,6 @@ type Init struct{ Socket string }
 type Status struct {
 	Version string            `json:"version"`
 	Slot    string            `json:"slot"`
-	Disk    string            `json:"disk"`
 	Args    map[string]string `json:"args"`
 	// Firmware: the board's firmware chooses the slot, by autoboot.txt.
 	Firmware bool   `json:"firmware"`
@@ -62,6 +62,7 @@ type request struct {
 	Do          string `json:"do"`
 	Why         string `json:"why,omitempty"`
 	Slot        string `json:"slot,omitempty"`
+	Write       bool   `json:"write,omitempty"`
 	Network     any    `json:"network,omitempty"`
 	Environment []byte `json:"environment,omitempty"`
 }
@@ -79,23 +80,38 @@ const (
 )
 
 func (i Init) ask(q request) (a answer, err error) {
+	err = i.call(q, func(c *net.UnixConn) error {
+		a, err = hear(c)
+		return err
+	})
+	return a, err
+}
+
+// call sends a request and has hear read what comes of it.
+func (i Init) call(q request, hear func(*net.UnixConn) error) (err error) {
 	defer func() {
 		if err != nil {
 			err = phrase.Wrap(err, "update.no_init", "err", err)
 		}
 	}()
-	c, err := net.DialTimeout("unix", i.Socket, patience)
+	conn, err := net.DialTimeout("unix", i.Socket, patience)
 	if err != nil {
-		return a, err
+		return err
 	}
+	c := conn.(*net.UnixConn)
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return a, err
+		return err
 	}
 	if err := json.NewEncoder(c).Encode(q); err != nil {
-		return a, err
+		return err
 	}
-	line, err := bufio.NewReader(io.LimitReader(c, mostAnswer)).ReadBytes('\n')
+	return hear(c)
+}
+
+// hear reads an answer.
+func hear(r io.Reader) (a answer, err error) {
+	line, err := bufio.NewReader(io.LimitReader(r, mostAnswer)).ReadBytes('\n')
 	if err != nil {
 		return a, err
 	}
@@ -278,16 +294,23 @@ func Open(socket string, c Config, now func() clock.Stamp, running update.Releas
 	if err != nil {
 		return nil, err
 	}
-	parts := map[string]slots.Partition{}
-	for slot, n := range map[string]string{"A": "2", "B": "3"} {
-		p, err := openPartition(partName(s.Disk, n), slot != s.Slot)
-		if err != nil {
-			return nil, err
-		}
-		parts[slot] = p
+	a, err := init.Part("A", false)
+	if err != nil {
+		return nil, err
 	}
-	return slots.Open(slots.Opts{Selector: selector, Slots: parts, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: pack.Keys(c.Keys), Need: c.Need},
-		Now: now, Reboot: reboot, May: may, Crash: s.Crash, Factory: running})
+	b, err := init.Part("B", false)
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	i, err := slots.Open(slots.Opts{Selector: selector, Slots: map[string]slots.Slot{"A": a, "B": b}, Running: s.Slot, Hardware: hardware, Rule: pack.Rule{Keys: pack.Keys(c.Keys), Need: c.Need},
+		Write: func(use func(slots.Partition) error) error { return init.Into(other(s.Slot), use) },
+		Now:   now, Reboot: reboot, May: may, Crash: s.Crash, Factory: running})
+	if err != nil {
+		a.Close()
+		b.Close()
+	}
+	return i, err
 }
 
 // chooser gives what chooses the slot of this board, and how it starts anew: U-Boot by its
@@ -309,36 +332,4 @@ func (i Init) chooser(s Status) (slots.Selector, func(string) error, error) {
 		}
 		return i.Restart(why)
 	}, nil
-}
-
-// partName names a partition: the kernel puts a p between a name that ends in a digit and the number.
-func partName(disk, n string) string {
-	if disk != "" && disk[len(disk)-1] >= '0' && disk[len(disk)-1] <= '9' {
-		return disk + "p" + n
-	}
-	return disk + n
-}
-
-type partition struct {
-	*os.File
-	size int64
-}
-
-func (p partition) Size() int64 { return p.size }
-
-func openPartition(path string, write bool) (partition, error) {
-	mode := os.O_RDONLY
-	if write {
-		mode = os.O_RDWR
-	}
-	f, err := os.OpenFile(path, mode, 0)
-	if err != nil {
-		return partition{}, err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		f.Close()
-		return partition{}, err
-	}
-	return partition{f, size}, nil
 }

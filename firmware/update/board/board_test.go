@@ -76,7 +76,7 @@ func (f *fakeInit) answer(c net.Conn) {
 		}
 		a["bytes"] = f.env
 	case "status":
-		a["status"] = Status{Version: "1.0", Slot: "B", Disk: "/dev/vda", Crash: "Kernel panic"}
+		a["status"] = Status{Version: "1.0", Slot: "B", Crash: "Kernel panic"}
 	}
 	_ = json.NewEncoder(c).Encode(a)
 }

@@ -25,9 +25,12 @@ const startTakes = 2 * time.Minute
 // Opts configure an Installer.
 type Opts struct {
 	Selector Selector
-	// Slots are A's and B's partitions; Running is the one that this boot came from.
-	Slots   map[string]Partition
+	// Slots are A's and B's places; Running is the one that this boot came from.
+	Slots   map[string]Slot
 	Running string
+	// Write has use write into the other one, which is open to it until use returns and no
+	// longer: what is on trial, or about to be, leaves nobody a way to what was before it.
+	Write func(use func(Partition) error) error
 	// Hardware is this board's name in manifests.
 	Hardware string
 	Rule     pack.Rule
@@ -62,8 +65,8 @@ var _ update.Installer = (*Installer)(nil)
 // where this boot is one. A selector of which no copy is whole is written anew: what runs
 // is good, since it runs.
 func Open(o Opts) (*Installer, error) {
-	if o.Slots[o.Running] == nil || o.Slots[otherOf(o.Running)] == nil {
-		return nil, errors.New("the slots A and B are needed, and which of them runs")
+	if o.Slots[o.Running] == nil || o.Slots[otherOf(o.Running)] == nil || o.Write == nil {
+		return nil, errors.New("the slots A and B are needed, which of them runs, and a way into the other")
 	}
 	i := &Installer{o: o}
 	c, err := o.Selector.Read()
@@ -274,22 +277,8 @@ func (i *Installer) install(ctx context.Context, h *pack.Header, fetch func(int)
 	if err := i.fits(h); err != nil {
 		return update.Release{}, err
 	}
-	p := i.o.Slots[otherOf(i.o.Running)]
-	i.mu.Lock()
-	i.other = nil
-	i.mu.Unlock()
-	if err := unseal(p); err != nil {
-		return update.Release{}, phrase.Wrap(err, "update.disk", "err", err)
-	}
-	pause := func() error { return rest(ctx) }
-	if err := fill(p, h, i.o.Slots[i.o.Running], fetch, pause); err != nil {
+	if err := i.o.Write(func(p Partition) error { return i.put(ctx, p, h, fetch) }); err != nil {
 		return update.Release{}, err
-	}
-	if err := prove(p, h, pause); err != nil {
-		return update.Release{}, err
-	}
-	if err := Seal(p, h); err != nil {
-		return update.Release{}, phrase.Wrap(err, "update.disk", "err", err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -300,6 +289,27 @@ func (i *Installer) install(ctx context.Context, h *pack.Header, fetch func(int)
 	}
 	i.other = h
 	return h.Release, nil
+}
+
+// put writes a release into the slot that does not run.
+func (i *Installer) put(ctx context.Context, p Partition, h *pack.Header, fetch func(int) ([]byte, error)) error {
+	i.mu.Lock()
+	i.other = nil
+	i.mu.Unlock()
+	if err := unseal(p); err != nil {
+		return phrase.Wrap(err, "update.disk", "err", err)
+	}
+	pause := func() error { return rest(ctx) }
+	if err := fill(p, h, i.o.Slots[i.o.Running], fetch, pause); err != nil {
+		return err
+	}
+	if err := prove(p, h, pause); err != nil {
+		return err
+	}
+	if err := Seal(p, h); err != nil {
+		return phrase.Wrap(err, "update.disk", "err", err)
+	}
+	return nil
 }
 
 // rest leaves the disk and the processor to others for a moment.

@@ -11,7 +11,13 @@ import (
 	"tocsin/firmware/update/pack"
 )
 
-// Partition is one slot's place on the disk.
+// Slot is one slot's place on the disk, to read.
+type Slot interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// Partition is one that may be written, too.
 type Partition interface {
 	Disk
 	Size() int64
@@ -21,10 +27,10 @@ type Partition interface {
 const tail = 1 << 20
 
 // room is the largest image that a partition holds.
-func room(p Partition) int64 { return p.Size() - tail }
+func room(p Slot) int64 { return p.Size() - tail }
 
 // headerOf reads the header behind a slot's image: nil where there is none.
-func headerOf(p Partition) *pack.Header {
+func headerOf(p Slot) *pack.Header {
 	h, err := pack.ReadHeader(io.NewSectionReader(p, room(p), tail))
 	if err != nil || h.Size > room(p) {
 		return nil
@@ -50,7 +56,7 @@ func unseal(p Partition) error {
 }
 
 // prove reads a whole slot and holds it to its header. pause is called after each chunk.
-func prove(p Partition, h *pack.Header, pause func() error) error {
+func prove(p Slot, h *pack.Header, pause func() error) error {
 	sum := sha256.New()
 	b := make([]byte, pack.ChunkSize)
 	for n := range h.Chunks {

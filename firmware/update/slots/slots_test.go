@@ -124,7 +124,11 @@ type board struct {
 	now     time.Duration
 	reboots int
 	crash   string
+	open    int // how often the slot that does not run is open to be written
 }
+
+// toRead is a slot that is only read.
+type toRead struct{ Slot }
 
 func newBoard(t testing.TB) *board {
 	b := &board{t: t, m: &medium{b: make([]byte, diskSize), ops: -1, r: rand.New(rand.NewPCG(1, 2))}}
@@ -166,7 +170,7 @@ func (b *board) pkg(number uint64, img, base []byte, keys ...trust.Signer) []byt
 	return w.Bytes()
 }
 
-func (b *board) part(slot string) Partition {
+func (b *board) part(slot string) part {
 	if slot == "A" {
 		return part{b.m, 4 << 20, slotSize}
 	}
@@ -241,7 +245,12 @@ func (b *board) boot() (*Installer, string) {
 	if slot == "" {
 		b.t.Fatal("nothing starts")
 	}
-	i, err := Open(Opts{Selector: b.selector(), Slots: map[string]Partition{"A": b.part("A"), "B": b.part("B")}, Running: slot, Hardware: "pi", Rule: b.rule,
+	write := func(use func(Partition) error) error {
+		b.open++
+		defer func() { b.open-- }()
+		return use(b.part(otherOf(slot)))
+	}
+	i, err := Open(Opts{Selector: b.selector(), Slots: map[string]Slot{"A": toRead{b.part("A")}, "B": toRead{b.part("B")}}, Running: slot, Write: write, Hardware: "pi", Rule: b.rule,
 		Now: func() clock.Stamp { return clock.Stamp{Mono: b.now} }, Reboot: func(string) error { b.reboots++; return nil }, Crash: b.crash})
 	if err != nil {
 		b.t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // named, it is not the release that went back, and it is whole. It may be below the floor:
 // it is what was good before. pause is called after each chunk that was read, and its error
 // ends the reading.
-func Spare(p Partition, rule pack.Rule, boards []string, c Choice, pause func() error) error {
+func Spare(p Slot, rule pack.Rule, boards []string, c Choice, pause func() error) error {
 	h := headerOf(p)
 	if h == nil {
 		return phrase.E("update.no_release")
