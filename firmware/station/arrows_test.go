@@ -152,6 +152,7 @@ var arrows = map[string][]string{
 	"images/init":         {"firmware/update", "firmware/update/slots", "firmware/update/pack", "firmware/trust"},
 	"images/bench":        {"images/loader", "hwtest/ear", "hwtest/line", "hwtest/gauge", "firmware/update", "firmware/update/pack", "firmware/trust", "firmware/phrase"},
 	"images/bench/broken": {},
+	"images/bench/pry":    {},
 	"images/loader":       {},
 	"images/build":        {"images/loader", "firmware/update", "firmware/update/pack", "firmware/update/slots", "firmware/trust", "firmware/phrase"},
 	"cmd/makeclips":       {"firmware/sound/speech"},

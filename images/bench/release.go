@@ -39,8 +39,8 @@ type Variant struct {
 	Hardware []string
 	// Init names what is wrong with its init: see the program broken; "" for nothing.
 	Init string
-	// Root is "none" where its root is not there, "hang" where its edged does nothing; ""
-	// for the card's own.
+	// Root is "none" where its root is not there, "hang" where its edged does nothing, "pry"
+	// where another program is in edged's place: see pry; "" for the card's own.
 	Root string
 	// Forged: its signatures are somebody else's.
 	Forged bool
@@ -208,7 +208,7 @@ func (r *Releases) slot(v Variant) ([]byte, error) {
 	return b, nil
 }
 
-// breakRoot takes a slot's root away, or puts one in its place whose edged does nothing.
+// breakRoot takes a slot's root away, or puts one in its place that has another edged alone.
 func (r *Releases) breakRoot(img, how string) error {
 	if how == "none" {
 		return mtool("mdel", "-i", img, "::root.sqfs")
@@ -231,12 +231,16 @@ func (r *Releases) breakRoot(img, how string) error {
 	return mtool("mcopy", "-o", "-i", img, fs, "::root.sqfs")
 }
 
-// program builds the program that is broken.
+// program builds the program that is broken so, or that pries.
 func (r *Releases) program(how, to string) error {
-	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.How="+how, "-o", to, "tocsin/images/bench/broken")
+	from := "tocsin/images/bench/broken"
+	if how == "pry" {
+		from = "tocsin/images/bench/pry"
+	}
+	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.How="+how, "-o", to, from)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
 	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("the broken program: %w: %s", err, out)
+		return fmt.Errorf("the program in its place: %w: %s", err, out)
 	}
 	return nil
 }
