@@ -33,7 +33,7 @@ import (
 // stops stand as the disk has them, which may warn again and silences nothing.
 //
 // The other way there is nothing to carry from: in memory a command that was obeyed from the disk counts as new until it
-// expires. What was kept in memory is lost too where the power is cut before the start anew.
+// expires. Where the power is cut before the start anew, the last minutes in memory are lost (images/init, memory.go).
 
 // carriedAlerts bounds the entries that are carried over; no book keeps more.
 const carriedAlerts = 2048

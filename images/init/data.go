@@ -111,6 +111,7 @@ func (b *board) mountData() error {
 			if m := <-end; m.err == nil {
 				b.dataMended.Store(true)
 				b.say("data: its partition is %s, and used from the next start on", m.how)
+				b.followMemory(context.Background(), boxDir)
 			}
 		})
 		return fmt.Errorf("%w; mending it takes longer than %s, and goes on", first, mendWait)
@@ -325,7 +326,10 @@ func copyFile(from, to string) error {
 // copyTree copies the plain files of a folder, each as readable as it was: a secret that others
 // may read is refused by edged, and told apart from no other file. What cannot be copied leaves
 // the rest.
-func copyTree(from, to string) error {
+func copyTree(from, to string) error { return copyTreeBut(from, to, nil) }
+
+// walkTree does something with each plain file of a folder, by its name in there.
+func walkTree(from string, f func(rel string) error) error {
 	var all error
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -335,7 +339,7 @@ func copyTree(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := copyFile(path, filepath.Join(to, rel)); err != nil {
+		if err := f(rel); err != nil {
 			all = errors.Join(all, err)
 		}
 		return nil
@@ -386,34 +390,6 @@ func tail(s string) string {
 		s = "… " + s[len(s)-300:]
 	}
 	return clean(s)
-}
-
-// asideMemory is where what was kept in memory goes once its partition is mended. Its folder is
-// root's, so that no link of edged's stands there; what lies in it is edged's to read.
-const asideMemory = "in-memory"
-
-// memoryData is what edged knows of it: the data directory of then.
-const memoryData = dataDir + "/" + asideMemory + "/data"
-
-// saveMemory puts what was kept in memory beside what is kept on the disk, where that is
-// mended: nothing of the time between is lost, and it takes nothing's place. Of what lies there
-// edged takes the counters of what it has obeyed (TOCSIN_MEMORY).
-func (b *board) saveMemory() error {
-	if b.data.How != "memory" || !b.dataMended.Load() {
-		return nil
-	}
-	if _, err := os.Lstat(boxDir); err != nil {
-		return nil // it was reset
-	}
-	if err := mountDisk(b.data.dev, mendDir, 0); err != nil {
-		return err
-	}
-	defer func() { _ = unix.Unmount(mendDir, 0) }()
-	to := filepath.Join(mendDir, asideMemory)
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	return errors.Join(copyTree(boxDir, to), ownAll(to))
 }
 
 // close unmounts before a new start.

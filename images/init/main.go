@@ -54,6 +54,12 @@ type board struct {
 	// sync has all disks take what waits for them; nil is sync(2).
 	sync func()
 
+	// memory guards what was kept in memory on its way to the mended disk; memoryOver: a start anew
+	// has begun. mended is where that disk is in a test; nil: it is mounted.
+	memory     sync.Mutex
+	memoryOver bool
+	mended     func() string
+
 	// spare guards the spare copy; spareOver: a reset has begun, and none is made any more.
 	spare     sync.Mutex
 	spareOver bool
@@ -132,7 +138,7 @@ func (b *board) restart(why string) {
 	if b.box != nil {
 		b.box.end()
 	}
-	b.attempt("data", b.saveMemory)
+	b.attempt("data", func() error { return b.saveMemory(boxDir) })
 	b.flushAll()
 	b.data.close()
 	if b.reboot == nil {

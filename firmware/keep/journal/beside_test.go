@@ -244,3 +244,55 @@ func TestACutWhileCarryingOverLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The board's init copies a journal that is being written: the database and then its WAL, again
+// where the database changed meanwhile.
+func TestACopyOfAJournalThatIsWrittenIsCarriedOver(t *testing.T) {
+	from := filepath.Join(t.TempDir(), "data")
+	j := opened(t, from)
+	<-j.Loaded()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 1; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				j.Commit(Batch{Records: []Record{{Kind: "system.test", Who: string(make([]byte, 900))}}, State: map[string][]byte{"n/a": []byte(strconv.Itoa(n)), "n/b": []byte(strconv.Itoa(n))}})
+				if n%50 == 0 {
+					_ = j.Sync(context.Background())
+				}
+			}
+		}
+	}()
+	copies, before := 0, 0
+	for end := time.Now().Add(time.Minute); copies < 40 && time.Now().Before(end); {
+		synced(t, j)
+		to := t.TempDir()
+		first := must(os.Stat(filepath.Join(from, fileName)))
+		for _, suffix := range []string{"", "-wal"} {
+			if err := copyFile(filepath.Join(to, fileName+suffix), filepath.Join(from, fileName+suffix)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if now := must(os.Stat(filepath.Join(from, fileName))); now.Size() != first.Size() || !now.ModTime().Equal(first.ModTime()) {
+			continue
+		}
+		copies++
+		l, err := readBeside(to)
+		if err != nil || l.damaged > 0 {
+			t.Fatalf("copy %d: %v, %d damaged", copies, err, l.damaged)
+		}
+		n, _ := strconv.Atoi(string(l.state["n/a"]))
+		if n < before || string(l.state["n/a"]) != string(l.state["n/b"]) {
+			t.Fatalf("copy %d has %s and %s, and one before it had %d", copies, l.state["n/a"], l.state["n/b"], before)
+		}
+		before = n
+	}
+	close(stop)
+	<-done
+	if copies < 40 {
+		t.Errorf("only %d copies of one moment", copies)
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// asideMemory is where what was kept in memory goes once its partition is mended. Its folder is
+// root's, so that no link of edged's stands there; what lies in it is edged's to read.
+const asideMemory = "in-memory"
+
+// memoryData is what edged knows of it: the data directory of then.
+const memoryData = dataDir + "/" + asideMemory + "/data"
+
+// The start anew waits for calm, in a storm for days, and the power may go before: what edged
+// must not forget of the time in memory is on the mended partition by then.
+const (
+	memoryEach = 5 * time.Minute  // how old that gets
+	memoryWait = 10 * time.Second // how long a start anew waits for one that is under way
+)
+
+// memoryFirst are the files of what was obeyed and heard.
+var memoryFirst = []string{"data/journal.db", "data/journal.db-wal", "data/journal.floor", "data/clock.floor"}
+
+// errChanging says that a journal was written to its place while it was copied.
+var errChanging = errors.New("the journal changed while it was copied")
+
+// followMemory keeps what was obeyed in memory on the partition that is whole again, until a
+// start anew begins.
+func (b *board) followMemory(ctx context.Context, box string) {
+	var was string
+	for ok := true; ok; ok = pause(ctx, memoryEach) {
+		now := memoryPrint(box)
+		if now == was || now == "" {
+			continue
+		}
+		b.memory.Lock()
+		if b.memoryOver {
+			b.memory.Unlock()
+			return
+		}
+		err := b.onMended(func(root string) error { return layFirst(box, filepath.Join(root, asideMemory)) })
+		b.memory.Unlock()
+		if err != nil {
+			b.say("data: what was obeyed in memory is not on the disk: %v", err)
+			continue
+		}
+		was = now
+	}
+}
+
+// saveMemory puts what was kept in memory beside what is kept on the disk, where that is
+// mended: nothing of the time between is lost, and it takes nothing's place. Of what lies there
+// edged takes what it has obeyed and heard (TOCSIN_MEMORY).
+func (b *board) saveMemory(box string) error {
+	if b.data.How != "memory" || !b.dataMended.Load() {
+		return nil
+	}
+	for end := time.Now().Add(memoryWait); !b.memory.TryLock(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("the disk takes nothing: what was kept in memory is lost, but for what it took before")
+		}
+	}
+	defer b.memory.Unlock()
+	b.memoryOver = true
+	if _, err := os.Lstat(box); err != nil {
+		return nil // it was reset
+	}
+	return b.onMended(func(root string) error { return layMemory(box, filepath.Join(root, asideMemory)) })
+}
+
+// onMended mounts the mended partition for a while.
+func (b *board) onMended(f func(root string) error) error {
+	if b.mended != nil {
+		return f(b.mended())
+	}
+	if err := mountDisk(b.data.dev, mendDir, 0); err != nil {
+		return err
+	}
+	err := f(mendDir)
+	return errors.Join(err, unix.Unmount(mendDir, 0))
+}
+
+// memoryPrint tells two states of a box's journal apart; "" where there is none.
+func memoryPrint(box string) (s string) {
+	for _, name := range memoryFirst[:2] {
+		if i, err := os.Lstat(filepath.Join(box, name)); err == nil {
+			s += fmt.Sprint(i.Size(), " ", i.ModTime().UnixNano(), " ")
+		}
+	}
+	return s
+}
+
+// layFirst puts the first files of a box's folder to a place of their own, while edged runs or
+// not. What lay there gives way once they are on the disk.
+func layFirst(box, to string) error {
+	next := to + ".new"
+	var err error
+	for range 3 {
+		if err = copyFirst(box, next); !errors.Is(err, errChanging) {
+			break
+		}
+	}
+	if err == nil {
+		err = giveEdged(next)
+	}
+	if err == nil {
+		err = flushDisk(filepath.Dir(to))
+	}
+	if err == nil {
+		err = unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.Rename(next, to)
+		}
+	}
+	return errors.Join(err, os.RemoveAll(next), flushDisk(filepath.Dir(to)))
+}
+
+// giveEdged makes a folder edged's, where there is one.
+func giveEdged(dir string) error {
+	if os.Getpid() != 1 {
+		return nil
+	}
+	return ownAll(dir)
+}
+
+// copyFirst copies them as they stand together. In WAL mode the database changes by checkpoints
+// alone, and a WAL without its end is one of a moment before (SQLite, "Write-Ahead Logging").
+func copyFirst(box, to string) error {
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	state := func() (fs.FileInfo, error) { return os.Lstat(filepath.Join(box, memoryFirst[0])) }
+	before, err := state()
+	if err != nil {
+		return err
+	}
+	for _, name := range memoryFirst {
+		from := filepath.Join(box, name)
+		if i, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil || !i.Mode().IsRegular() {
+			return errors.Join(err, fmt.Errorf("%s is no file", from))
+		}
+		if err := copyFile(from, filepath.Join(to, name)); err != nil {
+			return err
+		}
+	}
+	after, err := state()
+	if err == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
+		err = errChanging
+	}
+	return err
+}
+
+// layMemory puts all of a box's folder there, the first files before the rest, which may find no
+// room.
+func layMemory(box, to string) error {
+	err := layFirst(box, to)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil { // it had no journal: nothing of an earlier time is mistaken for its
+		if err := os.RemoveAll(to); err != nil {
+			return err
+		}
+	}
+	return errors.Join(copyTreeBut(box, to, memoryFirst), giveEdged(to))
+}
+
+// copyTreeBut is copyTree without some files.
+func copyTreeBut(from, to string, but []string) error {
+	return walkTree(from, func(rel string) error {
+		if slices.Contains(but, rel) {
+			return nil
+		}
+		return copyFile(filepath.Join(from, rel), filepath.Join(to, rel))
+	})
+}
+
+// flushDisk waits for the disk of a folder, and for no other: syncfs(2).
+func flushDisk(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// files lists a folder's, each with its text.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		out[name] = string(b)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// The power may go before the start anew that puts all of it there.
+func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
+	dir := box(t, map[string]string{"site/site.yaml": "s", "data/journal.db": "d1", "data/journal.db-wal": "w1", "data/clock.floor": "f", "data/history.db": "h"})
+	disk := t.TempDir()
+	aside := filepath.Join(disk, asideMemory)
+	there := true
+	b := &board{log: newRing(4000), mended: func() string {
+		if there {
+			return disk
+		}
+		return filepath.Join(dir, "site", "site.yaml") // no folder
+	}}
+	b.data.How = "memory"
+	b.dataMended.Store(true)
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		go func() { b.followMemory(t.Context(), dir); ended = true }()
+		synctest.Wait()
+		if got := files(t, aside); len(got) != 3 || got["data/journal.db"] != "d1" || got["data/journal.db-wal"] != "w1" || got["data/clock.floor"] != "f" {
+			t.Fatalf("%v\n%s", got, b.log.text())
+		}
+		must(t, os.WriteFile(filepath.Join(dir, "data", "journal.db-wal"), []byte("w1w2"), 0o600))
+		there = false
+		passes(memoryEach)
+		if got := files(t, aside); got["data/journal.db-wal"] != "w1" || !strings.Contains(b.log.text(), "what was obeyed in memory is not on the disk") {
+			t.Fatalf("a disk that took nothing: %v\n%s", got, b.log.text())
+		}
+		there = true
+		passes(memoryEach)
+		if got := files(t, aside); got["data/journal.db-wal"] != "w1w2" {
+			t.Fatalf("what failed is not tried again: %v", got)
+		}
+		// What has not changed is not written again.
+		must(t, os.WriteFile(filepath.Join(aside, "mark"), nil, 0o600))
+		passes(2 * memoryEach)
+		if _, there := files(t, aside)["mark"]; !there {
+			t.Error("the card is worn for nothing")
+		}
+		// The start anew puts all there, and has the last word.
+		must(t, b.saveMemory(dir))
+		want := files(t, dir)
+		if got := files(t, aside); len(got) != len(want) || got["site/site.yaml"] != "s" || got["data/journal.db-wal"] != "w1w2" || got["data/history.db"] != "h" {
+			t.Errorf("%v", got)
+		}
+		must(t, os.WriteFile(filepath.Join(dir, "data", "journal.db-wal"), []byte("x"), 0o600))
+		passes(2 * memoryEach)
+		if got := files(t, aside); got["data/journal.db-wal"] != "w1w2" || !ended {
+			t.Errorf("it goes on amid a start: %v", got)
+		}
+	})
+	if left := files(t, disk); slices.ContainsFunc([]string{asideMemory + ".new/data/journal.db"}, func(n string) bool { _, ok := left[n]; return ok }) {
+		t.Errorf("%v", left)
+	}
+}
+
+func TestAStartAnewWaitsForNoDiskThatHangs(t *testing.T) {
+	b := &board{log: newRing(4000), mended: func() string { return t.TempDir() }}
+	b.data.How = "memory"
+	b.dataMended.Store(true)
+	synctest.Test(t, func(t *testing.T) {
+		b.memory.Lock() // held by one that hangs
+		began := time.Now()
+		if err := b.saveMemory(t.TempDir()); err == nil || time.Since(began) > memoryWait+time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		b.memory.Unlock()
+	})
+}
+
+func TestWhatIsKeptInMemoryGoesToTheDiskOnlyWhereItIsTheBoxs(t *testing.T) {
+	for what, c := range map[string]struct {
+		how    string
+		mended bool
+		box    map[string]string
+		want   string // the journal that lies aside after it
+	}{
+		"on the disk":        {"disk", true, map[string]string{"data/journal.db": "new"}, "old"},
+		"not mended":         {"memory", false, map[string]string{"data/journal.db": "new"}, "old"},
+		"mended":             {"memory", true, map[string]string{"data/journal.db": "new"}, "new"},
+		"without a journal":  {"memory", true, map[string]string{"site/site.yaml": "s"}, ""},
+		"it was reset":       {"memory", true, nil, "old"}, // and the reset takes that along
+		"a folder in memory": {"memory", true, map[string]string{"data/journal.db/x": "new"}, "old"},
+	} {
+		disk, from := t.TempDir(), filepath.Join(t.TempDir(), "none")
+		if c.box != nil {
+			from = box(t, c.box)
+		}
+		must(t, os.MkdirAll(filepath.Join(disk, asideMemory, "data"), 0o750))
+		must(t, os.WriteFile(filepath.Join(disk, asideMemory, "data", "journal.db"), []byte("old"), 0o600))
+		b := &board{log: newRing(4000), mended: func() string { return disk }}
+		b.data.How = c.how
+		b.dataMended.Store(c.mended)
+		if err := b.saveMemory(from); (err != nil) != (what == "a folder in memory") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if got := files(t, filepath.Join(disk, asideMemory))["data/journal.db"]; got != c.want {
+			t.Errorf("%s: %q lies aside, not %q", what, got, c.want)
+		}
+	}
+}
+
+// A database and a WAL of two moments are none.
+func TestAJournalThatChangesWhileItIsCopiedIsNotTaken(t *testing.T) {
+	dir, to := box(t, map[string]string{"data/journal.db": "d", "data/journal.db-wal": "w"}), filepath.Join(t.TempDir(), "to")
+	db := filepath.Join(dir, "data", "journal.db")
+	must(t, os.Truncate(db, 64<<20))
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := int64(1); ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Chtimes(db, time.Unix(n, 0), time.Unix(n, 0))
+			}
+		}
+	}()
+	err := layFirst(dir, to)
+	close(stop)
+	<-done
+	if !errors.Is(err, errChanging) {
+		t.Fatal(err)
+	}
+	for _, name := range []string{to, to + ".new"} {
+		if _, err := os.Lstat(name); err == nil {
+			t.Errorf("%s is there", name)
+		}
+	}
+	must(t, layFirst(dir, to))
+}
