@@ -47,7 +47,7 @@ func (b *board) followMemory(ctx context.Context, box string) {
 			b.memory.Unlock()
 			return
 		}
-		err := b.onMended(func(root string) error { return layFirst(box, filepath.Join(root, asideMemory)) })
+		err := b.onMended(func(root string) error { return layFirst(box, filepath.Join(root, asideMemory), copyFile) })
 		b.memory.Unlock()
 		if err != nil {
 			b.say("data: what was obeyed in memory is not on the disk: %v", err)
@@ -101,11 +101,11 @@ func memoryPrint(box string) (s string) {
 
 // layFirst puts the first files of a box's folder to a place of their own, while edged runs or
 // not. What lay there gives way once they are on the disk.
-func layFirst(box, to string) error {
+func layFirst(box, to string, copy func(from, to string) error) error {
 	next := to + ".new"
 	var err error
 	for range 3 {
-		if err = copyFirst(box, next); !errors.Is(err, errChanging) {
+		if err = copyFirst(box, next, copy); !errors.Is(err, errChanging) {
 			break
 		}
 	}
@@ -134,7 +134,7 @@ func giveEdged(dir string) error {
 
 // copyFirst copies them as they stand together. In WAL mode the database changes by checkpoints
 // alone, and a WAL without its end is one of a moment before (SQLite, "Write-Ahead Logging").
-func copyFirst(box, to string) error {
+func copyFirst(box, to string, copy func(from, to string) error) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func copyFirst(box, to string) error {
 		} else if err != nil || !i.Mode().IsRegular() {
 			return errors.Join(err, fmt.Errorf("%s is no file", from))
 		}
-		if err := copyFile(from, filepath.Join(to, name)); err != nil {
+		if err := copy(from, filepath.Join(to, name)); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func copyFirst(box, to string) error {
 // layMemory puts all of a box's folder there, the first files before the rest, which may find no
 // room.
 func layMemory(box, to string) error {
-	err := layFirst(box, to)
+	err := layFirst(box, to, copyFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
