@@ -12,6 +12,7 @@
 package phrase
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -248,13 +249,19 @@ func Of(err error) Message {
 }
 
 // places gives where in the catalogue each code's entry stands. An entry is read when its words are asked for: to read them all costs a
-// board a good part of the second in which it begins to stand watch.
-var places = sync.OnceValue(func() map[string]string {
+// board a good part of the second in which it begins to stand watch, and to keep them a good part of a megabyte.
+var places = sync.OnceValue(func() map[string]place {
 	// The catalogue is compiled in and held by a test; a fault here cannot
 	// reach a box. What could be read speaks, the rest speaks by its codes.
 	all, _ := index(files)
 	return all
 })
+
+// place is where an entry stands: a file, and the bytes in it.
+type place struct {
+	file     string
+	from, to int32
+}
 
 // read keeps the entries that were asked for: a Text of each code.
 var read sync.Map
@@ -264,12 +271,13 @@ func find(code string) (Text, bool) {
 	if t, ok := read.Load(code); ok {
 		return t.(Text), true
 	}
-	entry, ok := places()[code]
+	at, ok := places()[code]
 	if !ok {
 		return Text{}, false
 	}
+	b, err := files.ReadFile(at.file)
 	one := map[string]Text{}
-	if yaml.UnmarshalWithOptions([]byte(entry), &one, yaml.Strict()) != nil {
+	if err != nil || yaml.UnmarshalWithOptions(b[at.from:at.to], &one, yaml.Strict()) != nil {
 		return Text{}, false
 	}
 	t, ok := one[code]
@@ -279,33 +287,33 @@ func find(code string) (Text, bool) {
 	return t, ok
 }
 
-// index gives the text of each entry: the line that begins with its code, and those after it up to the next such line.
-func index(f fs.FS) (map[string]string, error) {
+// index gives the place of each entry: from the line that begins with its code to the next such line.
+func index(f fs.FS) (map[string]place, error) {
 	names, err := fs.Glob(f, "catalogue/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]string, 4096)
+	all := make(map[string]place, 4096)
 	var faults []error
 	for _, name := range names {
 		b, err := fs.ReadFile(f, name)
 		if err != nil {
 			return all, err
 		}
-		text, code, from, at := string(b), "", 0, 0
+		code, from, at := "", 0, 0
 		end := func() {
 			if _, twice := all[code]; twice {
 				faults = append(faults, fmt.Errorf("%s: %s is defined twice", path.Base(name), code))
 			}
 			if code != "" {
-				all[code] = text[from:at]
+				all[code] = place{name, int32(from), int32(at)}
 			}
 		}
-		for line := range strings.Lines(text) {
+		for line := range bytes.Lines(b) {
 			if first := line[0]; first != ' ' && first != '#' && first != '\n' {
 				end()
-				code, _, _ = strings.Cut(line, ":")
-				from = at
+				key, _, _ := bytes.Cut(line, []byte(":"))
+				code, from = string(key), at
 			}
 			at += len(line)
 		}

@@ -14,12 +14,12 @@ import (
 // what is in use. What runs for months makes next to no garbage (room for
 // readings is used again), so that collecting it early costs nothing, and the
 // box shares its memory with the page cache and the children.
-const heapGrowth = 25
+const heapGrowth = 15
 
 // startGrowth is the same while the box begins: what it reads then is garbage a moment later, and to collect it early takes a third of the
 // time until it stands watch. It ends with that, and by itself after startMost.
 const (
-	startGrowth = 400
+	startGrowth = 200
 	startMost   = time.Minute
 )
 
