@@ -276,10 +276,13 @@ func TestASlowCheckOfTheDataHoldsUpNothing(t *testing.T) {
 	}
 	is()
 	says("used from the next start on")
+	says("what was obeyed in memory is on its partition")
 	b.Cut()
 	boots(t, b)
 	if !strings.Contains(b.Console(), "init: data: disk") {
 		t.Fatal("it is not used")
 	}
+	// The power was cut sooner than the start anew, and it knows all the same what it obeyed in memory.
+	says("carried over of the journal that stood in")
 	is()
 }

@@ -23,6 +23,7 @@ const memoryData = dataDir + "/" + asideMemory + "/data"
 // The start anew waits for calm, in a storm for days, and the power may go before: what edged
 // must not forget of the time in memory is on the mended partition by then.
 const (
+	memoryLook = 5 * time.Second  // for whether there is any
 	memoryEach = 5 * time.Minute  // how old that gets
 	memoryWait = 10 * time.Second // how long a start anew waits for one that is under way
 )
@@ -34,14 +35,15 @@ var memoryFirst = []string{"data/journal.db", "data/journal.db-wal", "data/journ
 var errChanging = errors.New("the journal changed while it was copied")
 
 // followMemory keeps what was obeyed in memory on the partition that is whole again, until a
-// start anew begins.
+// start anew begins. The first time it does so as soon as edged has begun.
 func (b *board) followMemory(ctx context.Context, box string) {
 	var was string
-	for ok := true; ok; ok = pause(ctx, memoryEach) {
+	for next := time.Duration(0); pause(ctx, memoryLook); next -= memoryLook {
 		now := memoryPrint(box)
-		if now == was || now == "" {
+		if next > 0 || now == was || now == "" {
 			continue
 		}
+		next = memoryEach
 		b.memory.Lock()
 		if b.memoryOver {
 			b.memory.Unlock()
@@ -52,6 +54,9 @@ func (b *board) followMemory(ctx context.Context, box string) {
 		if err != nil {
 			b.say("data: what was obeyed in memory is not on the disk: %v", err)
 			continue
+		}
+		if was == "" {
+			b.say("data: what was obeyed in memory is on its partition, and put there again every %s", memoryEach)
 		}
 		was = now
 	}

@@ -51,6 +51,7 @@ func (j *Journal) carryOver(l *loaded) (values map[string][]byte) {
 		}
 	}
 	maps.Copy(l.state, values)
+	j.o.Log.Info("carried over of the journal that stood in", "values", len(values)-1)
 	j.Append(Record{Kind: "journal.carried", Message: phrase.M("journal.carried", "n", len(values)-1)})
 	return values
 }
