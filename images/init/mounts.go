@@ -87,6 +87,9 @@ func (b *board) enterRoot() error {
 	return unix.Chdir("/")
 }
 
+// warmStep is how much is asked for at once: a kernel cuts what is more than its device takes in one piece.
+const warmStep = 128 << 10
+
 // warm has a file read into memory, one piece after the other as it lies on its card: a program that begins asks for its pages here and
 // there, and waits for each.
 func warm(path string) error {
@@ -95,8 +98,14 @@ func warm(path string) error {
 		return err
 	}
 	defer f.Close()
-	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED); err != nil {
-		return fmt.Errorf("reading %s ahead: %w", path, err)
+	i, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for at := int64(0); at < i.Size(); at += warmStep {
+		if err := unix.Fadvise(int(f.Fd()), at, warmStep, unix.FADV_WILLNEED); err != nil {
+			return fmt.Errorf("reading %s ahead: %w", path, err)
+		}
 	}
 	return nil
 }
