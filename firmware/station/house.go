@@ -184,7 +184,7 @@ type House struct {
 	faults   map[string]fault
 	receipts []output.Event
 	sounded  *speech.Programme
-	bank     *speech.Bank // never changes once the house is built
+	bank     *speech.Bank // the same one once the house is built
 	follow   followers
 	server   *api.Server
 }

@@ -83,8 +83,10 @@ func packIMA(b []byte, block, samples int) (packed, error) {
 			return packed{}, badWAV("an ADPCM block begins at step %d", index)
 		}
 	}
-	if samples >= 0 {
-		n = min(n, samples)
+	if samples >= 0 && samples < n {
+		n = samples
+		whole := 1 + 2*(block-4)
+		b = b[:min(len(b), (n+whole-1)/whole*block)] // what lies behind is never heard
 	}
 	return packed{slices.Clone(b), block, n}, nil
 }
@@ -102,7 +104,7 @@ func imaSamples(bytes, block int) int {
 // unpackIMA appends the samples of packed blocks to out.
 func unpackIMA(out []int16, p packed) []int16 {
 	end := len(out) + p.n
-	out = slices.Grow(out, imaSamples(len(p.blocks), p.align))
+	out = slices.Grow(out, imaSamples(len(p.blocks), p.align)) // to the last block's end
 	for b := p.blocks; len(b) > 4 && len(out) < end; {
 		part := b[:min(p.align, len(b))]
 		b = b[len(part):]

@@ -24,7 +24,7 @@ const (
 	BankRate = 16000
 )
 
-// Bank holds clips in RAM, in one format, levelled. It never changes.
+// Bank holds clips in RAM, in one format. Which they are never changes; what Prove finds of one does.
 type Bank struct {
 	rate  int
 	clips map[clipKey]*clip
@@ -35,6 +35,10 @@ type clipKey struct {
 	lang Lang
 }
 
+func (x clipKey) compare(y clipKey) int {
+	return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.lang, y.lang))
+}
+
 type clip struct {
 	id      string
 	lang    Lang
@@ -42,9 +46,8 @@ type clip struct {
 	packed  packed
 
 	proof    sync.Once
-	bad      error       // of the proof
-	deaf     atomic.Bool // the proof found something bad
-	off      bool        // the proof found it too loud or too quiet
+	bad      error // of the proof
+	off      bool  // the proof found it too loud or too quiet
 	levelled atomic.Pointer[[]int16]
 }
 
@@ -78,7 +81,6 @@ func (c *clip) proven() error {
 		s := c.pcm(nil)
 		rms, peak := Measure(s)
 		c.bad, c.off = audible(rms), astray(rms, peak)
-		c.deaf.Store(c.bad != nil)
 	})
 	return c.bad
 }
@@ -195,9 +197,7 @@ func LoadBank(fsys fs.FS, dir string, o BankOpts) (*Bank, []error) {
 func (b *Bank) Prove() []error {
 	var errs []error
 	bytes := b.Bytes()
-	for _, k := range slices.SortedFunc(maps.Keys(b.clips), func(x, y clipKey) int {
-		return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.lang, y.lang))
-	}) {
+	for _, k := range slices.SortedFunc(maps.Keys(b.clips), clipKey.compare) {
 		c := b.clips[k]
 		if err := c.proven(); err != nil {
 			errs = append(errs, phrase.Wrap(err, "speech.clip.broken", "file", c.file()))
@@ -226,11 +226,13 @@ func readClip(fsys fs.FS, name string, k clipKey, rate int) (*clip, error) {
 
 // clipOf makes a clip of a file: it stays packed where it came so, at the bank's rate.
 func clipOf(k clipKey, w wav, rate int) (*clip, error) {
+	if w.packed.n > 0 {
+		if err := bounded(w.packed.n, w.rate); err != nil {
+			return nil, err
+		}
+	}
 	if w.packed.n == 0 || w.rate != rate {
 		return newClip(k, w.pcm(), rate)
-	}
-	if err := bounded(w.packed.n, rate); err != nil {
-		return nil, err
 	}
 	return &clip{id: k.id, lang: k.lang, packed: w.packed}, nil
 }
@@ -273,10 +275,10 @@ func (b *Bank) With(id string, lang Lang, p PCM) (*Bank, error) {
 	return n, nil
 }
 
-// Has tells whether a clip is there in a language.
+// Has tells whether a clip is there in a language, and is to be heard.
 func (b *Bank) Has(id string, lang Lang) bool {
 	c := b.clips[clipKey{id, lang}]
-	return c != nil && !c.deaf.Load()
+	return c != nil && c.proven() == nil
 }
 
 // Bytes is how much RAM the clips take.
@@ -311,9 +313,9 @@ func (b *Bank) find(id string, langs []Lang) (found []*clip, missing []Lang) {
 		}
 	}
 	if len(found) == 0 {
-		for _, n := range b.List() {
-			if i, l, _ := strings.Cut(n, "."); i == id && b.clips[clipKey{i, Lang(l)}].proven() == nil {
-				return []*clip{b.clips[clipKey{i, Lang(l)}]}, missing
+		for _, k := range slices.SortedFunc(maps.Keys(b.clips), clipKey.compare) {
+			if k.id == id && b.Has(id, k.lang) {
+				return []*clip{b.clips[k]}, missing
 			}
 		}
 	}

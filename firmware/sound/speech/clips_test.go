@@ -2,6 +2,7 @@ package speech
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"tocsin/drivers"
 	"tocsin/firmware/phrase"
 )
 
@@ -301,6 +303,12 @@ func TestPackedClipsAreHeardThroughLater(t *testing.T) {
 		"c/short.cmn.wav":  packedOf(t, hum(16000, 50*time.Millisecond, -13)),
 		"c/long.cmn.wav":   packedOf(t, hum(16000, 61*time.Second, -13)),
 	}
+	// What lies behind the samples that a file says it has is not kept.
+	more := packedOf(t, hum(16000, 20*time.Second, -13))
+	binary.LittleEndian.PutUint32(more.Data[bytes.Index(more.Data, []byte("fact"))+8:], 16000)
+	if w, err := parseWAV(bytes.NewReader(more.Data)); err != nil || len(w.packed.blocks) > 9000 || len(unpackIMA(nil, w.packed)) != 16000 {
+		t.Errorf("one second of twenty: %d bytes, %v", len(w.packed.blocks), err)
+	}
 	head := packedOf(t, hum(16000, time.Second, -13))
 	head.Data[bytes.Index(head.Data, []byte("data"))+8+2] = 89
 	fsys["c/head.cmn.wav"] = head
@@ -321,8 +329,24 @@ func TestPackedClipsAreHeardThroughLater(t *testing.T) {
 	if got := strings.Join(codes(errs), " "); got != "speech.clip.broken speech.clip.broken speech.clip.broken" {
 		t.Errorf("what the files' heads tell: %v", errs)
 	}
-	if c := b.clips[clipKey{"good", Mandarin}]; c.off || c.bad != nil || !b.Has("silent", Mandarin) {
+	if c := b.clips[clipKey{"silent", Mandarin}]; c == nil || c.bad != nil {
 		t.Error("it was heard through at once")
+	}
+	// Who begins to sound before Prove hears a levelled clip in the next round.
+	early := (&Programme{rate: BankRate, tone: &Tone{}, parts: []part{{clip: b.clips[clipKey{"loud", Mandarin}]}}}).Samples(drivers.Format{Rate: BankRate, Channels: 1})
+	round := make([]int16, 16000)
+	listen := func() float64 {
+		for n := 0; n < len(round); {
+			k, _ := early.Read(round[n:])
+			if n += k; k == 0 {
+				t.Fatal("it ended")
+			}
+		}
+		rms, _ := Measure(round)
+		return rms
+	}
+	if rms := listen(); rms < -7 {
+		t.Errorf("%.1f dBFS in the first round", rms)
 	}
 	if found, missing := b.find("silent", []Lang{Mandarin}); len(found) != 0 || len(missing) != 1 || b.Has("silent", Mandarin) {
 		t.Errorf("a silent clip is found: %v, %v", found, missing)
@@ -336,6 +360,9 @@ func TestPackedClipsAreHeardThroughLater(t *testing.T) {
 	}
 	if rms := heard(b); math.Abs(rms-DefaultLoudness.RMS) > 0.5 || math.Abs(rms-heard(now)) > 0.01 || b.Bytes() != before+32000 {
 		t.Errorf("%.1f dBFS, %.1f where it is heard through at once; %d bytes, %d before", rms, heard(now), b.Bytes(), before)
+	}
+	if rms := listen(); math.Abs(rms-DefaultLoudness.RMS) > 0.5 {
+		t.Errorf("%.1f dBFS in the round after it was levelled", rms)
 	}
 	if errs := b.Prove(); len(errs) != 1 || b.Bytes() != before+32000 {
 		t.Errorf("once more: %v, %d bytes", errs, b.Bytes())

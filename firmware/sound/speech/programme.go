@@ -170,6 +170,7 @@ func (r *Reader) next() {
 	if r.part++; r.part == len(r.p.parts) {
 		r.part = 0
 		r.round++
+		r.held = nil // the bank may have levelled it since
 	}
 }
 

@@ -140,7 +140,19 @@ func FuzzReadWAV(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(four.Bytes())
+	var bank bytes.Buffer
+	if err := WriteADPCM(&bank, hum(BankRate, 200*time.Millisecond, -6)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(bank.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if w, err := parseWAV(bytes.NewReader(b)); err == nil && w.rate == BankRate {
+			if c, err := clipOf(clipKey{"x", Mandarin}, w, BankRate); err == nil && c.proven() == nil {
+				if _, err := c.level(BankRate, maxBankBytes); err != nil || len(c.pcm(nil)) != c.length() {
+					t.Errorf("%d samples of %d, %v", len(c.pcm(nil)), c.length(), err)
+				}
+			}
+		}
 		p, err := ReadWAV(bytes.NewReader(b))
 		if err != nil {
 			if !errors.Is(err, ErrWAV) {
