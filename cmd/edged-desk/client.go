@@ -87,6 +87,13 @@ func (g *Globals) out() io.Writer {
 	return g.Out
 }
 
+// done closes the output: nothing more comes.
+func (g *Globals) done() {
+	if g.Out == nil {
+		os.Stdout.Close()
+	}
+}
+
 func (g *Globals) context() (context.Context, context.CancelFunc) {
 	ctx := g.Ctx
 	if ctx == nil {

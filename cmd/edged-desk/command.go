@@ -69,10 +69,9 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 		Text: phrase.Text{ZH: c.Text}, Volume: c.Volume, Cause: c.Cause,
 		Release: c.Release, NotBefore: c.Not,
 	}
-	if p.Counter == 0 {
+	counted := p.Counter == 0
+	if counted {
 		p.Counter = uint64(now.Unix())
-		// A box would take the next one of this second for this one.
-		defer func() { time.Sleep(time.Until(now.Truncate(time.Second).Add(time.Second))) }()
 	}
 	if p.ID == "" {
 		p.ID = fmt.Sprintf("c%d", p.Counter)
@@ -89,7 +88,15 @@ func (c *CommandSignCmd) Run(g *Globals) error {
 	if err != nil {
 		return said(err)
 	}
-	return g.writeTo(c.Out, b, 0o644)
+	if err := g.writeTo(c.Out, b, 0o644); err != nil {
+		return err
+	}
+	if counted {
+		g.done() // whoever sends it from a pipe waits for nothing more
+		// A box would take the next one of this second for this one.
+		time.Sleep(time.Until(now.Truncate(time.Second).Add(time.Second)))
+	}
+	return nil
 }
 
 // said gives a refusal its words for people.

@@ -154,8 +154,10 @@ func (c *orderBy) give(g *Globals, o issue.ReleaseOrder) error {
 		fmt.Fprintln(os.Stderr, phrase.M("hubd.alert_failed", "station", string(s)).In(l), a.Error.In(l))
 	}
 	fmt.Fprintln(g.out(), phrase.M("hubd.order_sent", "about", o.About(), "count", sent).In(l))
-	// Orders are counted by the second (ReleaseOrder.Issued): a station would take the next one of this second for this one.
-	time.Sleep(time.Until(o.Issued.Add(time.Second)))
+	if sent > 0 {
+		// Orders are counted by the second (ReleaseOrder.Issued): a station would take the next one of this second for this one.
+		time.Sleep(time.Until(o.Issued.Add(time.Second)))
+	}
 	if refused != 0 {
 		return refused
 	}

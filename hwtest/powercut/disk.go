@@ -121,10 +121,20 @@ func (d *disk) set(s state) {
 	d.stopped.Broadcast()
 }
 
+// freeze freezes a disk that is powered: one that is dead stays so.
+func (d *disk) freeze() {
+	d.mu.Lock()
+	if d.state == powered {
+		d.state = frozen
+	}
+	d.mu.Unlock()
+	d.stopped.Broadcast()
+}
+
 // freezeAmid has the write that makes n pending ones freeze the disk, and waits for it. Where none does within the time it freezes
 // the disk itself.
 func (d *disk) freezeAmid(n int, within time.Duration) {
-	end := time.AfterFunc(within, func() { d.set(frozen) })
+	end := time.AfterFunc(within, d.freeze)
 	defer end.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -82,4 +82,8 @@ func TestADiskThatIsFrozenAmidWritesHasThemPending(t *testing.T) {
 	if d.freezeAmid(1, 10*time.Millisecond); d.state != frozen {
 		t.Error("a disk to which nobody writes is never cut")
 	}
+	d.set(dead)
+	if d.freeze(); d.state != dead {
+		t.Error("a dead disk is frozen again, and who asks it waits for ever")
+	}
 }

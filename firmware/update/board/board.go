@@ -90,7 +90,11 @@ func (i Init) ask(q request) (a answer, err error) {
 // call sends a request and has hear read what comes of it.
 func (i Init) call(q request, hear func(*net.UnixConn) error) (err error) {
 	defer func() {
-		if err != nil {
+		var no refused
+		switch {
+		case errors.As(err, &no):
+			err = phrase.Wrap(err, "update.init_refused", "err", err)
+		case err != nil:
 			err = phrase.Wrap(err, "update.no_init", "err", err)
 		}
 	}()
@@ -119,10 +123,15 @@ func hear(r io.Reader) (a answer, err error) {
 		return a, err
 	}
 	if a.Err != "" {
-		return a, errors.New(a.Err)
+		return a, refused(a.Err)
 	}
 	return a, nil
 }
+
+// refused is what init says where it does not do what it is asked.
+type refused string
+
+func (r refused) Error() string { return string(r) }
 
 // Status asks how the board stands.
 func (i Init) Status() (Status, error) {

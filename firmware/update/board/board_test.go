@@ -112,7 +112,11 @@ func TestAnInitThatFailsIsSaidInWords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &fakeInit{say: func(request) string { return say }}
-			if _, err := f.listen(t).Status(); err == nil || phrase.Of(err).Code != "update.no_init" {
+			want := "update.no_init"
+			if name == "an error of its own" {
+				want = "update.init_refused"
+			}
+			if _, err := f.listen(t).Status(); err == nil || phrase.Of(err).Code != want {
 				t.Fatal(err)
 			}
 		})

@@ -135,7 +135,11 @@ func TestWhatComesOtherwiseThanAskedForIsClosed(t *testing.T) {
 			for range c.n {
 				files = append(files, f)
 			}
-			if _, err := handing(t, c.line, files...).Part("B", c.write); err == nil || phrase.Of(err).Code != "update.no_init" {
+			want := "update.no_init"
+			if name == "with a refusal" {
+				want = "update.init_refused"
+			}
+			if _, err := handing(t, c.line, files...).Part("B", c.write); err == nil || phrase.Of(err).Code != want {
 				t.Fatal(err)
 			}
 			if n := openOf(t, f); n != 1 {
