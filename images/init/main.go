@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -55,10 +56,12 @@ type board struct {
 	sync func()
 
 	// memory guards what was kept in memory on its way to the mended disk; memoryOver: a start anew
-	// has begun. mended is where that disk is in a test; nil: it is mounted.
+	// has begun. mended and inMemory are where that disk and the box are in a test; nil: the disk is
+	// mounted.
 	memory     sync.Mutex
 	memoryOver bool
 	mended     func() string
+	inMemory   string
 
 	// spare guards the spare copy; spareOver: a reset has begun, and none is made any more.
 	spare     sync.Mutex
@@ -138,14 +141,32 @@ func (b *board) restart(why string) {
 	if b.box != nil {
 		b.box.end()
 	}
-	b.attempt("data", func() error { return b.saveMemory(boxDir) })
-	b.flushAll()
+	if b.data.How == "memory" { // what is mended may be what hangs, and sync(2) waits for it too
+		b.attempt("data", func() error {
+			return b.within(saveMost, func() error { return b.saveMemory(cmp.Or(b.inMemory, boxDir)) })
+		})
+		b.attempt("data", func() error { return b.within(memoryWait, func() error { b.flushAll(); return nil }) })
+	} else {
+		b.flushAll()
+	}
 	b.data.close()
 	if b.reboot == nil {
 		return
 	}
 	if err := b.reboot(); err != nil {
 		b.say("restart: %v", err)
+	}
+}
+
+// within waits for something no longer than that; what hangs goes on beside.
+func (b *board) within(most time.Duration, f func() error) error {
+	end := make(chan error, 1)
+	b.beside("data", func() { end <- f() })
+	select {
+	case err := <-end:
+		return err
+	case <-time.After(most):
+		return fmt.Errorf("the disk did not take it within %s: it is not waited for", most)
 	}
 }
 

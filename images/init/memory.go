@@ -25,7 +25,8 @@ const memoryData = dataDir + "/" + asideMemory + "/data"
 const (
 	memoryLook = 5 * time.Second  // for whether there is any
 	memoryEach = 5 * time.Minute  // how old that gets
-	memoryWait = 10 * time.Second // how long a start anew waits for one that is under way
+	memoryWait = 10 * time.Second // how long a start anew waits for one that is under way, and for the disks
+	saveMost   = time.Minute      // how long it waits for all that was kept in memory
 )
 
 // memoryFirst are the files of what was obeyed and heard.

@@ -93,18 +93,52 @@ func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
 	}
 }
 
+// Without a hardware watchdog nothing else would start the board.
 func TestAStartAnewWaitsForNoDiskThatHangs(t *testing.T) {
-	b := &board{log: newRing(4000), mended: func() string { return t.TempDir() }}
-	b.data.How = "memory"
-	b.dataMended.Store(true)
-	synctest.Test(t, func(t *testing.T) {
-		b.memory.Lock() // held by one that hangs
-		began := time.Now()
-		if err := b.saveMemory(t.TempDir()); err == nil || time.Since(began) > memoryWait+time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
-		b.memory.Unlock()
-	})
+	for what, c := range map[string]struct {
+		memory, mount, flush bool // what hangs
+		want                 time.Duration
+	}{
+		"one under way":       {memory: true, want: memoryWait},
+		"one under way, sync": {memory: true, flush: true, want: 2 * memoryWait},
+		"its own":             {mount: true, flush: true, want: saveMost + memoryWait},
+		"nothing":             {},
+	} {
+		box, disk := t.TempDir(), t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			hang := make(chan struct{})
+			defer close(hang)
+			began, after, flushed := time.Now(), time.Duration(-1), false
+			b := &board{log: newRing(4000), inMemory: box,
+				reboot: func() error { after = time.Since(began); return nil },
+				sync: func() {
+					if flushed = true; c.flush {
+						<-hang
+					}
+				},
+				mended: func() string {
+					if c.mount {
+						<-hang
+					}
+					return disk
+				}}
+			b.data.How = "memory"
+			b.dataMended.Store(true)
+			if c.memory {
+				b.memory.Lock()
+				defer b.memory.Unlock()
+			}
+			go b.restart("asked by a test")
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if after < 0 || after > c.want+time.Second || !flushed {
+				t.Errorf("%s: started anew after %v, flushed: %v\n%s", what, after, flushed, b.log.text())
+			}
+			if said := b.log.text(); strings.Contains(said, "data: ") == (what == "nothing") {
+				t.Errorf("%s: %s", what, said)
+			}
+		})
+	}
 }
 
 func TestWhatIsKeptInMemoryGoesToTheDiskOnlyWhereItIsTheBoxs(t *testing.T) {
