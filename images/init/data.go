@@ -268,9 +268,14 @@ func salvage(from, to string) (saved int) {
 		})
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.size, b.size)) })
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		return 0
+	}
+	defer root.Close()
 	left := int64(asideBytes)
 	for _, f := range all {
-		if f.size <= left && copyFile(filepath.Join(from, f.path), filepath.Join(to, f.path)) == nil {
+		if f.size <= left && copyFile(root, f.path, filepath.Join(to, f.path)) == nil {
 			saved++
 			left -= f.size
 		}
@@ -296,17 +301,19 @@ func salvageRank(rel string, size int64) int {
 	return 4
 }
 
-func copyFile(from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
-		return err
-	}
-	r, err := os.Open(from)
+// copyFile copies a regular file of a folder that another may change meanwhile: no link leads out
+// of it, and nothing else that stands there is waited for.
+func copyFile(from *os.Root, name, to string) error {
+	r, err := openPlain(from, name)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	i, err := r.Stat()
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
 		return err
 	}
 	w, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, i.Mode().Perm()&0o755|0o600)

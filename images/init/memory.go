@@ -32,6 +32,9 @@ const (
 // memoryFirst are the files of what was obeyed and heard.
 var memoryFirst = []string{"data/journal.db", "data/journal.db-wal", "data/journal.floor", "data/clock.floor"}
 
+// copier is copyFile, or a test's.
+type copier func(from *os.Root, name, to string) error
+
 // errChanging says that a journal was written to its place while it was copied.
 var errChanging = errors.New("the journal changed while it was copied")
 
@@ -107,7 +110,7 @@ func memoryPrint(box string) (s string) {
 
 // layFirst puts the first files of a box's folder to a place of their own, while edged runs or
 // not. What lay there gives way once they are on the disk.
-func layFirst(box, to string, copy func(from, to string) error) error {
+func layFirst(box, to string, copy copier) error {
 	next := to + ".new"
 	var err error
 	for range 3 {
@@ -140,23 +143,22 @@ func giveEdged(dir string) error {
 
 // copyFirst copies them as they stand together. In WAL mode the database changes by checkpoints
 // alone, and a WAL without its end is one of a moment before (SQLite, "Write-Ahead Logging").
-func copyFirst(box, to string, copy func(from, to string) error) error {
+func copyFirst(box, to string, copy copier) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
-	state := func() (fs.FileInfo, error) { return os.Lstat(filepath.Join(box, memoryFirst[0])) }
+	root, err := os.OpenRoot(box)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	state := func() (fs.FileInfo, error) { return root.Lstat(memoryFirst[0]) }
 	before, err := state()
 	if err != nil {
 		return err
 	}
 	for _, name := range memoryFirst {
-		from := filepath.Join(box, name)
-		if i, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil || !i.Mode().IsRegular() {
-			return errors.Join(err, fmt.Errorf("%s is no file", from))
-		}
-		if err := copy(from, filepath.Join(to, name)); err != nil {
+		if err := copy(root, name, filepath.Join(to, name)); err != nil && (name == memoryFirst[0] || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}
@@ -184,11 +186,16 @@ func layMemory(box, to string) error {
 
 // copyTreeBut is copyTree without some files.
 func copyTreeBut(from, to string, but []string) error {
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	return walkTree(from, func(rel string) error {
 		if slices.Contains(but, rel) {
 			return nil
 		}
-		return copyFile(filepath.Join(from, rel), filepath.Join(to, rel))
+		return copyFile(root, rel, filepath.Join(to, rel))
 	})
 }
 

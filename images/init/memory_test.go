@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // files lists a folder's, each with its text.
@@ -178,15 +180,15 @@ func TestWhatIsKeptInMemoryGoesToTheDiskOnlyWhereItIsTheBoxs(t *testing.T) {
 func TestAJournalThatChangesWhileItIsCopiedIsNotTaken(t *testing.T) {
 	dir, to := box(t, map[string]string{"data/journal.db": "d0", "data/journal.db-wal": "w0"}), filepath.Join(t.TempDir(), "to")
 	db := filepath.Join(dir, "data", "journal.db")
-	changes := func(most int) func(from, to string) error {
+	changes := func(most int) copier {
 		n := 0
-		return func(from, to string) error {
-			if strings.HasSuffix(from, "-wal") && n < most {
+		return func(from *os.Root, name, to string) error {
+			if strings.HasSuffix(name, "-wal") && n < most {
 				n++
 				must(t, os.WriteFile(db, []byte{'d', byte('0' + n)}, 0o600))
 				must(t, os.Chtimes(db, time.Unix(int64(n), 0), time.Unix(int64(n), 0)))
 			}
-			return copyFile(from, to)
+			return copyFile(from, name, to)
 		}
 	}
 	if err := layFirst(dir, to, changes(99)); !errors.Is(err, errChanging) {
@@ -200,5 +202,40 @@ func TestAJournalThatChangesWhileItIsCopiedIsNotTaken(t *testing.T) {
 	must(t, layFirst(dir, to, changes(2)))
 	if got := files(t, to); got["data/journal.db"] != "d2" || got["data/journal.db-wal"] != "w0" {
 		t.Error(got)
+	}
+}
+
+// Its folder is edged's, and may change between a look at it and the copying.
+func TestOfABoxsFolderNothingButItsFilesIsCopied(t *testing.T) {
+	out := filepath.Join(box(t, map[string]string{"data/clock.floor": "root's"}), "data")
+	for what, put := range map[string]func(data string) error{
+		"a link": func(data string) error {
+			return os.Symlink(filepath.Join(out, "clock.floor"), filepath.Join(data, "clock.floor"))
+		},
+		"a pipe":             func(data string) error { return unix.Mkfifo(filepath.Join(data, "clock.floor"), 0o600) },
+		"a folder":           func(data string) error { return os.Mkdir(filepath.Join(data, "clock.floor"), 0o700) },
+		"a link of a folder": func(data string) error { return errors.Join(os.RemoveAll(data), os.Symlink(out, data)) },
+	} {
+		dir, to := box(t, map[string]string{"data/journal.db": "d"}), filepath.Join(t.TempDir(), "to")
+		end := make(chan error, 1)
+		go func() {
+			end <- layFirst(dir, to, func(from *os.Root, name, to string) error {
+				if strings.HasSuffix(name, "clock.floor") {
+					must(t, put(filepath.Join(dir, "data")))
+				}
+				return copyFile(from, name, to)
+			})
+		}()
+		select {
+		case err := <-end:
+			if err == nil {
+				t.Errorf("%s is taken for a file", what)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s is waited for", what)
+		}
+		if got := files(t, to); len(got) != 0 {
+			t.Errorf("%s: %v", what, got)
+		}
 	}
 }

@@ -298,16 +298,30 @@ func packSpare(root *os.Root, files []keptFile) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// readPlain reads a regular file of a folder that is another's.
-func readPlain(root *os.Root, name string) ([]byte, error) {
+// openPlain opens a regular file of a folder that is another's.
+func openPlain(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
-		return nil, errors.Join(err, fs.ErrInvalid)
+	i, err := f.Stat()
+	if err == nil && !i.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is no file")}
 	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// readPlain reads one.
+func readPlain(root *os.Root, name string) ([]byte, error) {
+	f, err := openPlain(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, spareFile+1))
 	if err == nil && len(b) > spareFile {
 		err = errors.New("it has grown")
