@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -142,7 +143,8 @@ func giveEdged(dir string) error {
 }
 
 // copyFirst copies them as they stand together. In WAL mode the database changes by checkpoints
-// alone, and a WAL without its end is one of a moment before (SQLite, "Write-Ahead Logging").
+// alone, and a WAL without its end is one of a moment before; after a checkpoint it may begin anew,
+// with new salts in its head, while the database stays as it is ("Database File Format", 4.1 and 4.4).
 func copyFirst(box, to string, copy copier) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
@@ -152,8 +154,7 @@ func copyFirst(box, to string, copy copier) error {
 		return err
 	}
 	defer root.Close()
-	state := func() (fs.FileInfo, error) { return root.Lstat(memoryFirst[0]) }
-	before, err := state()
+	before, err := momentOf(root)
 	if err != nil {
 		return err
 	}
@@ -162,11 +163,33 @@ func copyFirst(box, to string, copy copier) error {
 			return err
 		}
 	}
-	after, err := state()
-	if err == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
+	after, err := momentOf(root)
+	if err == nil && after != before {
 		err = errChanging
 	}
 	return err
+}
+
+// walHead is how long a WAL's head is, with its salts.
+const walHead = 32
+
+// momentOf tells apart two states of a journal of which no copy would be whole.
+func momentOf(root *os.Root) (string, error) {
+	i, err := root.Lstat(memoryFirst[0])
+	if err != nil {
+		return "", err
+	}
+	s := fmt.Sprint(i.Size(), " ", i.ModTime().UnixNano())
+	f, err := openPlain(root, memoryFirst[1])
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, walHead))
+	return fmt.Sprintf("%s %x", s, head), err
 }
 
 // layMemory puts all of a box's folder there, the first files before the rest, which may find no

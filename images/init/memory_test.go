@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -201,6 +202,30 @@ func TestAJournalThatChangesWhileItIsCopiedIsNotTaken(t *testing.T) {
 	}
 	must(t, layFirst(dir, to, changes(2)))
 	if got := files(t, to); got["data/journal.db"] != "d2" || got["data/journal.db-wal"] != "w0" {
+		t.Error(got)
+	}
+	// A WAL that grows is whole up to some commit; one that begins anew has other salts, and the
+	// database stays as it is.
+	head := func(n int) string { return "0123456789abcdef" + fmt.Sprintf("%08d", n) + "sum-sum-" }
+	wal := filepath.Join(dir, "data", "journal.db-wal")
+	must(t, os.WriteFile(wal, []byte(head(0)+"old"), 0o600))
+	writes := func(most int, what func(n int) string) copier {
+		n := 0
+		return func(from *os.Root, name, to string) error {
+			err := copyFile(from, name, to)
+			if strings.HasSuffix(name, "-wal") && n < most {
+				n++
+				must(t, os.WriteFile(wal, []byte(what(n)), 0o600))
+			}
+			return err
+		}
+	}
+	must(t, layFirst(dir, to, writes(99, func(n int) string { return head(0) + "old" + strings.Repeat("+", n) })))
+	if err := layFirst(dir, to, writes(99, func(n int) string { return head(n) + "new" })); !errors.Is(err, errChanging) {
+		t.Error("a WAL that began anew amid its copying is taken:", err)
+	}
+	must(t, layFirst(dir, to, writes(2, func(n int) string { return head(n+100) + "new" })))
+	if got := files(t, to); got["data/journal.db-wal"] != head(102)+"new" {
 		t.Error(got)
 	}
 }
