@@ -38,7 +38,8 @@ import (
 // carriedAlerts bounds the entries that are carried over; no book keeps more.
 const carriedAlerts = 2048
 
-// carried gives what of other's values must be set where own are kept (journal.Opts.Merge).
+// carried gives what of other's values must be set where own are kept (journal.Opts.Merge), and
+// without a value the names of what cannot be joined.
 func carried(own, other map[string][]byte, later bool) map[string][]byte {
 	out, alerts := map[string][]byte{}, 0
 	for k, o := range other {
@@ -47,6 +48,7 @@ func carried(own, other map[string][]byte, later bool) map[string][]byte {
 		switch {
 		case k == keyOrders:
 			m = carriedOrders(mine, o, have, later)
+			out[k] = m
 		case strings.HasPrefix(k, keyAlert):
 			if m = book.Merge(k[len(keyAlert):], mine, o); m != nil {
 				if alerts++; alerts > carriedAlerts {
@@ -56,6 +58,7 @@ func carried(own, other map[string][]byte, later bool) map[string][]byte {
 		case k == keyBeacons:
 			if m = o; have {
 				m, _ = beacon.Merge(mine, o)
+				out[k] = m
 			}
 		case k == keyUpdateOrder:
 			m = carriedUpdate(mine, o, have)
@@ -78,7 +81,8 @@ func carried(own, other map[string][]byte, later bool) map[string][]byte {
 	return out
 }
 
-// carriedOrders joins what was kept of commands; of two volumes the later one.
+// carriedOrders joins what was kept of commands; of two volumes the later one. nil: one of the
+// two cannot be read.
 func carriedOrders(own, other []byte, have, later bool) []byte {
 	o, err := readOrders(other)
 	if err != nil {

@@ -236,6 +236,13 @@ func TestWhatIsCarriedOverIsBounded(t *testing.T) {
 		other[keyAlert+id] = jsonOf(t, book.Entry{ID: id, State: book.InForce})
 	}
 	got := carried(map[string][]byte{keyBeacons: []byte(`{"version":1}`)}, other, true)
+	// What cannot be joined is named, and has no value.
+	for _, k := range []string{keyOrders, keyBeacons} {
+		if b, ok := got[k]; !ok || b != nil {
+			t.Errorf("%s: %q, %v", k, b, ok)
+		}
+		delete(got, k)
+	}
 	if len(got) != carriedAlerts {
 		t.Errorf("%d values", len(got))
 	}
@@ -246,6 +253,7 @@ func FuzzCarried(f *testing.F) {
 	f.Add(keyAlert+"x", []byte(`{"id":"x","state":"in_force"}`), []byte(`{"id":"x","state":"cancelled"}`))
 	f.Add(keyBeacons, []byte(`{"version":1,"stations":{"12":{"newest":"2026-06-07T22:40:00Z","digests":["AAAA"]},"13":null}}`), []byte(`{"version":1,"stands":[{"number":12}]}`))
 	f.Add(keyUpdateOrder, []byte(`{"issued":"2026-06-07T22:40:00Z"}`), []byte(`{}`))
+	f.Add(keyOrders, []byte("{"), []byte(`{"version":1,"counters":{"version":1}}`))
 	f.Add("narrow/p/up/sent", []byte("5000"), []byte("1000"))
 	f.Add("narrow/p/down/heard/x", []byte(`{"version":1,"highest":7,"seen":[1,0,0,0]}`), []byte(`{"version":1,"highest":9,"seen":[1,0,0,0]}`))
 	var w letter.Window

@@ -4,60 +4,120 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"tocsin/firmware/phrase"
 )
 
-// keyBeside marks what was carried over: the sum of all that stood in for us. It is set with
-// the values themselves, so that a cut leaves both or neither.
+// keyBeside marks what was carried over, or could not be. It is set with the values themselves,
+// so that a cut leaves both or neither.
 const keyBeside = "journal.beside"
 
-// besideMost bounds the values that are read of a journal that stood in for ours.
-const besideMost = 16 << 20
+// besideMost bounds the values that are read of a journal that stood in for ours, and
+// besideLeft the names of those that are tried again.
+const (
+	besideMost = 16 << 20
+	besideLeft = 64
+)
+
+// besideMark is what keyBeside keeps.
+type besideMark struct {
+	Sum   string   `json:"sum,omitempty"`   // of the values that were carried over
+	Files string   `json:"files,omitempty"` // of which it was carried over, or told that it cannot be
+	Left  []string `json:"left,omitempty"`  // values of Sum that could not be taken: tried at each start
+}
 
 // carryOver adds to what was loaded the values that Merge wants of the journal that stood in
 // for ours (Opts.Beside), and gives those that have to be written for that. What cannot be
-// read is told, and costs nothing that we have.
+// read is told once and tried at each start, and costs nothing that we have.
 func (j *Journal) carryOver(l *loaded) (values map[string][]byte) {
 	if j.o.Beside == "" || j.o.Merge == nil || j.knows {
 		return nil
 	}
+	var was besideMark
+	_ = json.Unmarshal(l.state[keyBeside], &was) // damaged, all counts once more
+	mark := was
+	mark.Files = besideFiles(j.o.Beside)
 	other, err := readBeside(j.o.Beside)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	values = map[string][]byte{}
+	defer func() {
+		if !reflect.DeepEqual(mark, was) {
+			values[keyBeside], _ = json.Marshal(mark)
+		}
+		maps.Copy(l.state, values)
+	}()
+	l.next = max(l.next, other.next, readFloor(j.o.Beside))
 	if err != nil {
 		j.o.Log.Error("nothing is carried over of the journal that stood in", "dir", j.o.Beside, "err", err)
-		j.Append(Record{Kind: "journal.not_carried", Message: phrase.M("journal.not_carried", "why", err.Error())})
-		return nil
+		if mark.Files != was.Files {
+			j.Append(Record{Kind: "journal.not_carried", Message: phrase.M("journal.not_carried", "why", err.Error())})
+		}
+		return values
 	}
-	l.damaged += other.damaged
-	l.next = max(l.next, other.next, readFloor(j.o.Beside))
-	mark := besideSum(other.state)
-	if string(l.state[keyBeside]) == mark {
-		return nil
+	mark.Sum, mark.Left = besideSum(other.state), nil
+	again := mark.Sum == was.Sum
+	if again {
+		maps.DeleteFunc(other.state, func(k string, _ []byte) bool { return !slices.Contains(was.Left, k) })
+	} else {
+		l.damaged += other.damaged
 	}
-	values = map[string][]byte{keyBeside: []byte(mark)}
-	for k, v := range j.o.Merge(l.state, other.state, true) {
+	var left []string
+	for k, v := range j.o.Merge(l.state, other.state, !again) {
 		if v != nil && len(v) <= MaxValue && len(k) <= MaxText {
 			values[k] = v
+		} else {
+			left = append(left, k)
 		}
 	}
-	maps.Copy(l.state, values)
-	j.o.Log.Info("carried over of the journal that stood in", "values", len(values)-1)
-	j.Append(Record{Kind: "journal.carried", Message: phrase.M("journal.carried", "n", len(values)-1)})
+	slices.Sort(left)
+	if n := len(values); n > 0 || !again {
+		j.o.Log.Info("carried over of the journal that stood in", "values", n)
+		j.Append(Record{Kind: "journal.carried", Message: phrase.M("journal.carried", "n", n)})
+	}
+	if len(left) > 0 {
+		var names []string
+		for _, k := range left[:min(len(left), besideLeft)] {
+			names = append(names, strconv.Quote(cut(k)))
+			if len(k) <= MaxText {
+				mark.Left = append(mark.Left, k)
+			}
+		}
+		said := cut(strings.Join(names, ", "))
+		j.o.Log.Error("not carried over of the journal that stood in", "dir", j.o.Beside, "values", len(left), "names", said)
+		if !again {
+			j.Append(Record{Kind: "journal.carried_short", Message: phrase.M("journal.carried_short", "n", len(left), "names", said)})
+		}
+	}
 	return values
 }
 
-// readBeside reads the values of another journal, by a copy in RAM where that takes it, so
-// that nothing of it changes.
+// besideFiles tells one state of a journal's files from another without reading them.
+func besideFiles(dir string) string {
+	s := strconv.Quote(dir)
+	for _, name := range []string{fileName, fileName + "-wal"} {
+		if st, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			s += fmt.Sprint(" ", name, " ", st.Size(), " ", st.ModTime().UnixNano())
+		}
+	}
+	return s
+}
+
+// readBeside reads the values of another journal, of which nothing changes: by a copy in RAM,
+// or, where that does not take it, in its place if it has no WAL. SQLite writes a WAL back
+// when it closes a database, also after queries alone.
 func readBeside(dir string) (loaded, error) {
 	l := loaded{state: map[string][]byte{}, next: 1}
 	path := filepath.Join(dir, fileName)
@@ -66,13 +126,20 @@ func readBeside(dir string) (loaded, error) {
 	} else if !st.Mode().IsRegular() {
 		return l, fmt.Errorf("%s is no file", path)
 	}
-	if tmp, err := ramDir(); err == nil {
+	tmp, err := ramDir()
+	if err == nil {
 		defer os.RemoveAll(tmp)
-		if to := filepath.Join(tmp, fileName); copyPair(to, path) == nil {
-			path = to
-		}
+		err = copyPair(filepath.Join(tmp, fileName), path)
 	}
-	db, err := sql.Open("sqlite", dsn(path, "query_only(1)"))
+	name := dsn(filepath.Join(tmp, fileName), "query_only(1)")
+	if err != nil {
+		if st, e := os.Lstat(path + "-wal"); e == nil && st.Size() > 0 || e != nil && !errors.Is(e, fs.ErrNotExist) {
+			return l, fmt.Errorf("%s has a WAL and cannot be copied into RAM to be read, where at most %d MiB are taken: %w; write the WAL back (PRAGMA wal_checkpoint(TRUNCATE)) and start again",
+				path, rescueMost>>20, err)
+		}
+		name = dsn(path, "query_only(1)") + "&immutable=1"
+	}
+	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return l, err
 	}
@@ -102,8 +169,11 @@ func copyPair(to, from string) error {
 		if err != nil {
 			return err
 		}
-		if size += st.Size(); !st.Mode().IsRegular() || size > rescueMost {
-			return fs.ErrInvalid
+		if !st.Mode().IsRegular() {
+			return fmt.Errorf("%s is no file", from+suffix)
+		}
+		if size += st.Size(); size > rescueMost {
+			return fmt.Errorf("with its WAL it has %d MiB or more", size>>20)
 		}
 		if err := copyFile(to+suffix, from+suffix); err != nil {
 			return err

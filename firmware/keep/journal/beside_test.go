@@ -2,12 +2,17 @@ package journal
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"tocsin/firmware/phrase"
 )
 
 // higher keeps, of what begins with "n", the higher number.
@@ -171,6 +176,174 @@ func TestWhatCannotBeReadOfWhatStoodInIsToldAndCostsNothing(t *testing.T) {
 	}
 }
 
+// untouched gives a check that a directory is as it was: names, times and what the files hold.
+func untouched(t *testing.T, dir string) func() {
+	t.Helper()
+	look := func() map[string]string {
+		all := map[string]string{}
+		for _, e := range must(os.ReadDir(dir)) {
+			sum := sha256.Sum256(must(os.ReadFile(filepath.Join(dir, e.Name()))))
+			all[e.Name()] = fmt.Sprintf("%s %x", must(e.Info()).ModTime(), sum)
+		}
+		return all
+	}
+	before := look()
+	return func() {
+		t.Helper()
+		if after := look(); !maps.Equal(before, after) {
+			t.Errorf("what stood in has changed: %v, %v", before, after)
+		}
+	}
+}
+
+// withWAL makes a journal's file that its process did not close.
+func withWAL(t *testing.T, to string, values map[string]string) {
+	t.Helper()
+	from := filepath.Join(t.TempDir(), "open")
+	f, _, err := openFile(from, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	c := change{state: map[string][]byte{}}
+	for k, v := range values {
+		c.state[k] = []byte(v)
+	}
+	if err := f.commit(c); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		if err := copyFile(filepath.Join(to, fileName+suffix), filepath.Join(from, fileName+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What RAM does not take is read in its place where that changes nothing of it, and refused
+// where SQLite would write the WAL back.
+func TestWhatStoodInAndIsTooLargeToCopyIsNotWrittenTo(t *testing.T) {
+	for what, c := range map[string]struct {
+		wal  bool
+		want string
+		kind string
+	}{"closed": {false, "7", "journal.carried"}, "with a WAL": {true, "5", "journal.not_carried"}} {
+		t.Run(what, func(t *testing.T) {
+			dir, beside := filepath.Join(t.TempDir(), "data"), t.TempDir()
+			written(t, dir, 1, map[string]string{"n/a": "5"})
+			if values := map[string]string{"n/a": "7"}; c.wal {
+				withWAL(t, beside, values)
+			} else {
+				written(t, beside, 1, values)
+			}
+			if err := os.Truncate(filepath.Join(beside, fileName), rescueMost+4096); err != nil {
+				t.Fatal(err)
+			}
+			check := untouched(t, beside)
+			j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
+			stood(t, j, "n/a", c.want)
+			synced(t, j)
+			check()
+			if n := kinds(t, j); n[c.kind] != 1 || n["journal.carried"]+n["journal.not_carried"] != 1 {
+				t.Error(n)
+			}
+		})
+	}
+}
+
+// What cannot be read is told once for each state of it, and carried over when it can be.
+func TestWhatCannotBeReadOfWhatStoodInIsToldOnceAndTriedAtEachStart(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	written(t, dir, 1, map[string]string{"n/a": "5"})
+	file := filepath.Join(beside, fileName)
+	start := func(want string, not, carried int) {
+		t.Helper()
+		j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
+		stood(t, j, "n/a", want)
+		synced(t, j)
+		if n := kinds(t, j); n["journal.not_carried"] != not || n["journal.carried"] != carried {
+			t.Errorf("%v, want %d and %d", n, not, carried)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, text := range []string{"SQLite format 2", "SQLite format two"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start("5", n+1, 0)
+		start("5", n+1, 0)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	written(t, beside, 1, map[string]string{"n/a": "7"})
+	start("7", 2, 1)
+	start("7", 2, 1)
+	// Of files that were carried over nobody is told that they were not.
+	same := must(os.Stat(file))
+	if err := os.WriteFile(file, make([]byte, same.Size()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, time.Time{}, same.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	start("7", 2, 1)
+}
+
+// What Merge cannot join, or gives too long, is told by its name and tried at each start.
+func TestWhatCannotBeJoinedOfWhatStoodInIsToldAndTriedAgain(t *testing.T) {
+	dir, beside := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "in-memory")
+	written(t, dir, 1, map[string]string{"n/orders": "broken", "n/a": "5"})
+	written(t, beside, 1, map[string]string{"n/orders": "7", "n/long": "1", "n/a": "6", "n/gone": "1"})
+	merge := func(own, other map[string][]byte, later bool) map[string][]byte {
+		out := higher(own, other, later)
+		if _, ok := out["n/orders"]; ok && string(own["n/orders"]) == "broken" {
+			out["n/orders"] = nil
+		}
+		if _, ok := out["n/long"]; ok {
+			out["n/long"] = make([]byte, MaxValue+1)
+		}
+		if later != (string(own["n/a"]) == "5") {
+			t.Error("of what was set since the other is not the later one")
+		}
+		return out
+	}
+	for turn, c := range []struct {
+		orders string
+		wrote  int // records that something was carried over
+	}{{"broken", 1}, {"broken", 1}, {"7", 2}, {"7", 2}} {
+		j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = merge, beside })
+		stood(t, j, "n/orders", c.orders)
+		stood(t, j, "n/a", "6")
+		stood(t, j, "n/long", "")
+		stood(t, j, "n/gone", []string{"1", "", "", ""}[turn])
+		synced(t, j)
+		n, said := kinds(t, j), ""
+		for _, r := range all(t, j) {
+			if r.Kind == "journal.carried_short" {
+				said = r.Message.In(phrase.EN)
+			}
+		}
+		if n["journal.carried_short"] != 1 || n["journal.carried"] != c.wrote {
+			t.Errorf("start %d: %v", turn, n)
+		}
+		if !strings.Contains(said, "n/orders") || !strings.Contains(said, "n/long") || strings.Contains(said, "n/a") {
+			t.Errorf("start %d says %q", turn, said)
+		}
+		switch turn {
+		case 0:
+			j.Put("n/gone", nil)
+		case 1:
+			j.Put("n/orders", []byte("3"))
+		}
+		synced(t, j)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // make4 is a value as long as may be.
 func make4() []byte { return make([]byte, MaxValue) }
 
@@ -186,11 +359,17 @@ func TestOfATornFileThatStoodInWhatHoldsIsCarriedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.close()
-	j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
-	stood(t, j, "n/a", "7")
-	stood(t, j, "n/b", "")
-	if j.Stats().Damaged == 0 {
-		t.Error("nobody is told of the damage")
+	for turn, want := range []int64{1, 0} {
+		j := opened(t, dir, func(o *Opts) { o.Merge, o.Beside = higher, beside })
+		stood(t, j, "n/a", "7")
+		stood(t, j, "n/b", "")
+		if n := j.Stats().Damaged; n != want {
+			t.Errorf("start %d tells of %d damaged values, not of %d", turn, n, want)
+		}
+		synced(t, j)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -36,7 +36,8 @@ type Opts struct {
 	Recent int
 	// Merge gives the values to set where own are kept, so that nothing of other's is lost that must not be: a
 	// counter that is higher there. Own is what the file has and other what Beside has, which is later; or own is
-	// what was set before the file had loaded and other what was kept. It must not block. nil: own wins.
+	// what was set before the file had loaded and other what was kept. A name without a value says that the two cannot be
+	// joined: of Beside that is told and tried again at each start. It must not block. nil: own wins.
 	Merge func(own, other map[string][]byte, later bool) map[string][]byte
 	// Beside is the directory of a journal that stood in for this one while its disk could not be
 	// used; "" for none. What Merge wants of it is taken over once, in one transaction with a mark of it,
