@@ -12,9 +12,9 @@ import (
 )
 
 // A box whose data partition is broken runs from memory, with the counters that it finds: none. Once the
-// partition is mended it is started anew and uses that again, and what was kept in memory lies beside
-// (Opts.Memory). What it must not forget is carried over before anything is obeyed, by the journal, in one
-// transaction (journal.Opts.Beside):
+// partition is mended it is started anew and uses that again, and what was kept in memory lies beside, that of each
+// such time (Opts.Memory). What it must not forget is carried over before anything is obeyed, by the journal, in
+// one transaction (journal.Opts.Beside):
 //
 //	orders               the counters of signed commands and the issuers' floors, what
 //	                     commands hold up, the volume that one set
@@ -33,7 +33,9 @@ import (
 // stops stand as the disk has them, which may warn again and silences nothing.
 //
 // The other way there is nothing to carry from: in memory a command that was obeyed from the disk counts as new until it
-// expires. Where the power is cut before the start anew, the last minutes in memory are lost (images/init, memory.go).
+// expires. A cut of the power while the partition is being mended loses all of the time in memory, and one between
+// that and the start anew its last minutes: what was obeyed then counts as new, too. So does that of the oldest of more
+// times in memory than are kept, where no start from the disk was between them (images/init, memory.go).
 
 // carriedAlerts bounds the entries that are carried over; no book keeps more.
 const carriedAlerts = 2048

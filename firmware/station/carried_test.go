@@ -52,11 +52,18 @@ func TestWhatWasObeyedInMemoryIsNotObeyedAgainFromTheDisk(t *testing.T) {
 	})
 	w.halt()
 
+	w.data = filepath.Join(w.dir, "in-memory-2") // it breaks again before it was used
+	w.start()
+	later := county.sign(command.Payload{Scope: command.Volume, Volume: 60})
+	wantedVerdict{accepted: true}.check(t, "the second time in memory", w.ordered(later))
+	w.halt()
+
 	// Once with what was kept in memory beside the disk, then without.
+	both := memory + string(filepath.ListSeparator) + w.data
 	w.data = disk
-	for _, w.memory = range []string{memory, ""} {
+	for _, w.memory = range []string{both, ""} {
 		w.start()
-		for what, b := range map[string][]byte{"of before": before, "the volume": volume, "the sounding": sound, "the stop": stop} {
+		for what, b := range map[string][]byte{"of before": before, "the volume": volume, "the sounding": sound, "the stop": stop, "the second time in memory": later} {
 			wantedVerdict{says: "cannot be used again"}.check(t, what, w.ordered(b))
 		}
 		w.warnedBy(red)
@@ -64,7 +71,7 @@ func TestWhatWasObeyedInMemoryIsNotObeyedAgainFromTheDisk(t *testing.T) {
 		if all := w.warnings(); len(all) != 0 {
 			t.Errorf("what was lifted in memory stands again: %+v", all)
 		}
-		if v := w.house.Load().volume.Load(); v != 80 {
+		if v := w.house.Load().volume.Load(); v != 60 {
 			t.Errorf("the volume is %d", v)
 		}
 		wantedVerdict{accepted: true}.check(t, "a new one", county.orders(command.Payload{Scope: command.Stop}))
@@ -222,6 +229,7 @@ func TestTheClocksFloorIsTheLaterOfTheDisksAndThatInMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		h.o.Memory = t.TempDir() + string(filepath.ListSeparator) + h.o.Memory // one without, before it
 		if h.startClock(); !h.clock.Floor().Equal(c.want) && BuildTime().Before(c.want) {
 			t.Errorf("%s: the floor is %s, not %s", what, h.clock.Floor(), c.want)
 		}

@@ -45,8 +45,8 @@ var (
 type Opts struct {
 	// Data is the directory of journal, clock floor and token.
 	Data string
-	// Memory is the same directory as it was kept in memory while the disk of Data could not be used;
-	// "" for none. Nothing is written there (carried).
+	// Memory is the same directory as it was kept in memory while the disk of Data could not be used: one of each
+	// time, the oldest first, as a list like PATH; "" for none. Nothing is written there (carried).
 	Memory string
 	// Wrong is what is wrong with the site's file, where the last good one is run
 	// in its stead.

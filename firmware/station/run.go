@@ -262,8 +262,8 @@ func (h *House) startClock() {
 		if err != nil {
 			h.log.Warn("clock floor not read", "err", err)
 		}
-		if h.o.Memory != "" { // of a time after what the disk has
-			late, err := clock.LoadFloor(h.o.Memory, BuildTime())
+		for _, dir := range filepath.SplitList(h.o.Memory) { // of times after what the disk has
+			late, err := clock.LoadFloor(dir, BuildTime())
 			if err != nil {
 				h.log.Warn("clock floor kept in memory not read", "err", err)
 			}

@@ -312,26 +312,25 @@ const resetsKept = 5
 // would else be the next one's.
 func setBoxAside(box string) error {
 	aside := func(n int) string { return filepath.Join(filepath.Dir(box), fmt.Sprintf("before-reset-%d", n)) }
-	all, err := os.ReadDir(filepath.Dir(box))
+	have, err := numbered(filepath.Dir(box), "before-reset-")
 	if err != nil {
 		return err
 	}
-	var have []int
-	for _, e := range all {
-		if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "before-reset-")); err == nil && n > 0 && e.Name() == filepath.Base(aside(n)) {
-			have = append(have, n)
-		}
+	memory, _, err := memories(filepath.Dir(box))
+	if err != nil {
+		return err
 	}
-	slices.Sort(have)
 	next := 1
 	if len(have) > 0 {
 		next = have[len(have)-1] + 1
 	}
-	memory := filepath.Join(filepath.Dir(box), asideMemory)
 	err = os.Rename(box, aside(next))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		if os.Rename(memory, filepath.Join(aside(next), asideMemory)) != nil {
-			err = errors.Join(err, os.RemoveAll(memory))
+		for _, name := range memory {
+			from := filepath.Join(filepath.Dir(box), name)
+			if os.Rename(from, filepath.Join(aside(next), name)) != nil {
+				err = errors.Join(err, os.RemoveAll(from))
+			}
 		}
 	}
 	if err != nil {
@@ -341,4 +340,16 @@ func setBoxAside(box string) error {
 		_ = os.RemoveAll(aside(n))
 	}
 	return flush(filepath.Dir(box))
+}
+
+// numbered are the numbers of what has a name that begins so, in a folder.
+func numbered(dir, prefix string) (have []int, err error) {
+	all, err := os.ReadDir(dir)
+	for _, e := range all {
+		if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), prefix)); err == nil && n > 0 && e.Name() == prefix+strconv.Itoa(n) {
+			have = append(have, n)
+		}
+	}
+	slices.Sort(have)
+	return have, err
 }

@@ -183,20 +183,27 @@ func (b *board) makeData(dev string) mending {
 		if err := copyTree(memory, filepath.Join(mendDir, aside)); err != nil {
 			b.say("data: what was saved is not whole: %v", err)
 		}
-		// The site's file and the keys are put back where they were: edged proves the file
-		// before it runs it, and takes its last good copy where it is broken.
-		const box = "tocsin"
-		if _, err := os.Stat(filepath.Join(mendDir, aside, box)); err == nil {
-			b.attempt("data", func() error {
-				return copyTree(filepath.Join(mendDir, aside, box), filepath.Join(mendDir, box))
-			})
-			b.attempt("data", func() error { return ownAll(filepath.Join(mendDir, box)) })
-		}
+		b.putBack(mendDir, filepath.Join(mendDir, aside))
 		b.flushAll() // it was in memory alone since the partition was made anew
 	}
 	_ = os.RemoveAll(memory)
 	m.err = unix.Unmount(mendDir, 0)
 	return m
+}
+
+// putBack puts what was saved back where it was: the site's file and the keys, as edged proves the
+// file before it runs it and takes its last good copy where it is broken; and what was kept in memory
+// before, which edged takes over where its journal does not say that it did.
+func (b *board) putBack(root, aside string) {
+	names, _, err := memories(aside)
+	b.attempt("data", func() error { return err })
+	for _, name := range append([]string{"tocsin"}, names...) {
+		if _, err := os.Stat(filepath.Join(aside, name)); err != nil {
+			continue
+		}
+		b.attempt("data", func() error { return copyTree(filepath.Join(aside, name), filepath.Join(root, name)) })
+		b.attempt("data", func() error { return giveEdged(filepath.Join(root, name)) })
+	}
 }
 
 func mountDisk(dev, dir string, flags uintptr) error {
@@ -232,7 +239,8 @@ func writes(dir string) error {
 }
 
 // salvage copies what still reads of a folder, within bounds, in the order in which a box
-// misses it: its site, its keys and counters, its journal, then all else, small files first,
+// misses it: its site, its keys and counters, its journal and those that were kept in memory, then
+// all else, small files first,
 // and last what an earlier reset or an earlier rescue left. It says how many files it saved.
 func salvage(from, to string) (saved int) {
 	type found struct {
@@ -243,7 +251,8 @@ func salvage(from, to string) (saved int) {
 	var all []found
 	seen := map[string]bool{}
 	// Each by itself, so that however many there are of one kind, the site is among those that are seen.
-	for _, root := range []string{"tocsin/site", "tocsin/data", "."} {
+	memory, _, _ := memories(from)
+	for _, root := range append(append([]string{"tocsin/site", "tocsin/data"}, memory...), ".") {
 		files := 0
 		_ = filepath.WalkDir(filepath.Join(from, root), func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
@@ -286,19 +295,22 @@ func salvage(from, to string) (saved int) {
 // salvageRank is how early a file is saved.
 func salvageRank(rel string, size int64) int {
 	dir, name := filepath.Split(rel)
+	first, rest, _ := strings.Cut(rel, "/")
 	switch {
 	case strings.HasPrefix(rel, "before-reset"):
-		return 5
+		return 6
 	case strings.HasPrefix(rel, "tocsin/site/"):
 		return 0
 	case size <= 64<<10 && strings.HasPrefix(rel, "tocsin/"):
 		return 1
 	case dir == "tocsin/data/" && strings.HasPrefix(name, "journal"):
 		return 2
-	case size <= 64<<10:
+	case strings.HasPrefix(first, asideMemory) && slices.Contains(memoryFirst, rest):
 		return 3
+	case size <= 64<<10:
+		return 4
 	}
-	return 4
+	return 5
 }
 
 // copyFile copies a regular file of a folder that another may change meanwhile: no link leads out

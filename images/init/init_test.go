@@ -584,6 +584,8 @@ func TestTheSiteAndTheJournalAreSavedBeforeWhatAResetLeft(t *testing.T) {
 	}
 	put("before-reset/data/journal.db", 40<<20)
 	put("before-reset/site/site.yaml", 100)
+	put("in-memory-2/data/history.db", 9<<20)
+	put("in-memory-2/data/journal.db", 10<<20)
 	put("tocsin/data/film.ts", 20<<20)
 	put("tocsin/data/journal.db", 50<<20)
 	put("tocsin/data/keys/box.pem", 200)
@@ -592,7 +594,7 @@ func TestTheSiteAndTheJournalAreSavedBeforeWhatAResetLeft(t *testing.T) {
 		put(fmt.Sprintf("a-first/%d", n), 1000)
 	}
 	salvage(from, to)
-	for name, want := range map[string]bool{"tocsin/site/site.yaml": true, "tocsin/data/keys/box.pem": true, "tocsin/data/journal.db": true, "before-reset/data/journal.db": false, "tocsin/data/film.ts": false} {
+	for name, want := range map[string]bool{"tocsin/site/site.yaml": true, "tocsin/data/keys/box.pem": true, "tocsin/data/journal.db": true, "in-memory-2/data/journal.db": true, "in-memory-2/data/history.db": false, "before-reset/data/journal.db": false, "tocsin/data/film.ts": false} {
 		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != want {
 			t.Errorf("%s: saved is %v", name, !want)
 		}

@@ -60,6 +60,7 @@ type board struct {
 	// mounted.
 	memory     sync.Mutex
 	memoryOver bool
+	memoryName string // its place there
 	mended     func() string
 	inMemory   string
 

@@ -9,17 +9,48 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// asideMemory is where what was kept in memory goes once its partition is mended. Its folder is
-// root's, so that no link of edged's stands there; what lies in it is edged's to read.
-const asideMemory = "in-memory"
+// asideMemory begins the names of what was kept in memory, once its partition is mended: each boot's
+// has a number, the later the higher (one of an earlier release has none). None takes another's place
+// before edged has taken over what it must not forget of it, at the next start from the disk: a disk
+// that does not mount again before that leaves several. Of more than memoriesKept the oldest goes, and
+// with it what was obeyed then, where in all that time no start was from the disk.
+//
+// They lie in a folder of root's, and are edged's to read.
+const (
+	asideMemory  = "in-memory"
+	memoriesKept = 4
+)
 
-// memoryData is what edged knows of it: the data directory of then.
-const memoryData = dataDir + "/" + asideMemory + "/data"
+// memories are the names of those that lie in a folder, the oldest first.
+func memories(dir string) (names []string, next string, err error) {
+	have, err := numbered(dir, asideMemory+"-")
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, asideMemory)); err == nil {
+		names = append(names, asideMemory)
+	}
+	last := 0
+	for _, last = range have {
+		names = append(names, fmt.Sprintf("%s-%d", asideMemory, last))
+	}
+	return names, fmt.Sprintf("%s-%d", asideMemory, last+1), nil
+}
+
+// memoryList is what edged knows of them: the data directories of then, as a list like PATH.
+func memoryList(dir string) string {
+	names, _, _ := memories(dir)
+	for n := range names {
+		names[n] = filepath.Join(dir, names[n], "data")
+	}
+	return strings.Join(names, string(filepath.ListSeparator))
+}
 
 // The start anew waits for calm, in a storm for days, and the power may go before: what edged
 // must not forget of the time in memory is on the mended partition by then.
@@ -54,7 +85,7 @@ func (b *board) followMemory(ctx context.Context, box string) {
 			b.memory.Unlock()
 			return
 		}
-		err := b.onMended(func(root string) error { return layFirst(box, filepath.Join(root, asideMemory), copyFile) })
+		err := b.onMended(func(to string) error { return layFirst(box, to, copyFile) })
 		b.memory.Unlock()
 		if err != nil {
 			b.say("data: what was obeyed in memory is not on the disk: %v", err)
@@ -84,19 +115,40 @@ func (b *board) saveMemory(box string) error {
 	if _, err := os.Lstat(box); err != nil {
 		return nil // it was reset
 	}
-	return b.onMended(func(root string) error { return layMemory(box, filepath.Join(root, asideMemory)) })
+	return b.onMended(func(to string) error { return layMemory(box, to) })
 }
 
-// onMended mounts the mended partition for a while.
-func (b *board) onMended(f func(root string) error) error {
+// onMended mounts the mended partition for a while, and gives this boot's place there.
+func (b *board) onMended(lay func(to string) error) error {
 	if b.mended != nil {
-		return f(b.mended())
+		return b.layOn(b.mended(), lay)
 	}
 	if err := mountDisk(b.data.dev, mendDir, 0); err != nil {
 		return err
 	}
-	err := f(mendDir)
+	err := b.layOn(mendDir, lay)
 	return errors.Join(err, unix.Unmount(mendDir, 0))
+}
+
+func (b *board) layOn(root string, lay func(to string) error) error {
+	have, next, err := memories(root)
+	if err != nil {
+		return err
+	}
+	if b.memoryName == "" {
+		b.memoryName = next
+	}
+	if err := lay(filepath.Join(root, b.memoryName)); err != nil {
+		return err
+	}
+	if !slices.Contains(have, b.memoryName) {
+		have = append(have, b.memoryName)
+	}
+	for _, name := range have[:max(0, len(have)-memoriesKept)] {
+		b.say("data: %s goes, for %d later ones", name, memoriesKept)
+		err = errors.Join(err, os.RemoveAll(filepath.Join(root, name)))
+	}
+	return err
 }
 
 // memoryPrint tells two states of a box's journal apart; "" where there is none.
@@ -110,9 +162,9 @@ func memoryPrint(box string) (s string) {
 }
 
 // layFirst puts the first files of a box's folder to a place of their own, while edged runs or
-// not. What lay there gives way once they are on the disk.
+// not. What lay there, of this boot, gives way once they are on the disk.
 func layFirst(box, to string, copy copier) error {
-	next := to + ".new"
+	next := filepath.Join(filepath.Dir(to), asideMemory+".new")
 	var err error
 	for range 3 {
 		if err = copyFirst(box, next, copy); !errors.Is(err, errChanging) {
@@ -195,14 +247,8 @@ func momentOf(root *os.Root) (string, error) {
 // layMemory puts all of a box's folder there, the first files before the rest, which may find no
 // room.
 func layMemory(box, to string) error {
-	err := layFirst(box, to, copyFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := layFirst(box, to, copyFile); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have no journal
 		return err
-	}
-	if err != nil { // it had no journal: nothing of an earlier time is mistaken for its
-		if err := os.RemoveAll(to); err != nil {
-			return err
-		}
 	}
 	return errors.Join(copyTreeBut(box, to, memoryFirst), giveEdged(to))
 }

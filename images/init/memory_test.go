@@ -36,7 +36,7 @@ func files(t *testing.T, dir string) map[string]string {
 func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
 	dir := box(t, map[string]string{"site/site.yaml": "s", "data/journal.db-wal": "w1", "data/clock.floor": "f", "data/history.db": "h"})
 	disk := t.TempDir()
-	aside := filepath.Join(disk, asideMemory)
+	aside := filepath.Join(disk, asideMemory+"-1")
 	there := true
 	b := &board{log: newRing(4000), mended: func() string {
 		if there {
@@ -90,7 +90,7 @@ func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
 		}
 	})
 	for name := range files(t, disk) {
-		if !strings.HasPrefix(name, asideMemory+"/") {
+		if !strings.HasPrefix(name, asideMemory+"-1/") {
 			t.Errorf("%s is left", name)
 		}
 	}
@@ -149,12 +149,12 @@ func TestWhatIsKeptInMemoryGoesToTheDiskOnlyWhereItIsTheBoxs(t *testing.T) {
 		how    string
 		mended bool
 		box    map[string]string
-		want   string // the journal that lies aside after it
+		want   string // the journals that lie aside after it, the oldest first
 	}{
 		"on the disk":        {"disk", true, map[string]string{"data/journal.db": "new"}, "old"},
 		"not mended":         {"memory", false, map[string]string{"data/journal.db": "new"}, "old"},
-		"mended":             {"memory", true, map[string]string{"data/journal.db": "new"}, "new"},
-		"without a journal":  {"memory", true, map[string]string{"site/site.yaml": "s"}, ""},
+		"mended":             {"memory", true, map[string]string{"data/journal.db": "new"}, "old new"},
+		"without a journal":  {"memory", true, map[string]string{"site/site.yaml": "s"}, "old "},
 		"it was reset":       {"memory", true, nil, "old"}, // and the reset takes that along
 		"a folder in memory": {"memory", true, map[string]string{"data/journal.db/x": "new"}, "old"},
 	} {
@@ -170,9 +170,73 @@ func TestWhatIsKeptInMemoryGoesToTheDiskOnlyWhereItIsTheBoxs(t *testing.T) {
 		if err := b.saveMemory(from); (err != nil) != (what == "a folder in memory") {
 			t.Errorf("%s: %v", what, err)
 		}
-		if got := files(t, filepath.Join(disk, asideMemory))["data/journal.db"]; got != c.want {
-			t.Errorf("%s: %q lies aside, not %q", what, got, c.want)
+		if got := aside(t, disk, "data/journal.db"); got != c.want {
+			t.Errorf("%s: %q lie aside, not %q", what, got, c.want)
 		}
+	}
+}
+
+// aside gives a file of each that was kept in memory, the oldest first.
+func aside(t *testing.T, disk, file string) string {
+	t.Helper()
+	names, _, err := memories(disk)
+	must(t, err)
+	for n := range names {
+		names[n] = files(t, filepath.Join(disk, names[n]))[file]
+	}
+	return strings.Join(names, " ")
+}
+
+// A disk that does not mount again has the box in memory a second time before edged has taken over
+// what was kept there the first.
+func TestATimeInMemoryTakesNoEarlierOnesPlace(t *testing.T) {
+	disk := t.TempDir()
+	boot := func(journal string) {
+		t.Helper()
+		b := &board{log: newRing(4000), mended: func() string { return disk }}
+		b.data.How = "memory"
+		b.dataMended.Store(true)
+		dir := box(t, map[string]string{"data/journal.db": "amid"})
+		synctest.Test(t, func(t *testing.T) {
+			go b.followMemory(t.Context(), dir)
+			passes(memoryLook)
+			must(t, os.WriteFile(filepath.Join(dir, "data", "journal.db"), []byte(journal+"'"), 0o600))
+			passes(memoryEach)
+			must(t, os.WriteFile(filepath.Join(dir, "data", "journal.db"), []byte(journal), 0o600))
+			must(t, b.saveMemory(dir))
+			passes(memoryEach)
+		})
+	}
+	must(t, os.MkdirAll(filepath.Join(disk, asideMemory, "data"), 0o750)) // an earlier release's
+	must(t, os.WriteFile(filepath.Join(disk, asideMemory, "data", "journal.db"), []byte("0"), 0o600))
+	for n, want := range []string{"0 1", "0 1 2", "0 1 2 3", "1 2 3 4", "2 3 4 5"} {
+		boot(fmt.Sprint(n + 1))
+		if got := aside(t, disk, "data/journal.db"); got != want {
+			t.Fatalf("after boot %d %q lie aside, not %q", n+1, got, want)
+		}
+	}
+	if got, want := memoryList(disk), strings.ReplaceAll("D/in-memory-2/data:D/in-memory-3/data:D/in-memory-4/data:D/in-memory-5/data", "D", disk); got != want {
+		t.Errorf("edged is told %s", got)
+	}
+	if got := memoryList(t.TempDir()) + memoryList("/nowhere"); got != "" {
+		t.Errorf("edged is told %s where nothing lies", got)
+	}
+
+	// A partition that is made anew has them back.
+	memory, anew := t.TempDir(), t.TempDir()
+	must(t, os.WriteFile(filepath.Join(disk, asideMemory+"-5", "data", "history.db"), make([]byte, 1<<20), 0o600))
+	salvage(disk, memory)
+	must(t, copyTree(memory, filepath.Join(anew, "aside")))
+	b := &board{log: newRing(4000)}
+	b.putBack(anew, filepath.Join(anew, "aside"))
+	if got := aside(t, anew, "data/journal.db"); got != "2 3 4 5" || b.log.text() != "" {
+		t.Errorf("%q lie there anew\n%s", got, b.log.text())
+	}
+	// And a box that is reset obeys by none of them.
+	must(t, os.Mkdir(filepath.Join(disk, "tocsin"), 0o755))
+	must(t, setBoxAside(filepath.Join(disk, "tocsin")))
+	if got := memoryList(disk) + aside(t, filepath.Join(disk, "before-reset-1"), "data/journal.db"); got != "2 3 4 5" {
+		t.Error(got)
 	}
 }
 
@@ -195,7 +259,7 @@ func TestAJournalThatChangesWhileItIsCopiedIsNotTaken(t *testing.T) {
 	if err := layFirst(dir, to, changes(99)); !errors.Is(err, errChanging) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{to, to + ".new"} {
+	for _, name := range []string{to, filepath.Join(filepath.Dir(to), asideMemory+".new")} {
 		if _, err := os.Lstat(name); err == nil {
 			t.Errorf("%s is there", name)
 		}

@@ -149,7 +149,7 @@ func (s *supervisor) once() error {
 	c.Dir = "/"
 	c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + boxDir, "NOTIFY_SOCKET=" + notifyPath, fmt.Sprintf("WATCHDOG_USEC=%d", boxDog.Microseconds()),
 		"GOTRACEBACK=single", "TOCSIN_INIT=" + controlPath, "TOCSIN_SLOT=" + s.b.slots.Slot,
-		"TOCSIN_MEMORY=" + memoryData, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}
+		"TOCSIN_MEMORY=" + memoryList(dataDir), "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"}
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:     true,
 		Credential:  &syscall.Credential{Uid: boxUser, Gid: boxUser},

@@ -19,8 +19,8 @@ import (
 	"tocsin/firmware/phrase"
 )
 
-// keyBeside marks what was carried over, or could not be. It is set with the values themselves,
-// so that a cut leaves both or neither.
+// keyBeside marks, with its directory behind it, what was carried over of a journal or could not
+// be. It is set with the values themselves, so that a cut leaves both or neither.
 const keyBeside = "journal.beside"
 
 // besideMost bounds the values that are read of a journal that stood in for ours, and
@@ -30,38 +30,48 @@ const (
 	besideLeft = 64
 )
 
-// besideMark is what keyBeside keeps.
+// besideMark is what is kept of one.
 type besideMark struct {
 	Sum   string   `json:"sum,omitempty"`   // of the values that were carried over
 	Files string   `json:"files,omitempty"` // of which it was carried over, or told that it cannot be
 	Left  []string `json:"left,omitempty"`  // values of Sum that could not be taken: tried at each start
 }
 
-// carryOver adds to what was loaded the values that Merge wants of the journal that stood in
-// for ours (Opts.Beside), and gives those that have to be written for that. What cannot be
-// read is told once and tried at each start, and costs nothing that we have.
-func (j *Journal) carryOver(l *loaded) (values map[string][]byte) {
-	if j.o.Beside == "" || j.o.Merge == nil || j.knows {
+// carryOver carries over of each journal that stood in for ours (Opts.Beside).
+func (j *Journal) carryOver(l *loaded) map[string][]byte {
+	if j.o.Merge == nil || j.knows {
 		return nil
 	}
+	values := map[string][]byte{}
+	for _, dir := range filepath.SplitList(j.o.Beside) {
+		maps.Copy(values, j.carryFrom(dir, l))
+	}
+	return values
+}
+
+// carryFrom adds to what was loaded the values that Merge wants of a journal that stood in for
+// ours, and gives those that have to be written for that. What cannot be read is told once and
+// tried at each start, and costs nothing that we have.
+func (j *Journal) carryFrom(dir string, l *loaded) (values map[string][]byte) {
+	key := keyBeside + dir
 	var was besideMark
-	_ = json.Unmarshal(l.state[keyBeside], &was) // damaged, all counts once more
+	_ = json.Unmarshal(l.state[key], &was) // damaged, all counts once more
 	mark := was
-	mark.Files = besideFiles(j.o.Beside)
-	other, err := readBeside(j.o.Beside)
+	mark.Files = besideFiles(dir)
+	other, err := readBeside(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	values = map[string][]byte{}
 	defer func() {
 		if !reflect.DeepEqual(mark, was) {
-			values[keyBeside], _ = json.Marshal(mark)
+			values[key], _ = json.Marshal(mark)
 		}
 		maps.Copy(l.state, values)
 	}()
-	l.next = max(l.next, other.next, readFloor(j.o.Beside))
+	l.next = max(l.next, other.next, readFloor(dir))
 	if err != nil {
-		j.o.Log.Error("nothing is carried over of the journal that stood in", "dir", j.o.Beside, "err", err)
+		j.o.Log.Error("nothing is carried over of the journal that stood in", "dir", dir, "err", err)
 		if mark.Files != was.Files {
 			j.Append(Record{Kind: "journal.not_carried", Message: phrase.M("journal.not_carried", "why", err.Error())})
 		}
@@ -96,7 +106,7 @@ func (j *Journal) carryOver(l *loaded) (values map[string][]byte) {
 			}
 		}
 		said := cut(strings.Join(names, ", "))
-		j.o.Log.Error("not carried over of the journal that stood in", "dir", j.o.Beside, "values", len(left), "names", said)
+		j.o.Log.Error("not carried over of the journal that stood in", "dir", dir, "values", len(left), "names", said)
 		if !again {
 			j.Append(Record{Kind: "journal.carried_short", Message: phrase.M("journal.carried_short", "n", len(left), "names", said)})
 		}

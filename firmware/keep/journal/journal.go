@@ -39,9 +39,9 @@ type Opts struct {
 	// what was set before the file had loaded and other what was kept. A name without a value says that the two cannot be
 	// joined: of Beside that is told and tried again at each start. It must not block. nil: own wins.
 	Merge func(own, other map[string][]byte, later bool) map[string][]byte
-	// Beside is the directory of a journal that stood in for this one while its disk could not be
-	// used; "" for none. What Merge wants of it is taken over once, in one transaction with a mark of it,
-	// and no number of its records is given again. Nothing is written there.
+	// Beside are the directories of the journals that stood in for this one while its disk could not be
+	// used, the oldest first, as a list like PATH; "" for none. What Merge wants of each is taken over once, in one
+	// transaction with marks of them, and no number of their records is given again. Nothing is written there.
 	Beside string
 	// Start is how long Open may take. Default 300 ms.
 	Start time.Duration
