@@ -79,7 +79,9 @@ func TestASlotIsOpenedToBeReadAndTheOtherToBeWrittenWhileNothingIsTried(t *testi
 	if written("B") {
 		t.Error("what is to be tried is written")
 	}
-	b.slots.Slot = "B" // its boot
+	b = &board{log: b.log, slots: b.slots, firmware: b.firmware} // its boot
+	b.slots.Slot = "B"
+	init = asked(t, b)
 	for _, slot := range []string{"A", "B"} {
 		if written(slot) {
 			t.Errorf("slot %s is written in B's trial", slot)
@@ -107,8 +109,7 @@ func TestASlotIsOpenedToBeReadAndTheOtherToBeWrittenWhileNothingIsTried(t *testi
 	if written("A") {
 		t.Error("nobody knows what is tried, and a slot is written")
 	}
-	b.slots.Disk = ""
-	if p, err := init.Part("A", false); err == nil {
+	if p, err := asked(t, &board{log: b.log}).Part("A", false); err == nil {
 		p.Close()
 		t.Error("a board without slots has one")
 	}
