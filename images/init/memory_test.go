@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,9 +38,10 @@ func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
 	dir := box(t, map[string]string{"site/site.yaml": "s", "data/journal.db-wal": "w1", "data/clock.floor": "f", "data/history.db": "h"})
 	disk := t.TempDir()
 	aside := filepath.Join(disk, asideMemory+"-1")
-	there := true
+	var there atomic.Bool
+	there.Store(true)
 	b := &board{log: newRing(4000), mended: func() string {
-		if there {
+		if there.Load() {
 			return disk
 		}
 		return filepath.Join(dir, "site", "site.yaml") // no folder
@@ -61,12 +63,12 @@ func TestWhatWasObeyedInMemoryIsOnTheMendedDiskSoon(t *testing.T) {
 			t.Fatalf("%v\n%s", got, b.log.text())
 		}
 		must(t, os.WriteFile(filepath.Join(dir, "data", "journal.db-wal"), []byte("w1w2"), 0o600))
-		there = false
+		there.Store(false)
 		passes(memoryEach)
 		if got := files(t, aside); got["data/journal.db-wal"] != "w1" || !strings.Contains(b.log.text(), "what was obeyed in memory is not on the disk") {
 			t.Fatalf("a disk that took nothing: %v\n%s", got, b.log.text())
 		}
-		there = true
+		there.Store(true)
 		passes(memoryEach)
 		if got := files(t, aside); got["data/journal.db-wal"] != "w1w2" {
 			t.Fatalf("what failed is not tried again: %v", got)
