@@ -114,7 +114,16 @@ func TestAPackageGivesItsImageBack(t *testing.T) {
 	}
 }
 
+// long leaves to the full run what measures sizes of many megabytes, in one goroutine.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("sizes are measured in the full run")
+	}
+}
+
 func TestADeltaOfMovedCodeIsSmall(t *testing.T) {
+	long(t)
 	old, news := images(3, 4<<20)
 	full, _ := made(t, news, nil)
 	delta, _ := made(t, news, old)
@@ -146,6 +155,7 @@ func twice(seed uint64) []byte {
 }
 
 func TestASecondProgramOfTheSameCodeTakesLittle(t *testing.T) {
+	long(t)
 	both := twice(1)
 	one, _ := made(t, both[:3*ChunkSize/2], nil)
 	pkg, h := made(t, both, nil)
