@@ -1,6 +1,7 @@
 package station
 
 import (
+	"runtime/debug"
 	"slices"
 	"testing"
 )
@@ -16,5 +17,28 @@ zz-1 r--p 00000000 fe:00 1037 /opt/edged
 `
 	if got, want := programPages(maps, "/opt/edged"), []pages{{0x400000, 0x1471000}, {0x1471000, 0x24aa000}}; !slices.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
+	}
+}
+
+func TestTheHeapGrowsWhileABoxBeginsAndNotAfterwards(t *testing.T) {
+	was := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(was) })
+	now := func() int {
+		n := debug.SetGCPercent(100)
+		debug.SetGCPercent(n)
+		return n
+	}
+	t.Setenv("GOGC", "70") // whoever starts the box has said how
+	Begin()
+	lean()
+	if n := now(); n != 100 {
+		t.Errorf("%d %%, though it was said from outside", n)
+	}
+	t.Setenv("GOGC", "")
+	if Begin(); now() != startGrowth {
+		t.Errorf("%d %% while it begins", now())
+	}
+	if lean(); now() != heapGrowth {
+		t.Errorf("%d %% once it stands watch", now())
 	}
 }
